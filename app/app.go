@@ -1,0 +1,125 @@
+// Package app speaks to forges and to people. It knows nothing of Docker or proxies: it meets package deploy in the
+// rows of package db, and makes the commit status of each deployment equal to its phase.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"time"
+
+	"tinyforge/db"
+)
+
+var (
+	// ErrSignature is returned for a delivery whose signature is absent or wrong, or whose forge has no webhook secret.
+	ErrSignature = errors.New("webhook signature does not verify")
+
+	// ErrIgnored is returned, wrapped with the reason, for an authentic delivery that moves nothing.
+	ErrIgnored = errors.New("ignored")
+
+	// ErrMalformed is returned, wrapped with what is wrong, for an authentic delivery that cannot be decoded.
+	ErrMalformed = errors.New("malformed delivery")
+)
+
+// Forge is one forge, opened from its row. Implementations are safe for concurrent use and make no network call on
+// construction. Every error that comes from an HTTP answer is or wraps a *StatusError, which carries no part of the
+// answer's body.
+type Forge interface {
+	// Push verifies the signature over body, then decodes it. It makes no network call.
+	Push(h http.Header, body []byte) (Push, error)
+
+	// SetStatus makes s the newest status of its context on s.Commit. Repeating it is harmless.
+	SetStatus(ctx context.Context, repo db.Repository, s Status) error
+
+	// Fetch makes dir, which exists and is empty, a checkout of one commit, without a .git folder and without the
+	// credentials it used. It returns an error that wraps ErrNoCommit when the forge no longer has the commit.
+	Fetch(ctx context.Context, repo db.Repository, commit, dir string) error
+
+	// Repositories yields what the credentials let us see, with ForgeID and, where the forge has them, the installation
+	// (ExternalID in Installation) filled in.
+	Repositories(ctx context.Context) iter.Seq2[Installed, error]
+
+	// Heads returns the commit of each branch and tag, by full ref name.
+	Heads(ctx context.Context, repo db.Repository) (map[string]string, error)
+}
+
+// Hooker is a Forge whose repositories need a webhook each. A GitHub App has one of its own instead.
+type Hooker interface {
+	// EnsureHook makes sure that exactly one active webhook with this address, the forge's secret and the right events
+	// exists. It reports whether it had to change anything.
+	EnsureHook(ctx context.Context, repo db.Repository, url string) (changed bool, err error)
+
+	// RemoveHook removes every webhook with this address. None is not an error.
+	RemoveHook(ctx context.Context, repo db.Repository, url string) error
+}
+
+// Push is an authentic delivery, decoded: a moved ref or, when Installation is set, a change of what we may see.
+type Push struct {
+	DeliveryID string // the forge's id of it
+	Event      string // "push", "installation"
+
+	Repository db.Repository // ExternalID, FullName, DefaultBranch, Private; ForgeID too
+	Ref        string        // "refs/heads/main", "refs/tags/v1"
+	Before     string        // as sent; zeros for a new ref
+	After      string        // as sent; zeros for a deleted one. For an annotated tag, the tag object
+	Commit     string        // what to deploy: After, or the commit that an annotated tag names. "" when Deleted
+	Deleted    bool
+	Message    string // the commit's first line
+	Author     string
+
+	Files         []string // paths added, modified or removed
+	FilesComplete bool     // false when the forge may have left some out: then no filter may trust Files
+
+	Installation *InstallationChange
+}
+
+// InstallationChange is what the events installation and installation_repositories say.
+type InstallationChange struct {
+	Installation db.Installation // ExternalID, Account, Suspended, ForgeID
+	Deleted      bool            // uninstalled: all its repositories are gone
+	Added        []db.Repository
+	Removed      []int64 // external ids
+}
+
+// Installed is a repository and the installation through which we see it.
+type Installed struct {
+	Repository   db.Repository
+	Installation *db.Installation // nil where the forge has none
+}
+
+// StatusContext is the one context under which Tinyforge reports.
+const StatusContext = "tinyforge"
+
+// Status is a commit status.
+type Status struct {
+	Commit      string
+	State       db.Status
+	Description string // at most 140 characters
+	TargetURL   string // "" when no public address is configured
+}
+
+// ErrNoCommit is returned by Fetch when the forge does not have the commit, or not any more.
+var ErrNoCommit = errors.New("the forge no longer has this commit")
+
+// StatusError is an HTTP answer that is not the expected one. It carries the code only: a body could reflect what we
+// sent, the token included.
+type StatusError struct {
+	Op         string // "set commit status"
+	Code       int
+	RetryAfter time.Duration // 0 when the forge gave none
+}
+
+func (e *StatusError) Error() string { return fmt.Sprintf("%s: forge answered %d", e.Op, e.Code) }
+
+// Permanent tells whether repeating the request is useless: a client error other than a time-out, a conflict or a rate
+// limit, or a redirect, which means the repository was renamed or the address is wrong.
+func (e *StatusError) Permanent() bool {
+	switch e.Code {
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return e.Code >= 300 && e.Code < 500 && e.RetryAfter == 0
+}

@@ -1,0 +1,113 @@
+package db
+
+import "time"
+
+// Strategy is how a new release takes over from the one that serves.
+type Strategy string
+
+const (
+	BlueGreen Strategy = "blue-green"
+	Recreate  Strategy = "recreate"
+	Stack     Strategy = "stack" // managed by Compose; nobody can ask for it by name
+)
+
+// Phase is where a deployment is. It is written before the phase's side effect.
+type Phase string
+
+const (
+	PhaseQueued     Phase = "queued"
+	PhaseBuilding   Phase = "building"
+	PhaseStopping   Phase = "stopping"
+	PhaseStarting   Phase = "starting"
+	PhaseGating     Phase = "gating"
+	PhaseRouting    Phase = "routing"
+	PhaseCommitting Phase = "committing"
+	PhaseDraining   Phase = "draining"
+	PhaseReaping    Phase = "reaping"
+	PhaseUndoing    Phase = "undoing"
+
+	PhaseLive       Phase = "live"       // it serves
+	PhaseRetired    Phase = "retired"    // it served; a newer one took over
+	PhaseFailed     Phase = "failed"     // undone; what served before serves
+	PhaseSuperseded Phase = "superseded" // a newer push came before its turn
+	PhaseSkipped    Phase = "skipped"    // its commit was live when its turn came
+)
+
+// Status is what a commit status says.
+type Status string
+
+const (
+	StatusPending Status = "pending"
+	StatusSuccess Status = "success"
+	StatusFailure Status = "failure"
+)
+
+// Status returns what the phase means to somebody who looks at the commit.
+func (p Phase) Status() Status {
+	switch p {
+	case PhaseDraining, PhaseReaping, PhaseLive, PhaseRetired, PhaseSkipped:
+		return StatusSuccess
+	case PhaseFailed, PhaseSuperseded:
+		return StatusFailure
+	default:
+		return StatusPending
+	}
+}
+
+// Final tells whether nothing more will happen in this deployment.
+func (p Phase) Final() bool {
+	switch p {
+	case PhaseLive, PhaseRetired, PhaseFailed, PhaseSuperseded, PhaseSkipped:
+		return true
+	default:
+		return false
+	}
+}
+
+// Committed tells whether the commit point is passed: from here there is only forward.
+func (p Phase) Committed() bool { return p == PhaseDraining || p == PhaseReaping }
+
+// Deployment is one attempt to make a commit the release of a workload.
+type Deployment struct {
+	ID           int64 `bun:",pk,autoincrement"`
+	WorkloadID   int64
+	RepositoryID int64
+	DeliveryID   int64 `bun:",nullzero"` // the row of deliveries that asked for it
+
+	Ref     string // "refs/heads/main"
+	Commit  string // full hexadecimal hash
+	Message string // the commit's first line
+	Author  string
+
+	Phase        Phase
+	Strategy     Strategy // set when building begins
+	Error        string   // why it failed, in words for the user; never a secret
+	Tail         string   // the failed release's last log lines
+	SupersededBy string   // the newer commit
+
+	Release *Release `bun:"-"` // nil until built
+	Sealed  []byte   // Release, sealed
+
+	LeaseOwner string    // who works on it; "" means nobody
+	LeaseUntil time.Time `bun:",nullzero"`
+	Attempt    int       // how often it was claimed, hand-overs not counted
+
+	Status         Status    // what Phase means, kept in step by SetPhase
+	Reported       Status    // what the forge was last told; "" means nothing
+	ReportAttempts int       // failures in a row to tell it
+	ReportAfter    time.Time // not before
+
+	CreatedAt  time.Time
+	StartedAt  time.Time `bun:",nullzero"` // first claimed
+	FinishedAt time.Time `bun:",nullzero"` // committed, failed, superseded or skipped
+	UpdatedAt  time.Time
+}
+
+// LogLine is one line of a deployment's log, in order of ID.
+type LogLine struct {
+	ID           int64 `bun:",pk,autoincrement"`
+	DeploymentID int64
+	Phase        Phase
+	At           time.Time
+	Text         string // no line end; at most 8 KiB
+}

@@ -1,0 +1,106 @@
+// Package deploy makes a queued deployment what its workload runs, without a failed request, and undoes it when it
+// cannot. It knows nothing of forges: it moves the phase of rows, and whoever reports reads them.
+package deploy
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+
+	"tinyforge/db"
+)
+
+// Source turns a commit into a release. There is one for each source kind.
+type Source interface {
+	// Validate checks a config completely, Strategy included, and returns every fault at once, each with its path.
+	Validate(config json.RawMessage) error
+
+	// Strategy returns the effective strategy of a valid config.
+	Strategy(config json.RawMessage) (db.Strategy, error)
+
+	// Build makes the images of a release. All of db.Release but ID, WorkloadID, Workload, DeploymentID and Commit is
+	// filled in by it. Repeating it reuses what is there. What it writes to log is shown to the user line by line.
+	Build(ctx context.Context, in BuildInput, log io.Writer) (db.Release, error)
+}
+
+// BuildInput is what a Source may look at.
+type BuildInput struct {
+	ID       db.ReleaseID // of the release to be; also the tag of built images
+	Workload db.Workload
+	Ref      string
+	Commit   string
+
+	// Checkout makes a checkout of the commit and returns its folder, which is removed after Build. A source that needs
+	// no files does not call it.
+	Checkout func(ctx context.Context) (string, error)
+}
+
+// Fetcher brings a commit into a folder.
+type Fetcher interface {
+	Fetch(ctx context.Context, repo db.Repository, commit, dir string) error
+}
+
+// Runtime runs releases. A release is one or more containers under one name; callers never see containers.
+// Implementations are safe for concurrent use; every method may be repeated.
+type Runtime interface {
+	// Start makes the release run, whatever of it exists already: absent, created, stopped or running.
+	Start(ctx context.Context, r db.Release) (Instance, error)
+	// Stop ends the release's processes and keeps it for a later Start. An absent release is not an error.
+	Stop(ctx context.Context, id db.ReleaseID) error
+	// Remove ends and removes it. An absent release is not an error. Volumes are kept.
+	Remove(ctx context.Context, id db.ReleaseID) error
+	// Inspect tells the state; an absent release has State Missing.
+	Inspect(ctx context.Context, id db.ReleaseID) (Instance, error)
+	// List tells of every release that carries our provenance label, whatever its state. Tail is not filled in.
+	List(ctx context.Context) ([]Instance, error)
+	// Watch calls changed for every release of ours that started, and once with "" whenever events may have been missed
+	// (at first, and after the connection was lost). It returns when ctx is done.
+	Watch(ctx context.Context, changed func(db.ReleaseID)) error
+}
+
+// State is what a release does.
+type State string
+
+const (
+	Missing State = "missing"
+	Created State = "created" // never started
+	Running State = "running"
+	Exited  State = "exited" // stopped or ended by itself
+)
+
+// Instance is a release as the runtime sees it.
+type Instance struct {
+	ID           db.ReleaseID
+	WorkloadID   int64
+	DeploymentID int64
+	State        State
+	ExitCode     int
+	Restarts     int      // how often the runtime started it again by itself
+	OOMKilled    bool     // ended for want of memory
+	Upstream     Upstream // zero unless Running
+	Tail         []string // last log lines, oldest first
+}
+
+// Upstream is where a release answers. Name is stable; Addr may change whenever the release is started.
+type Upstream struct {
+	Name string // the release's name, which other containers can resolve
+	Addr string // "host:port" to dial from this machine
+	Port int
+}
+
+// Router is a reverse proxy. Implementations are safe for concurrent use.
+type Router interface {
+	// Upsert points the route at up, in one step, creating it when absent. The zero Upstream is a route that answers 503.
+	// When it returns, no new request reaches what the route pointed at before. A held route is released.
+	Upsert(ctx context.Context, rt db.Route, up Upstream) error
+	// Current returns where the proxy really points; ErrNoRoute when it has no such route.
+	Current(ctx context.Context, rt db.Route) (Upstream, error)
+	// Hold makes the route keep new requests waiting until the next Upsert, bounded in time and number.
+	// It returns errors.ErrUnsupported where the proxy cannot.
+	Hold(ctx context.Context, rt db.Route) error
+	// Drain waits until no request is in flight to old, or ctx is done: then it ends those that are left and returns
+	// ctx's error.
+	Drain(ctx context.Context, rt db.Route, old Upstream) error
+	// Delete removes the route. An absent one is not an error.
+	Delete(ctx context.Context, rt db.Route) error
+}

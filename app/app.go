@@ -77,12 +77,7 @@ type Push struct {
 }
 
 // InstallationChange is what the events installation and installation_repositories say.
-type InstallationChange struct {
-	Installation db.Installation // ExternalID, Account, Suspended, ForgeID
-	Deleted      bool            // uninstalled: all its repositories are gone
-	Added        []db.Repository
-	Removed      []int64 // external ids
-}
+type InstallationChange = db.InstallationChange
 
 // Installed is a repository and the installation through which we see it.
 type Installed struct {

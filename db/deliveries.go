@@ -1,6 +1,14 @@
 package db
 
-import "time"
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+)
 
 // Delivery is one authentic webhook request that was recorded. (ForgeID, ExternalID) is unique.
 type Delivery struct {
@@ -12,6 +20,142 @@ type Delivery struct {
 	Ref          string
 	Before       string // full hash; zeros or "" when the ref is new
 	After        string // full hash; zeros when the ref was deleted
+	Accepted     bool   // it moved its ref: not a duplicate, not older than what was known
 	Decision     string // what was done with it and why, in words
 	ReceivedAt   time.Time
 }
+
+// Enqueued is what became of a delivery.
+type Enqueued struct {
+	Duplicate   bool   // its id was known already: nothing was done
+	Decision    string // of this delivery, or of the first one with its id
+	Deployments []int64
+}
+
+// Enqueue records a delivery and queues a deployment for each workload it moves, in one transaction: when it returns
+// without error, the push is not lost. del.Decision says why there are no deployments, where there are none.
+//
+// Nothing is queued for a duplicate (by id, or the same push sent by two hooks), for a push that is older than what was
+// delivered before it, and where the commit is live already. Older queued deployments of the workloads are superseded.
+// Of each deployment WorkloadID, Ref, Commit, Message and Author are read.
+func (d *DB) Enqueue(ctx context.Context, del *Delivery, deployments []Deployment) (Enqueued, error) {
+	var out Enqueued
+	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
+		out, err = d.enqueue(ctx, tx, del, deployments)
+		return err
+	})
+	if err != nil {
+		return Enqueued{}, found("record delivery", err)
+	}
+	if len(out.Deployments) > 0 {
+		d.notify(ctx, TopicQueued)
+		d.notify(ctx, TopicPhase)
+	}
+	return out, nil
+}
+
+// EnqueueInstallation records a delivery that changes what we may see, and the change, in one transaction.
+func (d *DB) EnqueueInstallation(ctx context.Context, del *Delivery, c InstallationChange) (Enqueued, error) {
+	out := Enqueued{Decision: del.Decision}
+	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		known, err := d.insertDelivery(ctx, tx, del)
+		if known != nil {
+			out = Enqueued{Duplicate: true, Decision: known.Decision}
+		}
+		if err != nil || known != nil {
+			return err
+		}
+		return applyInstallationChange(ctx, tx, c)
+	})
+	return out, found("record delivery", err)
+}
+
+func (d *DB) enqueue(ctx context.Context, tx bun.Tx, del *Delivery, deployments []Deployment) (out Enqueued, err error) {
+	if del.RepositoryID != 0 { // deliveries of one repository are judged one after the other
+		q := tx.NewSelect().Model((*Repository)(nil)).Column("id").Where("id = ?", del.RepositoryID)
+		if err := d.forUpdate(q).Scan(ctx, new(int64)); err != nil {
+			return out, err
+		}
+	}
+	known, err := d.insertDelivery(ctx, tx, del)
+	if err != nil {
+		return out, err
+	}
+	if known != nil {
+		return Enqueued{Duplicate: true, Decision: known.Decision}, nil
+	}
+	if del.RepositoryID != 0 && del.Ref != "" {
+		refusal, err := judge(ctx, tx, *del)
+		if err != nil {
+			return out, err
+		}
+		if del.Accepted = refusal == ""; !del.Accepted {
+			del.Decision, deployments = refusal, nil
+		}
+	}
+	if len(deployments) > 0 {
+		if del.Decision, out.Deployments, err = queueAll(ctx, tx, *del, deployments); err != nil {
+			return out, err
+		}
+	}
+	out.Decision = del.Decision
+	_, err = tx.NewUpdate().Model(del).Column("accepted", "decision").WherePK().Exec(ctx)
+	return out, err
+}
+
+// insertDelivery returns the delivery that has the id already, if there is one.
+func (d *DB) insertDelivery(ctx context.Context, tx bun.Tx, del *Delivery) (known *Delivery, err error) {
+	del.ReceivedAt = now()
+	inserted, err := affected(tx.NewInsert().Model(del).On("CONFLICT (forge_id, external_id) DO NOTHING").
+		Returning("id").Exec(ctx, &del.ID))
+	if err != nil || inserted {
+		return nil, err
+	}
+	known = new(Delivery)
+	err = tx.NewSelect().Model(known).Where("forge_id = ? AND external_id = ?", del.ForgeID, del.ExternalID).Scan(ctx)
+	return known, err
+}
+
+// judge compares a push with what was accepted before for the same ref. It returns why the push must not move anything,
+// or "".
+func judge(ctx context.Context, tx bun.Tx, del Delivery) (refusal string, err error) {
+	accepted := func() *bun.SelectQuery {
+		return tx.NewSelect().Model((*Delivery)(nil)).
+			Where("repository_id = ? AND ref = ? AND accepted AND id <> ?", del.RepositoryID, del.Ref, del.ID)
+	}
+	var last Delivery
+	switch err := accepted().Order("id DESC").Limit(1).Scan(ctx, &last); {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	seen, err := accepted().Where("before = ? AND after = ?", del.Before, del.After).Exists(ctx)
+	if err != nil {
+		return "", err
+	}
+	return order(last, del, seen), nil
+}
+
+// order judges a push by the last accepted one of its ref. seen tells whether the same move was accepted at any time.
+// Deliveries come twice (an organisation's hook and a repository's), late and out of order, and a forge's replay button
+// sends an old one under a new id; on the other hand a branch may be pushed forward, back and forward again.
+func order(last, del Delivery, seen bool) (refusal string) {
+	created := isZero(del.Before)
+	switch {
+	case del.After == last.After:
+		return "already delivered: " + short(del.After) + " is what this ref was last moved to"
+	case del.Before == last.After:
+		return "" // it goes on from where the ref is
+	case seen && !created:
+		return "already delivered, and the ref has moved on since"
+	case del.After == last.Before && !isZero(last.Before):
+		return "older than what was already delivered for this ref"
+	}
+	return ""
+}
+
+// isZero tells whether a hash means "no commit".
+func isZero(hash string) bool { return strings.Trim(hash, "0") == "" }
+
+func short(hash string) string { return hash[:min(7, len(hash))] }

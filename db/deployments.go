@@ -1,6 +1,12 @@
 package db
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+)
 
 // Strategy is how a new release takes over from the one that serves.
 type Strategy string
@@ -75,7 +81,7 @@ type Deployment struct {
 	DeliveryID   int64 `bun:",nullzero"` // the row of deliveries that asked for it
 
 	Ref     string // "refs/heads/main"
-	Commit  string // full hexadecimal hash
+	Commit  string `bun:"commit_hash"` // full hexadecimal hash
 	Message string // the commit's first line
 	Author  string
 
@@ -103,11 +109,70 @@ type Deployment struct {
 	UpdatedAt  time.Time
 }
 
-// LogLine is one line of a deployment's log, in order of ID.
-type LogLine struct {
-	ID           int64 `bun:",pk,autoincrement"`
-	DeploymentID int64
-	Phase        Phase
-	At           time.Time
-	Text         string // no line end; at most 8 KiB
+// Duration is the time from the push to the end, or to now while there is none.
+func (dep Deployment) Duration() time.Duration {
+	if dep.FinishedAt.IsZero() {
+		return time.Since(dep.CreatedAt)
+	}
+	return dep.FinishedAt.Sub(dep.CreatedAt)
+}
+
+// Deployment returns the deployment with this id, or ErrNotFound.
+func (d *DB) Deployment(ctx context.Context, id int64) (Deployment, error) {
+	list, err := d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("id = ?", id) })
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("read deployment: %w", ErrNotFound)
+	}
+	if err != nil {
+		return Deployment{}, err
+	}
+	return list[0], nil
+}
+
+// DeploymentsOf returns the newest deployments of a workload, newest first.
+func (d *DB) DeploymentsOf(ctx context.Context, workloadID int64, limit int) ([]Deployment, error) {
+	return d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("workload_id = ?", workloadID).Order("id DESC").Limit(int64(limit))
+	})
+}
+
+// InProgress returns the deployment of a workload that was claimed and is not finished, or ErrNotFound.
+func (d *DB) InProgress(ctx context.Context, workloadID int64) (Deployment, error) {
+	list, err := d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("workload_id = ? AND phase IN (?)", workloadID, bun.List(inProgress))
+	})
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("read deployment in progress: %w", ErrNotFound)
+	}
+	if err != nil {
+		return Deployment{}, err
+	}
+	return list[0], nil
+}
+
+// CountDeployments returns how many deployments are in each phase.
+func (d *DB) CountDeployments(ctx context.Context) (map[Phase]int, error) {
+	var rows []struct {
+		Phase Phase
+		Count int
+	}
+	err := d.bun.NewSelect().Model((*Deployment)(nil)).ColumnExpr("phase, count(*) AS count").Group("phase").Scan(ctx, &rows)
+	counts := map[Phase]int{}
+	for _, r := range rows {
+		counts[r.Phase] = r.Count
+	}
+	return counts, found("count deployments", err)
+}
+
+func (d *DB) deployments(ctx context.Context, which func(*bun.SelectQuery) *bun.SelectQuery) ([]Deployment, error) {
+	var list []Deployment
+	if err := which(d.bun.NewSelect().Model(&list)).Scan(ctx); err != nil {
+		return nil, found("read deployments", err)
+	}
+	for i := range list {
+		if err := list[i].unseal(d.keys); err != nil {
+			return nil, fmt.Errorf("deployment %d: %w", list[i].ID, err)
+		}
+	}
+	return list, nil
 }

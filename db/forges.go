@@ -1,6 +1,8 @@
 package db
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -12,7 +14,7 @@ type Forge struct {
 	Kind string // "github", "gitea": the key under which serve.go registered it
 
 	URL    string // where people and git find it: "https://github.com", without a trailing slash
-	APIURL string // "" means the usual one of the kind
+	APIURL string `bun:"api_url"` // "" means the usual one of the kind
 
 	// Networks are the otherwise refused networks that calls to this forge may reach: "loopback", "private", or a prefix
 	// such as "10.0.0.0/8". Empty means public addresses only.
@@ -33,32 +35,77 @@ type Credentials struct {
 	PrivateKey    string `json:"private_key,omitempty"` // GitHub App, PEM
 }
 
+// clearCredentials has no String, so that it is encoded as it is.
+type clearCredentials Credentials
+
+func (c Credentials) clear() clearCredentials { return clearCredentials(c) }
+
 // String, GoString and LogValue keep credentials out of logs and errors that print a Forge by chance.
 func (Credentials) String() string       { return "[secret]" }
 func (Credentials) GoString() string     { return "[secret]" }
 func (Credentials) LogValue() slog.Value { return slog.StringValue("[secret]") }
 
-// Installation is a GitHub App installed on an account.
-type Installation struct {
-	ID         int64 `bun:",pk,autoincrement"`
-	ForgeID    int64
-	ExternalID int64  // the forge's id of it; unique by forge
-	Account    string // user or organisation
-	Suspended  bool
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
+const sealForge = "forges.credentials"
+
+// SaveForge inserts the forge, or changes the one with the same name. It fills in ID and the times.
+func (d *DB) SaveForge(ctx context.Context, f *Forge) error {
+	sealed, err := d.keys.seal(f.Credentials.clear(), sealForge)
+	if err != nil {
+		return err
+	}
+	f.Sealed, f.UpdatedAt, f.CreatedAt = sealed, now(), now()
+	err = d.bun.NewInsert().Model(f).
+		On("CONFLICT (name) DO UPDATE").
+		Set("kind = EXCLUDED.kind, url = EXCLUDED.url, api_url = EXCLUDED.api_url, networks = EXCLUDED.networks").
+		Set("app_id = EXCLUDED.app_id, sealed = EXCLUDED.sealed, updated_at = EXCLUDED.updated_at").
+		Returning("id, created_at").
+		Scan(ctx)
+	return found("save forge", err)
 }
 
-// Repository is known by the forge's id of it; its name may change.
-type Repository struct {
-	ID             int64 `bun:",pk,autoincrement"`
-	ForgeID        int64
-	InstallationID int64 `bun:",nullzero"` // 0 where the forge has no installations
-	ExternalID     int64 // the forge's id; unique by forge
-	FullName       string
-	DefaultBranch  string
-	Private        bool
-	Removed        bool // the forge no longer lets us see it; it comes back by being seen again
-	CreatedAt      time.Time
-	UpdatedAt      time.Time
+// Forge returns the forge with this id, or ErrNotFound.
+func (d *DB) Forge(ctx context.Context, id int64) (Forge, error) {
+	return d.forge(ctx, "id = ?", id)
+}
+
+// ForgeByName returns the forge with this name, or ErrNotFound.
+func (d *DB) ForgeByName(ctx context.Context, name string) (Forge, error) {
+	return d.forge(ctx, "name = ?", name)
+}
+
+// Forges returns all of them, by name.
+func (d *DB) Forges(ctx context.Context) ([]Forge, error) {
+	var list []Forge
+	if err := d.bun.NewSelect().Model(&list).Order("name").Scan(ctx); err != nil {
+		return nil, found("read forges", err)
+	}
+	for i := range list {
+		if err := list[i].unseal(d.keys); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// DeleteForge removes a forge and all that was known of its repositories. It fails while a workload uses one.
+func (d *DB) DeleteForge(ctx context.Context, id int64) error {
+	_, err := d.bun.NewDelete().Model((*Forge)(nil)).Where("id = ?", id).Exec(ctx)
+	return found("delete forge", err)
+}
+
+func (d *DB) forge(ctx context.Context, where string, arg any) (Forge, error) {
+	var f Forge
+	if err := d.bun.NewSelect().Model(&f).Where(where, arg).Scan(ctx); err != nil {
+		return Forge{}, found("read forge", err)
+	}
+	return f, f.unseal(d.keys)
+}
+
+func (f *Forge) unseal(keys *Keyring) error {
+	var c clearCredentials
+	if err := keys.open(f.Sealed, &c, sealForge); err != nil {
+		return fmt.Errorf("forge %s: %w", f.Name, err)
+	}
+	f.Credentials = Credentials(c)
+	return nil
 }

@@ -40,16 +40,3 @@ type Healthcheck struct {
 	Attempts    int           `json:"attempts"`         // failures in a row, after the start period, that fail the gate
 	StartPeriod time.Duration `json:"start_period"`     // in which failures do not count
 }
-
-// RuntimeState is the single row of a workload that says what serves. It is written in the transaction that commits a
-// deployment, and only there and by the recovery, which corrects addresses.
-type RuntimeState struct {
-	WorkloadID   int64 `bun:",pk"`
-	DeploymentID int64
-	ReleaseID    ReleaseID
-	Commit       string
-	Host         string  // the route's host that points here
-	Release      Release `bun:"-"`
-	Sealed       []byte  // Release, sealed
-	UpdatedAt    time.Time
-}

@@ -1,9 +1,18 @@
 package db
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
+
+	"github.com/uptrace/bun"
 )
+
+// ErrHostTaken is returned by SaveWorkload when another workload has the host already.
+var ErrHostTaken = errors.New("another workload has this host")
 
 // Workload is what a repository deploys to.
 type Workload struct {
@@ -43,4 +52,113 @@ func (w Workload) ReportsStatus() bool {
 type Route struct {
 	WorkloadID int64
 	Host       string // lower case, no port
+}
+
+// Route returns the workload's route; ok is false when it has none.
+func (w Workload) Route() (rt Route, ok bool) {
+	return Route{WorkloadID: w.ID, Host: w.Host}, w.Host != ""
+}
+
+const sealWorkload = "workloads.config"
+
+// sealedWorkload is what of a Workload is sealed.
+type sealedWorkload struct {
+	Config json.RawMessage   `json:"config"`
+	Env    map[string]string `json:"env,omitempty"`
+}
+
+// SaveWorkload inserts the workload, or changes the one with the same name, which comes back if it was deleted. It fills
+// in ID. It returns ErrHostTaken when another workload has the host.
+func (d *DB) SaveWorkload(ctx context.Context, w *Workload) error {
+	sealed, err := d.keys.seal(sealedWorkload{Config: w.Config, Env: w.Env}, sealWorkload)
+	if err != nil {
+		return err
+	}
+	w.Host = strings.ToLower(w.Host)
+	w.Sealed, w.DeletedAt, w.CreatedAt, w.UpdatedAt = sealed, nil, now(), now()
+	err = d.bun.NewInsert().Model(w).
+		On("CONFLICT (name) DO UPDATE").
+		Set("repository_id = EXCLUDED.repository_id, source = EXCLUDED.source, ref_pattern = EXCLUDED.ref_pattern").
+		Set("paths = EXCLUDED.paths, host = EXCLUDED.host, enabled = EXCLUDED.enabled, sealed = EXCLUDED.sealed").
+		Set("deleted_at = NULL, updated_at = EXCLUDED.updated_at").
+		Returning("id, created_at").
+		Scan(ctx)
+	if uniqueViolation(err) {
+		return fmt.Errorf("save workload %s: %s: %w", w.Name, w.Host, ErrHostTaken)
+	}
+	if err == nil {
+		d.notify(ctx, TopicWorkloads)
+	}
+	return found("save workload", err)
+}
+
+// Workload returns the workload with this id, deleted or not, or ErrNotFound.
+func (d *DB) Workload(ctx context.Context, id int64) (Workload, error) {
+	list, err := d.workloads(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("id = ?", id) })
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("read workload: %w", ErrNotFound)
+	}
+	if err != nil {
+		return Workload{}, err
+	}
+	return list[0], nil
+}
+
+// Workloads returns all of them, by name, those that are being deleted included.
+func (d *DB) Workloads(ctx context.Context) ([]Workload, error) {
+	return d.workloads(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("name") })
+}
+
+// WorkloadsOf returns the workloads of a repository that are not deleted, by name.
+func (d *DB) WorkloadsOf(ctx context.Context, repositoryID int64) ([]Workload, error) {
+	return d.workloads(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("repository_id = ? AND deleted_at IS NULL", repositoryID).Order("name")
+	})
+}
+
+func (d *DB) workloads(ctx context.Context, which func(*bun.SelectQuery) *bun.SelectQuery) ([]Workload, error) {
+	var list []Workload
+	if err := which(d.bun.NewSelect().Model(&list)).Scan(ctx); err != nil {
+		return nil, found("read workloads", err)
+	}
+	for i, w := range list {
+		var s sealedWorkload
+		if err := d.keys.open(w.Sealed, &s, sealWorkload); err != nil {
+			return nil, fmt.Errorf("workload %s: %w", w.Name, err)
+		}
+		list[i].Config, list[i].Env = s.Config, s.Env
+	}
+	return list, nil
+}
+
+// DeleteWorkload marks the workload as deleted and ends its queued deployment. Its releases are taken down by the
+// recovery, which then calls PurgeWorkload.
+func (d *DB) DeleteWorkload(ctx context.Context, id int64) error {
+	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		t := now()
+		_, err := tx.NewUpdate().Model((*Workload)(nil)).Set("deleted_at = ?, updated_at = ?", t, t).Where("id = ?", id).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = tx.NewUpdate().Model((*Deployment)(nil)).
+			Set("phase = ?, status = ?, error = ?", PhaseFailed, StatusFailure, "The workload was deleted.").
+			Set("finished_at = ?, updated_at = ?", t, t).
+			Where("workload_id = ? AND phase = ?", id, PhaseQueued).Exec(ctx)
+		return err
+	})
+	if err == nil {
+		d.notify(ctx, TopicWorkloads)
+		d.notify(ctx, TopicPhase)
+	}
+	return found("delete workload", err)
+}
+
+// PurgeWorkload removes a deleted workload with all its rows, unless it came back or a deployment is in progress or not
+// yet reported. It reports whether the row is gone.
+func (d *DB) PurgeWorkload(ctx context.Context, id int64) (bool, error) {
+	busy := d.bun.NewSelect().Model((*Deployment)(nil)).ColumnExpr("1").
+		Where("workload_id = ? AND (phase IN (?) OR status <> reported)", id, bun.List(unfinished))
+	ok, err := affected(d.bun.NewDelete().Model((*Workload)(nil)).
+		Where("id = ? AND deleted_at IS NOT NULL AND NOT EXISTS (?)", id, busy).Exec(ctx))
+	return ok, found("purge workload", err)
 }

@@ -1,0 +1,235 @@
+package db
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+var (
+	// inProgress are the phases of a deployment that was claimed; a workload has at most one in them.
+	inProgress = []Phase{PhaseBuilding, PhaseStopping, PhaseStarting, PhaseGating, PhaseRouting, PhaseCommitting,
+		PhaseDraining, PhaseReaping, PhaseUndoing}
+
+	// unfinished are the phases in which something is still to be done.
+	unfinished = append([]Phase{PhaseQueued}, inProgress...)
+)
+
+// queueAll queues what is worth deploying and says in words what it did.
+func queueAll(ctx context.Context, tx bun.Tx, del Delivery, deployments []Deployment) (string, []int64, error) {
+	var said []string
+	var ids []int64
+	for _, dep := range deployments {
+		dep.RepositoryID, dep.DeliveryID = del.RepositoryID, del.ID
+		why, err := needless(ctx, tx, dep)
+		if err != nil {
+			return "", nil, err
+		}
+		if why != "" {
+			said = append(said, why)
+			continue
+		}
+		if err := queue(ctx, tx, &dep); err != nil {
+			return "", nil, err
+		}
+		ids = append(ids, dep.ID)
+		said = append(said, fmt.Sprintf("deployment %d queued", dep.ID))
+	}
+	return strings.Join(said, "; "), ids, nil
+}
+
+// needless says why a deployment would change nothing, or "": the commit is what the workload runs, or is about to run.
+func needless(ctx context.Context, tx bun.Tx, dep Deployment) (string, error) {
+	var newest Deployment
+	err := tx.NewSelect().Model(&newest).Where("workload_id = ? AND phase IN (?)", dep.WorkloadID, bun.List(unfinished)).
+		Order("id DESC").Limit(1).Scan(ctx)
+	switch {
+	case err == nil && newest.Commit == dep.Commit && newest.Phase != PhaseUndoing:
+		return fmt.Sprintf("%s is being deployed already", short(dep.Commit)), nil
+	case err == nil:
+		return "", nil // what is live now may not be when this one's turn comes
+	case !errors.Is(err, sql.ErrNoRows):
+		return "", err
+	}
+	live, err := tx.NewSelect().Model((*RuntimeState)(nil)).
+		Where("workload_id = ? AND commit_hash = ?", dep.WorkloadID, dep.Commit).Exists(ctx)
+	if err != nil || !live {
+		return "", err
+	}
+	return fmt.Sprintf("%s is live already", short(dep.Commit)), nil
+}
+
+// queue makes dep the only queued deployment of its workload.
+func queue(ctx context.Context, tx bun.Tx, dep *Deployment) error {
+	t := now()
+	_, err := tx.NewUpdate().Model((*Deployment)(nil)).
+		Set("phase = ?, status = ?, superseded_by = ?", PhaseSuperseded, StatusFailure, dep.Commit).
+		Set("finished_at = ?, updated_at = ?", t, t).
+		Where("workload_id = ? AND phase = ?", dep.WorkloadID, PhaseQueued).Exec(ctx)
+	if err != nil {
+		return err
+	}
+	dep.Phase, dep.Status = PhaseQueued, StatusPending
+	dep.CreatedAt, dep.UpdatedAt, dep.ReportAfter = t, t, t
+	_, err = tx.NewInsert().Model(dep).Exec(ctx)
+	return err
+}
+
+// Claim leases the oldest deployment that nobody works on and whose workload has no other in progress. A queued one is
+// put into PhaseBuilding; one whose worker died keeps its phase. It returns nil when there is none. Each claim of one
+// deployment has a lease of its own: writes under an older one answer ErrLeaseLost.
+func (d *DB) Claim(ctx context.Context, owner string, lease time.Duration) (*Deployment, error) {
+	t := now()
+	dep := new(Deployment)
+	err := d.bun.NewUpdate().Model(dep).
+		Set("lease_owner = ?, lease_until = ?", owner+"/"+rand.Text(), t.Add(lease)).
+		Set("phase = CASE WHEN phase = ? THEN ? ELSE phase END", PhaseQueued, PhaseBuilding).
+		Set("attempt = attempt + 1, started_at = COALESCE(started_at, ?), updated_at = ?", t, t).
+		Where("id = (?)", d.claimable(t)).
+		Returning("*").
+		Scan(ctx)
+	switch {
+	case errors.Is(err, sql.ErrNoRows), uniqueViolation(err): // another process claimed one of the same workload
+		return nil, nil
+	case err != nil:
+		return nil, found("claim deployment", err)
+	}
+	d.notify(ctx, TopicPhase)
+	return dep, dep.unseal(d.keys)
+}
+
+func (d *DB) claimable(t time.Time) *bun.SelectQuery {
+	busy := d.bun.NewSelect().TableExpr("deployments AS other").ColumnExpr("1").
+		Where("other.workload_id = deployment.workload_id AND other.id <> deployment.id").
+		Where("other.phase IN (?)", bun.List(inProgress))
+	q := d.bun.NewSelect().Model((*Deployment)(nil)).Column("id").
+		Where("phase IN (?)", bun.List(unfinished)).
+		Where("lease_until IS NULL OR lease_until < ?", t).
+		Where("NOT EXISTS (?)", busy).
+		OrderExpr("id").Limit(1)
+	if d.postgres() {
+		q = q.For("UPDATE SKIP LOCKED")
+	}
+	return q
+}
+
+// Renew extends the lease, or answers ErrLeaseLost.
+func (d *DB) Renew(ctx context.Context, dep *Deployment, lease time.Duration) error {
+	return d.leased(ctx, dep, "renew lease", func(q *bun.UpdateQuery) *bun.UpdateQuery {
+		return q.Set("lease_until = ?", now().Add(lease))
+	})
+}
+
+// HandOver gives the lease up so that another worker goes on at once. The claim does not count as an attempt.
+func (d *DB) HandOver(ctx context.Context, dep *Deployment) error {
+	err := d.leased(ctx, dep, "hand deployment over", func(q *bun.UpdateQuery) *bun.UpdateQuery {
+		return q.Set("lease_owner = '', lease_until = NULL, attempt = attempt - 1")
+	})
+	if err == nil {
+		d.notify(ctx, TopicQueued)
+	}
+	return err
+}
+
+// Save writes what the worker may change (Phase, Strategy, Release, Error, Tail), or answers ErrLeaseLost. A final phase
+// ends the lease.
+func (d *DB) Save(ctx context.Context, dep *Deployment) error {
+	if err := dep.seal(d.keys); err != nil {
+		return err
+	}
+	err := d.leased(ctx, dep, "save deployment", dep.set)
+	if err == nil {
+		d.saved(ctx, dep)
+	}
+	return err
+}
+
+// Commit is the commit point: in one transaction the deployment enters a phase beyond it, state becomes the single row
+// that says what serves, and what was live before is retired.
+func (d *DB) Commit(ctx context.Context, dep *Deployment, state RuntimeState) error {
+	if err := dep.seal(d.keys); err != nil {
+		return err
+	}
+	dep.FinishedAt = now()
+	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := leased(ctx, tx, dep, "commit deployment", dep.set); err != nil {
+			return err
+		}
+		_, err := tx.NewUpdate().Model((*Deployment)(nil)).Set("phase = ?, updated_at = ?", PhaseRetired, now()).
+			Where("workload_id = ? AND phase = ? AND id <> ?", dep.WorkloadID, PhaseLive, dep.ID).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		return d.saveRuntimeState(ctx, tx, &state)
+	})
+	if err == nil {
+		d.saved(ctx, dep)
+	}
+	return err
+}
+
+func (d *DB) saved(ctx context.Context, dep *Deployment) {
+	d.notify(ctx, TopicPhase)
+	if dep.Phase.Final() {
+		d.notify(ctx, TopicQueued) // the workload's next one may be claimed
+	}
+}
+
+// set is the part of Save that goes into the statement.
+func (dep *Deployment) set(q *bun.UpdateQuery) *bun.UpdateQuery {
+	dep.Status = dep.Phase.Status()
+	if dep.Phase.Final() {
+		if dep.FinishedAt.IsZero() {
+			dep.FinishedAt = now()
+		}
+		q = q.Set("lease_until = NULL")
+	}
+	return q.Column("phase", "status", "strategy", "sealed", "error", "tail", "finished_at")
+}
+
+func (d *DB) leased(ctx context.Context, dep *Deployment, what string, set func(*bun.UpdateQuery) *bun.UpdateQuery) error {
+	return leased(ctx, d.bun, dep, what, set)
+}
+
+func leased(ctx context.Context, db bun.IDB, dep *Deployment, what string, set func(*bun.UpdateQuery) *bun.UpdateQuery) error {
+	ok, err := affected(set(db.NewUpdate().Model(dep)).Set("updated_at = ?", now()).
+		Where("id = ? AND lease_owner = ?", dep.ID, dep.LeaseOwner).Exec(ctx))
+	if err == nil && !ok {
+		err = ErrLeaseLost
+	}
+	return found(what, err)
+}
+
+const sealDeployment = "deployments.release"
+
+func (dep *Deployment) seal(keys *Keyring) (err error) {
+	if dep.Release != nil {
+		dep.Sealed, err = keys.seal(dep.Release, sealDeployment)
+	}
+	return err
+}
+
+func (dep *Deployment) unseal(keys *Keyring) error {
+	return keys.open(dep.Sealed, &dep.Release, sealDeployment)
+}
+
+// BreakLeases ends every lease at once and returns how many. It is for the start of the only process, when whoever held
+// them is dead.
+func (d *DB) BreakLeases(ctx context.Context) (int, error) {
+	result, err := d.bun.NewUpdate().Model((*Deployment)(nil)).Set("lease_until = NULL").
+		Where("phase IN (?) AND lease_until IS NOT NULL", bun.List(unfinished)).Exec(ctx)
+	if err != nil {
+		return 0, found("break leases", err)
+	}
+	n, err := result.RowsAffected()
+	if n > 0 {
+		d.notify(ctx, TopicQueued)
+	}
+	return int(n), found("break leases", err)
+}

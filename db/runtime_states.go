@@ -1,0 +1,74 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// RuntimeState is the single row of a workload that says what serves. It is written in the transaction that commits a
+// deployment, and only there and by the recovery, which corrects addresses.
+type RuntimeState struct {
+	WorkloadID   int64 `bun:",pk"`
+	DeploymentID int64
+	ReleaseID    ReleaseID
+	Commit       string  `bun:"commit_hash"`
+	Host         string  // the route's host that points here
+	Release      Release `bun:"-"`
+	Sealed       []byte  // Release, sealed
+	UpdatedAt    time.Time
+}
+
+const sealRelease = "release"
+
+// RuntimeState returns what serves for a workload, or ErrNotFound when nothing was ever live.
+func (d *DB) RuntimeState(ctx context.Context, workloadID int64) (RuntimeState, error) {
+	list, err := d.runtimeStates(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("workload_id = ?", workloadID) })
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("read runtime state: %w", ErrNotFound)
+	}
+	if err != nil {
+		return RuntimeState{}, err
+	}
+	return list[0], nil
+}
+
+// RuntimeStates returns what serves, for every workload.
+func (d *DB) RuntimeStates(ctx context.Context) ([]RuntimeState, error) {
+	return d.runtimeStates(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("workload_id") })
+}
+
+// SetRuntimeHost records that the route of a workload has moved to another host.
+func (d *DB) SetRuntimeHost(ctx context.Context, workloadID int64, host string) error {
+	_, err := d.bun.NewUpdate().Model((*RuntimeState)(nil)).Set("host = ?, updated_at = ?", host, now()).
+		Where("workload_id = ?", workloadID).Exec(ctx)
+	return found("save route host", err)
+}
+
+func (d *DB) runtimeStates(ctx context.Context, which func(*bun.SelectQuery) *bun.SelectQuery) ([]RuntimeState, error) {
+	var list []RuntimeState
+	if err := which(d.bun.NewSelect().Model(&list)).Scan(ctx); err != nil {
+		return nil, found("read runtime state", err)
+	}
+	for i := range list {
+		if err := d.keys.open(list[i].Sealed, &list[i].Release, sealRelease); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func (d *DB) saveRuntimeState(ctx context.Context, tx bun.Tx, s *RuntimeState) (err error) {
+	if s.Sealed, err = d.keys.seal(s.Release, sealRelease); err != nil {
+		return err
+	}
+	s.UpdatedAt = now()
+	_, err = tx.NewInsert().Model(s).
+		On("CONFLICT (workload_id) DO UPDATE").
+		Set("deployment_id = EXCLUDED.deployment_id, release_id = EXCLUDED.release_id, commit_hash = EXCLUDED.commit_hash").
+		Set("host = EXCLUDED.host, sealed = EXCLUDED.sealed, updated_at = EXCLUDED.updated_at").
+		Exec(ctx)
+	return found("save runtime state", err)
+}

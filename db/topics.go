@@ -1,0 +1,105 @@
+package db
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/uptrace/bun/driver/pgdriver"
+)
+
+// Topic is something that others may wait for.
+type Topic string
+
+const (
+	TopicQueued    Topic = "tinyforge_queued"    // a deployment can be claimed
+	TopicPhase     Topic = "tinyforge_phase"     // a deployment's phase changed
+	TopicWorkloads Topic = "tinyforge_workloads" // a workload was made, changed or deleted
+)
+
+// topics hands wake-ups to the subscribers in this process. Wake-ups coalesce and may be lost: who waits also polls.
+type topics struct {
+	mu   sync.Mutex
+	subs map[Topic]map[chan struct{}]struct{}
+}
+
+func newTopics() *topics { return &topics{subs: map[Topic]map[chan struct{}]struct{}{}} }
+
+// Subscribe returns a channel that receives after each event of the topic, several events at most once, until cancel is
+// called. Wake-ups from other processes need PostgreSQL and a running Listen; some may be missed, so poll as well.
+func (d *DB) Subscribe(topic Topic) (wake <-chan struct{}, cancel func()) {
+	ch := make(chan struct{}, 1)
+	d.topics.mu.Lock()
+	defer d.topics.mu.Unlock()
+	if d.topics.subs[topic] == nil {
+		d.topics.subs[topic] = map[chan struct{}]struct{}{}
+	}
+	d.topics.subs[topic][ch] = struct{}{}
+	return ch, func() {
+		d.topics.mu.Lock()
+		defer d.topics.mu.Unlock()
+		delete(d.topics.subs[topic], ch)
+	}
+}
+
+func (t *topics) wake(topic Topic) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for ch := range t.subs[topic] {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// notify wakes the subscribers everywhere. Call it after the commit. On PostgreSQL the other processes hear of it too;
+// an error there is not one of the caller, since everybody polls.
+func (d *DB) notify(ctx context.Context, topic Topic) {
+	d.topics.wake(topic)
+	if d.postgres() {
+		if err := pgdriver.Notify(ctx, d.bun, string(topic), ""); err != nil {
+			slog.DebugContext(ctx, "notify other processes", "topic", topic, "error", err)
+		}
+	}
+}
+
+// Listen passes the wake-ups of other processes on until ctx is done. On SQLite it only waits.
+func (d *DB) Listen(ctx context.Context) error {
+	if !d.postgres() {
+		<-ctx.Done()
+		return nil
+	}
+	for ctx.Err() == nil {
+		d.listenOnce(ctx)
+		d.wakeAll() // what happened while nobody listened
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return nil
+}
+
+func (d *DB) listenOnce(ctx context.Context) {
+	listener := pgdriver.NewListener(d.bun)
+	defer func() { _ = listener.Close() }()
+	if err := listener.Listen(ctx, string(TopicQueued), string(TopicPhase), string(TopicWorkloads)); err != nil {
+		slog.WarnContext(ctx, "listen to other processes", "error", err)
+		return
+	}
+	for {
+		channel, _, err := listener.Receive(ctx)
+		if err != nil {
+			return
+		}
+		d.topics.wake(Topic(channel))
+	}
+}
+
+func (d *DB) wakeAll() {
+	for _, topic := range []Topic{TopicQueued, TopicPhase, TopicWorkloads} {
+		d.topics.wake(topic)
+	}
+}

@@ -1,0 +1,62 @@
+package deploy
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"tinyforge/db"
+)
+
+// Config bounds what the deployer does. Zero values mean the defaults.
+type Config struct {
+	Workers   int           // deployments at a time; default 2
+	Lease     time.Duration // after which the deployments of a dead process are taken over; default 15 s
+	Liveness  time.Duration // for which a release without a healthcheck must stay up; default 5 s
+	Drain     time.Duration // for which requests in flight to blue are waited for; default 30 s
+	Attempts  int           // claims of one deployment, hand-overs not counted, before it is undone; default 5
+	Poll      time.Duration // how often the queue is looked at without being woken; default 5 s
+	Reconcile time.Duration // how often recovery compares rows, releases and routes; default 30 s
+	Workspace string        // folder for checkouts, ours alone; default the system's temporary folder
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.Workers, 2)
+	setDefault(&c.Lease, 15*time.Second)
+	setDefault(&c.Liveness, 5*time.Second)
+	setDefault(&c.Drain, 30*time.Second)
+	setDefault(&c.Attempts, 5)
+	setDefault(&c.Poll, 5*time.Second)
+	setDefault(&c.Reconcile, 30*time.Second)
+	return c
+}
+
+func setDefault[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// Deployer is what the Runner and the Recovery share.
+type Deployer struct {
+	DB      *db.DB
+	Sources map[string]Source // by workload.Source
+	Runtime Runtime
+	Router  Router
+	Fetcher Fetcher
+	Log     *slog.Logger
+	Config  Config
+
+	busy workloadLocks
+}
+
+// workloadLocks keep the runner and the recovery of one process apart. The zero value is ready.
+type workloadLocks struct{ held sync.Map }
+
+func (l *workloadLocks) tryLock(workloadID int64) bool {
+	_, held := l.held.LoadOrStore(workloadID, true)
+	return !held
+}
+
+func (l *workloadLocks) unlock(workloadID int64) { l.held.Delete(workloadID) }

@@ -1,0 +1,180 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+
+	"tinyforge/db"
+)
+
+// gate waits until a started release is ready: it answers its HTTP probe or, without one, stays up for the liveness
+// window and accepts connections on its port. It only reads.
+type gate struct {
+	runtime  Runtime
+	release  db.Release
+	host     string // of the route, sent as the probe's Host; "" means that nobody will connect to the release
+	liveness time.Duration
+}
+
+// pollFirst is the pause before the second look; pauses double up to pollMost, or to the healthcheck's interval.
+const (
+	pollFirst = 10 * time.Millisecond
+	pollMost  = 250 * time.Millisecond
+)
+
+// wait returns nil when the release is ready, a *Failure when it will not be, or ctx's error.
+func (g gate) wait(ctx context.Context) error {
+	if g.release.Healthcheck != nil {
+		return g.probe(ctx, *g.release.Healthcheck)
+	}
+	return g.watch(ctx)
+}
+
+// probe asks at growing pauses until the interval is reached. Only attempts an interval apart count, and none within the
+// start period.
+func (g gate) probe(ctx context.Context, check db.Healthcheck) error {
+	begun, pause, failures := time.Now(), pollFirst, 0
+	for {
+		upstream, err := g.running(ctx)
+		if err != nil {
+			return err
+		}
+		answer := g.ask(ctx, check, upstream)
+		if answer == "" {
+			return nil
+		}
+		if pause >= check.Interval && time.Since(begun) >= check.StartPeriod {
+			failures++
+		}
+		if failures >= max(1, check.Attempts) {
+			return &Failure{Text: fmt.Sprintf("Gate failed: GET %s %s for %s", check.Path, answer, seconds(time.Since(begun)))}
+		}
+		pause = min(pause*2, max(check.Interval, pollFirst))
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// ask makes one attempt. It returns what was wrong with the answer, or "".
+func (g gate) ask(ctx context.Context, check db.Healthcheck, upstream Upstream) (wrong string) {
+	ctx, cancel := context.WithTimeout(ctx, max(check.Timeout, time.Millisecond))
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+upstream.Addr+check.Path, nil)
+	if err != nil {
+		return "is not a request that can be sent"
+	}
+	if g.host != "" {
+		request.Host = g.host
+	}
+	request.Header.Set("User-Agent", "Tinyforge-Gate")
+	transport := &http.Transport{DisableKeepAlives: true}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return refused(err, check.Timeout, upstream)
+	}
+	_ = response.Body.Close()
+	switch status := response.StatusCode; {
+	case check.Status != 0 && status != check.Status:
+		return fmt.Sprintf("answered %d instead of %d", status, check.Status)
+	case check.Status == 0 && (status < 200 || status > 399):
+		return "answered " + strconv.Itoa(status)
+	}
+	return ""
+}
+
+// refused says in words why no answer came.
+func refused(err error, timeout time.Duration, upstream Upstream) string {
+	var timedOut net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("was refused (nothing listens on port %d)", upstream.Port)
+	case errors.As(err, &timedOut) && timedOut.Timeout():
+		return fmt.Sprintf("did not answer within %s", timeout)
+	}
+	return "got no HTTP answer"
+}
+
+// watch is the liveness window.
+func (g gate) watch(ctx context.Context) error {
+	begun, pause, accepts := time.Now(), pollFirst, g.host == ""
+	for {
+		upstream, err := g.running(ctx)
+		if err != nil {
+			return err
+		}
+		accepts = accepts || connects(ctx, upstream)
+		if time.Since(begun) >= g.liveness {
+			break
+		}
+		if err := sleep(ctx, min(pause, g.liveness-time.Since(begun))); err != nil {
+			return err
+		}
+		pause = min(pause*2, pollMost)
+	}
+	if !accepts {
+		return &Failure{Text: fmt.Sprintf("Gate failed: nothing listens on port %d after %s; set the config's port to the one that the program uses",
+			g.release.Port, seconds(g.liveness))}
+	}
+	return nil
+}
+
+func connects(ctx context.Context, upstream Upstream) bool {
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", upstream.Addr)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}
+
+// running returns where the release answers, as long as it has not ended once.
+func (g gate) running(ctx context.Context) (Upstream, error) {
+	instance, err := g.runtime.Inspect(ctx, g.release.ID)
+	if err != nil {
+		return Upstream{}, err
+	}
+	if instance.State != Running || instance.Restarts > 0 {
+		return Upstream{}, exited(instance)
+	}
+	return instance.Upstream, nil
+}
+
+// exited says in words how a release ended.
+func exited(i Instance) error {
+	switch {
+	case i.OOMKilled:
+		return &Failure{Text: "Gate failed: the container ran out of memory and was killed; raise the config's memory"}
+	case i.State == Missing:
+		return &Failure{Text: "Gate failed: somebody removed the container"}
+	case i.Restarts > 0:
+		return &Failure{Text: fmt.Sprintf("Gate failed: the container ended with exit code %d and had to be restarted", i.ExitCode)}
+	}
+	return &Failure{Text: fmt.Sprintf("Gate failed: the container ended with exit code %d", i.ExitCode)}
+}
+
+// seconds rounds a duration as people say it.
+func seconds(d time.Duration) string {
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return fmt.Sprintf("%d s", int(d.Round(time.Second).Seconds()))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

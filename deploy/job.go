@@ -1,0 +1,101 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tinyforge/db"
+)
+
+// job is one deployment in the hands of a worker.
+type job struct {
+	*Deployer
+	dep      *db.Deployment
+	workload db.Workload
+	repo     db.Repository
+	blue     *db.RuntimeState // what serves; nil when nothing does
+	log      *logWriter
+}
+
+// errSkip is returned by a step when nothing has to be deployed.
+var errSkip = errors.New("commit is live already")
+
+// begin returns the phase in which the claimed deployment goes on.
+func (j *job) begin() db.Phase {
+	switch {
+	case j.dep.Phase.Committed() || j.dep.Phase == db.PhaseUndoing:
+		return j.dep.Phase
+	case j.workload.DeletedAt != nil:
+		j.dep.Error = "The workload was deleted."
+		return db.PhaseUndoing
+	case j.dep.Attempt > j.Config.Attempts:
+		j.dep.Error = fmt.Sprintf("Given up after %d attempts: Tinyforge ended in the middle of each.", j.Config.Attempts)
+		return db.PhaseUndoing
+	}
+	return reentry(j.dep.Strategy, j.dep.Phase)
+}
+
+// enter writes the next phase down, before its side effect. Leaving committing is the commit point.
+func (j *job) enter(ctx context.Context, next db.Phase) error {
+	committing := j.dep.Phase == db.PhaseCommitting && next != db.PhaseUndoing && next != j.dep.Phase
+	j.dep.Phase = next
+	j.log.enter(next)
+	if !committing {
+		return j.DB.Save(ctx, j.dep)
+	}
+	return j.DB.Commit(ctx, j.dep, db.RuntimeState{
+		WorkloadID:   j.workload.ID,
+		DeploymentID: j.dep.ID,
+		ReleaseID:    j.dep.Release.ID,
+		Commit:       j.dep.Commit,
+		Host:         j.workload.Host,
+		Release:      *j.dep.Release,
+	})
+}
+
+// failed notes why a step failed and returns how to go on: back before the commit point, forward after it.
+func (j *job) failed(ctx context.Context, err error) func(db.Strategy, db.Phase) db.Phase {
+	if errors.Is(err, errSkip) {
+		return func(db.Strategy, db.Phase) db.Phase { return db.PhaseSkipped }
+	}
+	j.Log.WarnContext(ctx, "deployment step", "deployment", j.dep.ID, "phase", j.dep.Phase, "error", err)
+	text := userText(j.dep.Phase, err)
+	j.log.Printf("%s", text)
+	switch {
+	case j.dep.Phase.Committed():
+		return after // what is left over is removed by the recovery
+	case j.dep.Phase == db.PhaseUndoing:
+		j.dep.Error += "; undoing it is not finished: " + text
+		return after // the recovery goes on with it
+	}
+	j.dep.Error = text
+	return func(db.Strategy, db.Phase) db.Phase { return db.PhaseUndoing }
+}
+
+// userText is what the user may read of an error.
+func userText(phase db.Phase, err error) string {
+	var failure *Failure
+	if errors.As(err, &failure) {
+		return failure.Text
+	}
+	return fmt.Sprintf("Internal error while %s: the log of Tinyforge says more", phase)
+}
+
+// retry repeats f with growing pauses until it succeeds, ctx is done, or the tries are over.
+func retry(ctx context.Context, tries int, f func() error) error {
+	pause := 250 * time.Millisecond
+	for {
+		err := f()
+		if tries--; err == nil || tries <= 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+			pause *= 2
+		}
+	}
+}

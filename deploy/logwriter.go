@@ -1,0 +1,127 @@
+package deploy
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"tinyforge/db"
+)
+
+const (
+	logFlushLines = 64
+	logFlushEvery = 250 * time.Millisecond
+	maxLogLines   = 20_000 // of one deployment and attempt
+)
+
+// logWriter turns what is written to it into rows of a deployment's log, a line each, in batches. Lines are for reading
+// along: when the database does not take them, they are dropped. Safe for concurrent use.
+type logWriter struct {
+	ctx  context.Context // for the inserts: they must work after the deployment's own context ended
+	db   *db.DB
+	slog *slog.Logger
+	id   int64
+	stop chan struct{}
+	done sync.WaitGroup
+
+	mu    sync.Mutex
+	phase db.Phase
+	part  []byte // of the line that has no end yet
+	lines []db.LogLine
+	count int
+}
+
+func newLogWriter(ctx context.Context, d *db.DB, log *slog.Logger, dep *db.Deployment) *logWriter {
+	w := &logWriter{ctx: context.WithoutCancel(ctx), db: d, slog: log, id: dep.ID, phase: dep.Phase, stop: make(chan struct{})}
+	w.done.Go(w.flushOften)
+	return w
+}
+
+// Write never fails.
+func (w *logWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.part = append(w.part, p...)
+	for {
+		line, rest, found := bytes.Cut(w.part, []byte{'\n'})
+		if !found {
+			break
+		}
+		w.add(string(bytes.TrimSuffix(line, []byte{'\r'})))
+		w.part = rest
+	}
+	if len(w.part) > 64<<10 { // a line without an end
+		w.add(string(w.part))
+		w.part = nil
+	}
+	return len(p), nil
+}
+
+// Printf adds one line of our own.
+func (w *logWriter) Printf(format string, args ...any) {
+	_, _ = fmt.Fprintf(w, format+"\n", args...)
+}
+
+// Close writes what is left.
+func (w *logWriter) Close() {
+	close(w.stop)
+	w.done.Wait()
+	w.mu.Lock()
+	if len(w.part) > 0 {
+		w.add(string(w.part))
+		w.part = nil
+	}
+	w.mu.Unlock()
+	w.flush()
+}
+
+func (w *logWriter) enter(phase db.Phase) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.phase = phase
+}
+
+// add is called with mu held.
+func (w *logWriter) add(text string) {
+	w.count++
+	switch {
+	case w.count == maxLogLines:
+		text = fmt.Sprintf("(the log is longer than %d lines: the rest is left out)", maxLogLines)
+	case w.count > maxLogLines:
+		return
+	}
+	w.lines = append(w.lines, db.LogLine{DeploymentID: w.id, Phase: w.phase, At: time.Now(), Text: text})
+}
+
+func (w *logWriter) flushOften() {
+	tick := time.NewTicker(logFlushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.stop:
+			return
+		case <-tick.C:
+			w.flush()
+		}
+	}
+}
+
+func (w *logWriter) flush() {
+	w.mu.Lock()
+	lines := w.lines
+	w.lines = nil
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
+	defer cancel()
+	for len(lines) > 0 {
+		n := min(len(lines), logFlushLines)
+		if err := w.db.AppendLog(ctx, lines[:n]...); err != nil {
+			w.slog.WarnContext(ctx, "append log lines; they are lost", "deployment", w.id, "lines", len(lines), "error", err)
+			return
+		}
+		lines = lines[n:]
+	}
+}

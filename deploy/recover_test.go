@@ -1,0 +1,220 @@
+package deploy_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+	"tinyforge/deploy/deploytest"
+)
+
+// TestKilledAnywhere kills the process at every point of a deployment, of a good commit and of a bad one, and starts the
+// next process: exactly one release runs, the route points to it, the row names it, and the deployment ends.
+func TestKilledAnywhere(t *testing.T) {
+	t.Parallel()
+	for name, config := range configs {
+		for _, commit := range []string{"b", "x"} {
+			for _, apart := range []bool{false, true} { // whether the proxy survives
+				t.Run(fmt.Sprintf("%s/%s/proxy apart %t", name, commit, apart), func(t *testing.T) {
+					t.Parallel()
+					points := 0
+					for n := int64(1); killAt(t, config, commit, apart, n); n++ {
+						points++
+					}
+					if points < 8 {
+						t.Errorf("only %d points were reached", points)
+					}
+				})
+			}
+		}
+	}
+}
+
+// killAt kills at the n-th point. It reports whether there is one.
+func killAt(t *testing.T, config, commit string, apart bool, n int64) (reached bool) {
+	t.Helper()
+	w := newWorld(t, "dockerfile", config)
+	w.live("a")
+
+	var killed atomic.Bool
+	var point atomic.Value
+	kill, store, dead := deploytest.KillAt(n), w.db, make(chan struct{})
+	hook := func(p string) error {
+		err := kill(p)
+		if err != nil && killed.CompareAndSwap(false, true) {
+			point.Store(p)
+			_ = store.Close() // what is dead writes nothing
+			close(dead)
+		}
+		return err
+	}
+	w.router.SetHook(hook)
+	w.deployer.Runtime = w.runtime.With(hook)
+	dep := w.push(commit)
+	stop := w.runInBackground()
+	alive := make(chan struct{})
+	go func() { // the process lives on to the end of the deployment when there is no n-th point
+		defer close(alive)
+		for !killed.Load() {
+			if d, err := store.Deployment(t.Context(), dep.ID); err == nil && d.Phase.Final() {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	select {
+	case <-dead:
+	case <-alive:
+	}
+	stop()
+	<-alive
+	if !killed.Load() {
+		return false
+	}
+
+	old := w.router
+	w.start(nil)
+	if apart {
+		old.SetHook(nil)
+		w.router, w.deployer.Router = old, old
+	}
+	must2(t)(w.db.BreakLeases(t.Context()))
+	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))
+	if got := len(w.router.Routes()); got != 1 {
+		t.Errorf("killed at %s: %d routes after the recovery", point.Load(), got)
+	}
+	dep = w.run(dep)
+	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))
+	if want := map[string]string{"b": "b", "x": "a"}[commit]; true {
+		w.serves(want)
+	}
+	if want := map[string]db.Phase{"b": db.PhaseLive, "x": db.PhaseFailed}[commit]; dep.Phase != want {
+		t.Errorf("killed at %s: the deployment is %s: %s", point.Load(), dep.Phase, dep.Error)
+	}
+	if t.Failed() {
+		t.Fatalf("killed at point %d, %s", n, point.Load())
+	}
+	return true
+}
+
+func TestRecoveryStartsWhatShouldRun(t *testing.T) {
+	w := newWorld(t, "dockerfile", blueGreen)
+	dep := w.live("a")
+	w.runtime.Exit(dep.Release.ID, 137) // and its policy did not start it again
+	w.router.Forget()
+	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))
+	w.serves("a")
+}
+
+// TestRecoveryFollowsAddresses: a container that its policy started again has another address.
+func TestRecoveryFollowsAddresses(t *testing.T) {
+	w := newWorld(t, "dockerfile", blueGreen)
+	dep := w.live("a")
+	before, err := w.router.Current(t.Context(), db.Route{Host: host})
+	must(t, err)
+	moved := make(chan struct{}, 10)
+	w.router.SetHook(deploytest.Record(func(point string) {
+		if point == "router.upsert:after" {
+			moved <- struct{}{}
+		}
+	}))
+	w.deployer.Config.Reconcile = time.Hour
+	stop := recoverInBackground(t, w)
+	defer stop()
+	w.runtime.Crash(dep.Release.ID, 1)
+	<-moved
+	w.serves("a")
+	if now, _ := w.router.Current(t.Context(), db.Route{Host: host}); now.Addr == before.Addr {
+		t.Error("the address did not change")
+	}
+}
+
+func TestRecoveryMovesHost(t *testing.T) {
+	w := newWorld(t, "dockerfile", blueGreen)
+	dep := w.live("a")
+	w.workload.Host = "new.example.com"
+	must(t, w.db.SaveWorkload(t.Context(), &w.workload))
+	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))
+	if got := w.router.Routes(); len(got) != 1 || got["new.example.com"] != string(dep.Release.ID) {
+		t.Errorf("routes %v", got)
+	}
+	state, err := w.db.RuntimeState(t.Context(), w.workload.ID)
+	if err != nil || state.Host != "new.example.com" {
+		t.Errorf("the row says %q (%v)", state.Host, err)
+	}
+}
+
+func TestRecoveryTakesDeletedWorkloadsDown(t *testing.T) {
+	w := newWorld(t, "dockerfile", blueGreen)
+	dep := w.live("a")
+	must(t, w.db.MarkReported(t.Context(), db.CommitKey{RepositoryID: w.repo.ID, Commit: dep.Commit}, []db.Deployment{w.deployment(dep.ID)}))
+	must(t, w.db.DeleteWorkload(t.Context(), w.workload.ID))
+	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))
+	list, err := w.runtime.List(t.Context())
+	if len(list) > 0 || len(w.router.Routes()) > 0 || err != nil {
+		t.Errorf("left: releases %v, routes %v (%v)", list, w.router.Routes(), err)
+	}
+	if workloads, err := w.db.Workloads(t.Context()); len(workloads) > 0 || err != nil {
+		t.Errorf("left: %v (%v)", workloads, err)
+	}
+}
+
+func TestRecoveryRemovesOrphans(t *testing.T) {
+	w := newWorld(t, "dockerfile", blueGreen)
+	w.live("a")
+	for _, orphan := range []db.Release{
+		{ID: "tf-web-99", WorkloadID: w.workload.ID, Commit: "o", Port: 80},
+		{ID: "tf-gone-7", WorkloadID: 4711, Commit: "o", Port: 80},
+	} {
+		must2(t)(w.runtime.Start(t.Context(), orphan))
+	}
+	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))
+	w.serves("a")
+}
+
+// TestRecoveryLeavesTheRunnerAlone makes passes all the time while releases take over from each other.
+func TestRecoveryLeavesTheRunnerAlone(t *testing.T) {
+	for name, config := range configs {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "dockerfile", config)
+			w.live("a")
+			w.deployer.Config.Reconcile = time.Millisecond
+			stop := recoverInBackground(t, w)
+			defer stop()
+			for _, commit := range []string{"b", "c", "d"} {
+				w.live(commit)
+			}
+			if dep := w.run(w.push("x")); dep.Phase != db.PhaseFailed {
+				t.Errorf("phase %s", dep.Phase)
+			}
+			w.serves("d")
+		})
+	}
+}
+
+func TestNewWorkloadAnswers503(t *testing.T) {
+	w := newWorld(t, "dockerfile", blueGreen)
+	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))
+	if status, _ := w.router.Get(host, "/"); status != http.StatusServiceUnavailable {
+		t.Errorf("status %d, want 503", status)
+	}
+	w.live("a")
+	if calls := w.router.Calls(); !slices.Contains(calls, "upsert "+host) {
+		t.Errorf("calls %q", calls)
+	}
+}
+
+func recoverInBackground(t *testing.T, w *world) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	recovery := deploy.NewRecovery(w.deployer)
+	go func() { defer close(done); _ = recovery.Run(ctx) }()
+	return func() { cancel(); <-done }
+}

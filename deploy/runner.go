@@ -1,0 +1,170 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tinyforge/db"
+)
+
+// Runner works off the queue: it claims deployments and takes each through the phases of its strategy.
+type Runner struct {
+	*Deployer
+	owner string
+}
+
+// NewRunner makes a runner. Owner names the process in leases.
+func NewRunner(d *Deployer, owner string) *Runner {
+	d.Config = d.Config.withDefaults()
+	return &Runner{Deployer: d, owner: owner}
+}
+
+// Run works until ctx is done. Then the steps in progress are told to stop, their deployments are handed over to the next
+// process as they are, and it returns.
+func (r *Runner) Run(ctx context.Context) error {
+	var workers errgroup.Group
+	for range r.Config.Workers {
+		workers.Go(func() error { r.worker(ctx); return nil })
+	}
+	return workers.Wait()
+}
+
+func (r *Runner) worker(ctx context.Context) {
+	wake, cancel := r.DB.Subscribe(db.TopicQueued)
+	defer cancel()
+	poll := time.NewTicker(r.Config.Poll)
+	defer poll.Stop()
+	for ctx.Err() == nil {
+		dep, err := r.DB.Claim(ctx, r.owner, r.Config.Lease)
+		if err == nil && dep != nil {
+			r.work(ctx, dep)
+			continue
+		}
+		if err != nil && ctx.Err() == nil {
+			r.Log.ErrorContext(ctx, "claim deployment", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		case <-poll.C:
+		}
+	}
+}
+
+// work takes one claimed deployment as far as it gets.
+func (r *Runner) work(ctx context.Context, dep *db.Deployment) {
+	log := r.Log.With("deployment", dep.ID, "workload", dep.WorkloadID, "commit", dep.Commit)
+	for !r.busy.tryLock(dep.WorkloadID) { // the recovery looks at this workload; it will not be long
+		select {
+		case <-ctx.Done():
+			r.handOver(ctx, dep)
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	defer r.busy.unlock(dep.WorkloadID)
+
+	leased, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go r.keepLease(leased, stop, dep)
+
+	err := r.deploy(leased, dep)
+	switch {
+	case err == nil:
+		log.InfoContext(ctx, "deployment finished", "phase", dep.Phase, "reason", dep.Error)
+	case errors.Is(context.Cause(leased), db.ErrLeaseLost), errors.Is(err, db.ErrLeaseLost):
+		log.WarnContext(ctx, "deployment was taken over by another process", "phase", dep.Phase)
+	case ctx.Err() != nil:
+		log.InfoContext(ctx, "deployment handed over", "phase", dep.Phase)
+		r.handOver(ctx, dep)
+	default: // the database does not answer: nothing may be done that is not written down first
+		log.ErrorContext(ctx, "deployment interrupted; it goes on when its lease is over", "phase", dep.Phase, "error", err)
+	}
+}
+
+func (r *Runner) keepLease(ctx context.Context, stop context.CancelCauseFunc, dep *db.Deployment) {
+	lease := *dep // ID and LeaseOwner; the rest belongs to the worker
+	expires := time.Now().Add(r.Config.Lease)
+	tick := time.NewTicker(r.Config.Lease / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := r.DB.Renew(ctx, &lease, r.Config.Lease)
+		switch {
+		case err == nil:
+			expires = time.Now().Add(r.Config.Lease)
+		case errors.Is(err, db.ErrLeaseLost), time.Now().After(expires):
+			stop(db.ErrLeaseLost)
+			return
+		}
+	}
+}
+
+func (r *Runner) handOver(ctx context.Context, dep *db.Deployment) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := r.DB.HandOver(ctx, dep); err != nil {
+		r.Log.WarnContext(ctx, "hand deployment over; it goes on when its lease is over", "deployment", dep.ID, "error", err)
+	}
+}
+
+// deploy loops over the table of phases. An error means that the deployment is not finished: ctx is done, or the database
+// failed.
+func (r *Runner) deploy(ctx context.Context, dep *db.Deployment) error {
+	j, err := r.newJob(ctx, dep)
+	if err != nil {
+		return err
+	}
+	defer j.log.Close()
+
+	if err := j.enter(ctx, j.begin()); err != nil {
+		return err
+	}
+	for !dep.Phase.Final() {
+		s, err := stepOf(dep.Strategy, dep.Phase)
+		if err != nil {
+			return err
+		}
+		next := after
+		if err := s.do(j, ctx); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			next = j.failed(ctx, err)
+		}
+		if err := j.enter(ctx, next(dep.Strategy, dep.Phase)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newJob reads what the steps need to know.
+func (r *Runner) newJob(ctx context.Context, dep *db.Deployment) (*job, error) {
+	workload, err := r.DB.Workload(ctx, dep.WorkloadID)
+	if err != nil {
+		return nil, err
+	}
+	repo, err := r.DB.Repository(ctx, dep.RepositoryID)
+	if err != nil {
+		return nil, err
+	}
+	j := &job{Deployer: r.Deployer, dep: dep, workload: workload, repo: repo}
+	state, err := r.DB.RuntimeState(ctx, dep.WorkloadID)
+	switch {
+	case err == nil && state.DeploymentID != dep.ID:
+		j.blue = &state
+	case err != nil && !errors.Is(err, db.ErrNotFound):
+		return nil, fmt.Errorf("read what serves: %w", err)
+	}
+	j.log = newLogWriter(ctx, r.DB, r.Log, dep)
+	return j, nil
+}

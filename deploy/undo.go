@@ -1,0 +1,76 @@
+package deploy
+
+import (
+	"context"
+	"strings"
+
+	"tinyforge/db"
+)
+
+// undo takes everything back that was done before the commit point: what served before serves again, the failed release
+// is gone and its last log lines are kept. It tries for a while; what it cannot do then, the recovery does later.
+func (j *job) undo(ctx context.Context) error {
+	green := BuildGreenName(j.workload.Name, j.dep.ID)
+	j.keepTail(ctx, green)
+	err := retry(ctx, 5, func() error {
+		if j.dep.Strategy == db.Recreate { // two releases must not run at once
+			if err := j.Runtime.Stop(ctx, green); err != nil {
+				return err
+			}
+		}
+		if err := j.restore(ctx); err != nil {
+			return err
+		}
+		if route, routed := j.workload.Route(); routed {
+			j.drainFrom(ctx, route, []Instance{{ID: green, State: Running}})
+		}
+		return j.Runtime.Remove(ctx, green)
+	})
+	if err == nil && j.blue != nil {
+		j.dep.Error += "; the previous release still serves"
+	}
+	return err
+}
+
+// keepTail saves the last log lines of the failed release in its row.
+func (j *job) keepTail(ctx context.Context, green db.ReleaseID) {
+	instance, err := j.Runtime.Inspect(ctx, green)
+	if err != nil || len(instance.Tail) == 0 {
+		return
+	}
+	j.dep.Tail = strings.ToValidUTF8(strings.ReplaceAll(strings.Join(instance.Tail, "\n"), "\x00", ""), "\uFFFD")
+	j.log.Printf("Last lines of %s:", green)
+	for _, line := range instance.Tail {
+		j.log.Printf("| %s", line)
+	}
+}
+
+// restore makes the release in the runtime state row run and the route point to it.
+func (j *job) restore(ctx context.Context) error {
+	route, routed := j.workload.Route()
+	if j.blue == nil {
+		if routed {
+			return j.Router.Upsert(ctx, route, Upstream{})
+		}
+		return nil
+	}
+	was, err := j.Runtime.Inspect(ctx, j.blue.ReleaseID)
+	if err != nil {
+		return err
+	}
+	blue, err := j.Runtime.Start(ctx, j.blue.Release)
+	if err != nil {
+		return err
+	}
+	if was.State != Running {
+		g := gate{runtime: j.Runtime, release: j.blue.Release, host: j.blue.Host, liveness: 0}
+		if err := g.wait(ctx); err != nil { // it was good once: better it than nothing
+			j.log.Printf("%s was started again but is not ready: %s", blue.ID, userText(j.dep.Phase, err))
+		}
+		j.log.Printf("Started %s again", blue.ID)
+	}
+	if !routed {
+		return nil
+	}
+	return j.Router.Upsert(ctx, route, blue.Upstream)
+}

@@ -1,0 +1,240 @@
+package deploy_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tinyforge/db"
+	"tinyforge/db/dbtest"
+	"tinyforge/deploy"
+	"tinyforge/deploy/deploytest"
+	"tinyforge/deploy/source"
+)
+
+const host = "www.example.com"
+
+// world is a deployer between a real database and the fakes. A process in it can be killed and started again.
+type world struct {
+	t        *testing.T
+	address  string
+	keys     *db.Keyring
+	db       *db.DB
+	runtime  *deploytest.Runtime
+	router   *deploytest.Router
+	deployer *deploy.Deployer
+	repo     db.Repository
+	workload db.Workload
+	builds   *builds
+	pushes   int
+}
+
+// builds are the images that the sources of a world made, and how they fail.
+type builds struct {
+	mu    sync.Mutex
+	specs []deploy.BuildSpec
+	pulls []string
+	err   error
+	wait  chan struct{} // builds wait until it is closed; nil means not
+}
+
+func (b *builds) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer) (string, error) {
+	b.mu.Lock()
+	b.specs = append(b.specs, spec)
+	err, wait := b.err, b.wait
+	b.mu.Unlock()
+	fmt.Fprintf(log, "step 1\nstep 2 of %s", spec.Tag)
+	if wait != nil {
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	return "sha256:" + strings.Repeat("ab", 32), err
+}
+
+func (b *builds) Pull(_ context.Context, ref string, _ *deploy.RegistryAuth, _ io.Writer) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pulls = append(b.pulls, ref)
+	return ref + "@sha256:" + strings.Repeat("cd", 32), b.err
+}
+
+// checkout fetches a folder with a Dockerfile for every commit.
+type checkout struct{ err error }
+
+func (c checkout) Fetch(_ context.Context, _ db.Repository, _, dir string) error {
+	if c.err != nil {
+		return c.err
+	}
+	return os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\n"), 0o600)
+}
+
+func newWorld(t *testing.T, sourceKind, config string) *world {
+	t.Helper()
+	keys, err := db.NewKeyring()
+	must(t, err)
+	w := &world{t: t, address: dbtest.SQLite(t), keys: keys, builds: &builds{}}
+	w.runtime = deploytest.NewRuntime(t, w.app)
+	w.start(nil)
+	must2(t)(w.db.Migrate(t.Context()))
+	forge := db.Forge{Name: "forge", Kind: "github"}
+	must(t, w.db.SaveForge(t.Context(), &forge))
+	w.repo = db.Repository{ForgeID: forge.ID, ExternalID: 1, FullName: "acme/web", DefaultBranch: "main"}
+	must(t, w.db.SaveRepository(t.Context(), &w.repo))
+	w.workload = db.Workload{Name: "web", RepositoryID: w.repo.ID, Source: sourceKind, Config: json.RawMessage(config),
+		Host: host, Enabled: true}
+	must(t, w.db.SaveWorkload(t.Context(), &w.workload))
+	return w
+}
+
+// app is what a release runs: it answers its commit's first letter, and its gate as the letter says: "x" never gets ready.
+func (w *world) app(r db.Release) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/up", func(rw http.ResponseWriter, _ *http.Request) {
+		if r.Commit[0] == 'x' {
+			rw.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	mux.HandleFunc("/", func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, r.Commit[:1]) })
+	return mux
+}
+
+// start begins a process: a database handle, a router with nothing in its table, and a deployer whose effects pass hook.
+func (w *world) start(hook deploytest.Hook) {
+	w.t.Helper()
+	store, err := db.Open(w.t.Context(), w.address, w.keys)
+	must(w.t, err)
+	w.t.Cleanup(func() { _ = store.Close() })
+	w.db = store
+	w.router = deploytest.NewRouter(hook)
+	runtime := w.runtime.With(hook)
+	w.deployer = &deploy.Deployer{
+		DB: w.db, Runtime: runtime, Router: w.router, Fetcher: checkout{},
+		Sources: map[string]deploy.Source{"dockerfile": source.NewDockerfile(w.builds), "image": source.NewImage(w.builds)},
+		Log:     slog.New(slog.NewTextHandler(w.t.Output(), nil)),
+		Config: deploy.Config{Workers: 2, Lease: 2 * time.Second, Liveness: 30 * time.Millisecond, Drain: 2 * time.Second,
+			Poll: 50 * time.Millisecond, Reconcile: 20 * time.Millisecond, Workspace: w.t.TempDir()},
+	}
+}
+
+// push queues a deployment of a commit whose hash is a letter, repeated.
+func (w *world) push(letter string) db.Deployment {
+	w.t.Helper()
+	w.pushes++
+	commit := strings.Repeat(letter, 40)
+	out, err := w.db.Enqueue(w.t.Context(), &db.Delivery{
+		ForgeID: w.repo.ForgeID, ExternalID: fmt.Sprint(w.pushes), Event: "push", RepositoryID: w.repo.ID,
+		Ref: "refs/heads/main", Before: fmt.Sprintf("%040d", w.pushes), After: fmt.Sprintf("%040d", w.pushes+1),
+	}, []db.Deployment{{WorkloadID: w.workload.ID, Ref: "refs/heads/main", Commit: commit}})
+	must(w.t, err)
+	if len(out.Deployments) != 1 {
+		w.t.Fatalf("push of %s: %s", letter, out.Decision)
+	}
+	return w.deployment(out.Deployments[0])
+}
+
+func (w *world) deployment(id int64) db.Deployment {
+	w.t.Helper()
+	dep, err := w.db.Deployment(context.WithoutCancel(w.t.Context()), id)
+	must(w.t, err)
+	return dep
+}
+
+// run works the queue until the deployment is finished.
+func (w *world) run(dep db.Deployment) db.Deployment {
+	w.t.Helper()
+	stop := w.runInBackground()
+	defer stop()
+	return w.await(dep.ID, func(d db.Deployment) bool { return d.Phase.Final() })
+}
+
+// runInBackground starts a runner. stop shuts it down as a SIGTERM does.
+func (w *world) runInBackground() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	runner := deploy.NewRunner(w.deployer, "test")
+	go func() { defer close(done); _ = runner.Run(ctx) }()
+	return func() { cancel(); <-done }
+}
+
+// await waits for the row of a deployment, woken by its phases.
+func (w *world) await(id int64, until func(db.Deployment) bool) db.Deployment {
+	w.t.Helper()
+	wake, cancel := w.db.Subscribe(db.TopicPhase)
+	defer cancel()
+	deadline := time.After(30 * time.Second)
+	for {
+		dep := w.deployment(id)
+		if until(dep) {
+			return dep
+		}
+		select {
+		case <-wake:
+		case <-deadline:
+			w.t.Fatalf("deployment %d stays in phase %s", id, dep.Phase)
+		}
+	}
+}
+
+// serves checks promise 3 from outside: one release runs, the route points to it, the row names it, it answers.
+func (w *world) serves(letter string) {
+	w.t.Helper()
+	state, err := w.db.RuntimeState(w.t.Context(), w.workload.ID)
+	must(w.t, err)
+	list, err := w.runtime.List(w.t.Context())
+	must(w.t, err)
+	if len(list) != 1 || list[0].ID != state.ReleaseID || list[0].State != deploy.Running {
+		w.t.Errorf("releases %+v, but the row names %s", list, state.ReleaseID)
+	}
+	if got := w.router.Routes()[host]; got != string(state.ReleaseID) {
+		w.t.Errorf("the route points to %q, but the row names %s", got, state.ReleaseID)
+	}
+	if status, body := w.router.Get(host, "/"); status != http.StatusOK || body != letter {
+		w.t.Errorf("the site answers %d %q, want %s", status, body, letter)
+	}
+}
+
+// live deploys a commit that must succeed.
+func (w *world) live(letter string) db.Deployment {
+	w.t.Helper()
+	dep := w.run(w.push(letter))
+	if dep.Phase != db.PhaseLive {
+		w.t.Fatalf("deployment of %s: %s: %s", letter, dep.Phase, dep.Error)
+	}
+	w.serves(letter)
+	return dep
+}
+
+func (w *world) logText(id int64) string {
+	w.t.Helper()
+	lines, err := w.db.Log(w.t.Context(), id, 0, 1000)
+	must(w.t, err)
+	var text strings.Builder
+	for _, l := range lines {
+		fmt.Fprintf(&text, "%s: %s\n", l.Phase, l.Text)
+	}
+	return text.String()
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must2(t *testing.T) func(any, error) {
+	t.Helper()
+	return func(_ any, err error) { t.Helper(); must(t, err) }
+}

@@ -1,0 +1,122 @@
+package gitea
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"code.gitea.io/sdk/gitea"
+
+	"tinyforge/app"
+	"tinyforge/db"
+)
+
+// hookEvents are what a hook sends: push for moved refs and deleted tags, delete for deleted branches, which Gitea tells
+// in no push. A hook with more could answer to our own statuses.
+func hookEvents() []string { return []string{"delete", "push"} }
+
+// EnsureHook implements app.Hooker. A hook that is not as it should be is replaced, since Gitea's editing leaves parts of
+// it alone; the new one is made before the old ones go. Gitea never shows a hook's secret: when the forge's has changed,
+// RemoveHook comes first.
+func (f *Forge) EnsureHook(ctx context.Context, repo db.Repository, url string) (changed bool, err error) {
+	hooks, err := f.hooks(ctx, repo, url)
+	if err != nil {
+		return false, err
+	}
+	keep := slices.IndexFunc(hooks, sound)
+	if keep >= 0 {
+		hooks = slices.Delete(hooks, keep, keep+1)
+	} else if err := f.createHook(ctx, repo, url); err != nil {
+		return false, err
+	}
+	return keep < 0 || len(hooks) > 0, f.deleteHooks(ctx, repo, hooks)
+}
+
+// RemoveHook implements app.Hooker.
+func (f *Forge) RemoveHook(ctx context.Context, repo db.Repository, url string) error {
+	hooks, err := f.hooks(ctx, repo, url)
+	if err != nil {
+		return err
+	}
+	return f.deleteHooks(ctx, repo, hooks)
+}
+
+// hooks returns the repository's hooks with this address, oldest first as Gitea lists them.
+func (f *Forge) hooks(ctx context.Context, repo db.Repository, url string) ([]*gitea.Hook, error) {
+	const op = "list webhooks"
+	owner, name, ok := app.SplitName(repo.FullName)
+	if !ok {
+		return nil, fmt.Errorf("%s: %q is not a repository's name", op, repo.FullName)
+	}
+	var found []*gitea.Hook
+	for page := 1; page <= maxPages; page++ {
+		var hooks []*gitea.Hook
+		err := f.listed(ctx, op, func(c *gitea.Client) (resp *gitea.Response, err error) {
+			hooks, resp, err = c.ListRepoHooks(owner, name, gitea.ListHooksOptions{ListOptions: gitea.ListOptions{Page: page, PageSize: pageSize}})
+			return resp, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(hooks) == 0 {
+			return found, nil
+		}
+		for _, h := range hooks {
+			if h != nil && h.Config["url"] == url {
+				found = append(found, h)
+			}
+		}
+	}
+	return nil, fmt.Errorf("%s: %s has more than %d", op, repo.FullName, maxPages*pageSize)
+}
+
+// sound tells whether a hook does what createHook asks for, as far as Gitea shows.
+func sound(h *gitea.Hook) bool {
+	events := slices.Clone(h.Events)
+	slices.Sort(events)
+	return h.Active && h.Config["content_type"] == "json" && slices.Equal(slices.Compact(events), hookEvents()) &&
+		(h.BranchFilter == "" || h.BranchFilter == "*")
+}
+
+func (f *Forge) createHook(ctx context.Context, repo db.Repository, url string) error {
+	const op = "create webhook"
+	if f.row.Credentials.WebhookSecret == "" {
+		return errors.New(op + ": the forge has no webhook secret; without one no delivery is accepted")
+	}
+	owner, name, _ := app.SplitName(repo.FullName)
+	var made *gitea.Hook
+	err := f.call(ctx, op, http.StatusCreated, func(c *gitea.Client) (resp *gitea.Response, err error) {
+		made, resp, err = c.CreateRepoHook(owner, name, gitea.CreateHookOption{
+			Type:   gitea.HookTypeGitea,
+			Config: map[string]string{"url": url, "content_type": "json", "secret": f.row.Credentials.WebhookSecret},
+			Events: hookEvents(),
+			Active: true,
+		})
+		return resp, err
+	})
+	if err != nil {
+		return err
+	}
+	if made == nil || !sound(made) {
+		return errors.New(op + ": the forge made another one than it was asked for; is it a supported version?")
+	}
+	return nil
+}
+
+// deleteHooks goes on after an error. A hook that is gone already is not one.
+func (f *Forge) deleteHooks(ctx context.Context, repo db.Repository, hooks []*gitea.Hook) error {
+	owner, name, _ := app.SplitName(repo.FullName)
+	var faults []error
+	for _, h := range hooks {
+		err := f.call(ctx, "delete webhook", http.StatusNoContent, func(c *gitea.Client) (*gitea.Response, error) {
+			return c.DeleteRepoHook(owner, name, h.ID)
+		})
+		if status, ok := errors.AsType[*app.StatusError](err); ok && status.Code == http.StatusNotFound {
+			continue
+		}
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,78 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/bradleyfalzon/ghinstallation/v2"
+	"github.com/google/go-github/v62/github"
+
+	"tinyforge/app"
+	"tinyforge/db"
+)
+
+// installation is the access that the App has through one installation. It is safe for concurrent use.
+type installation struct {
+	tokens *ghinstallation.Transport
+	api    *github.Client
+}
+
+// token returns an installation token that is good for at least a minute.
+func (i *installation) token(ctx context.Context) (string, error) {
+	token, err := i.tokens.Token(ctx)
+	if err != nil {
+		return "", callError(ctx, "get installation token", err)
+	}
+	return token, nil
+}
+
+// through runs do with the access to repo's installation. A cached token may have been revoked, by a suspension or a
+// change of permissions: when GitHub answers 401, do runs once more with a new one.
+func (f *Forge) through(ctx context.Context, repo db.Repository, do func(*installation) error) error {
+	if repo.InstallationID == 0 {
+		return fmt.Errorf("the GitHub App is not installed on %s: install it there", repo.FullName)
+	}
+	row, err := f.access.Installation(ctx, repo.InstallationID)
+	if err != nil {
+		return fmt.Errorf("read installation of %s: %w", repo.FullName, err)
+	}
+	for first := true; ; first = false {
+		inst, err := f.installation(row.ExternalID)
+		if err != nil {
+			return err
+		}
+		err = do(inst)
+		status, ok := errors.AsType[*app.StatusError](err)
+		if !ok || status.Code != http.StatusUnauthorized || !first {
+			return err
+		}
+		f.forget(row.ExternalID, inst)
+	}
+}
+
+func (f *Forge) installation(id int64) (*installation, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if inst, ok := f.installations[id]; ok {
+		return inst, nil
+	}
+	api := f.app.BaseURL
+	tr, err := f.appTransport(api)
+	if err != nil {
+		return nil, err
+	}
+	tokens := ghinstallation.NewFromAppsTransport(tr, id)
+	inst := &installation{tokens: tokens, api: f.client(tokens, api)}
+	f.installations[id] = inst
+	return inst, nil
+}
+
+func (f *Forge) forget(id int64, inst *installation) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.installations[id] == inst {
+		delete(f.installations, id)
+	}
+}

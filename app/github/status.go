@@ -1,0 +1,42 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/google/go-github/v62/github"
+
+	"tinyforge/app"
+	"tinyforge/db"
+)
+
+// maxDescription is GitHub's limit, in characters: it answers 422 to more.
+const maxDescription = 140
+
+// SetStatus implements app.Forge. It needs the permission statuses: write.
+func (f *Forge) SetStatus(ctx context.Context, repo db.Repository, s app.Status) error {
+	const op = "set commit status"
+	owner, name, ok := app.SplitName(repo.FullName)
+	if !ok || !app.ValidHash(s.Commit) {
+		return errors.New(op + ": not a repository's name and a full commit hash")
+	}
+	status := &github.RepoStatus{
+		State:       github.String(string(s.State)),
+		Description: github.String(app.Shorten(s.Description, maxDescription)),
+		Context:     github.String(app.StatusContext),
+	}
+	if s.TargetURL != "" {
+		status.TargetURL = github.String(s.TargetURL)
+	}
+	return f.through(ctx, repo, func(i *installation) error {
+		_, resp, err := i.api.Repositories.CreateStatus(ctx, owner, name, s.Commit, status)
+		if err != nil {
+			return callError(ctx, op, err)
+		}
+		if resp.StatusCode != http.StatusCreated {
+			return app.NewStatusError(op, resp.Response)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,128 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+
+	"code.dny.dev/ssrf"
+)
+
+// guard decides which addresses calls to one forge may reach: public ones, and those of the networks that the operator
+// allowed by name. It is safe for concurrent use.
+type guard struct {
+	policy *ssrf.Guardian
+	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+func newGuard(networks []string) (*guard, error) {
+	prefixes, err := ParseNetworks(networks)
+	if err != nil {
+		return nil, err
+	}
+	var v4, v6 []netip.Prefix
+	for _, p := range prefixes {
+		if p.Addr().Is4() {
+			v4 = append(v4, p)
+		} else {
+			v6 = append(v6, p)
+		}
+	}
+	return &guard{
+		policy: ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...)),
+		lookup: net.DefaultResolver.LookupNetIP,
+	}, nil
+}
+
+// RefusedError is a call that was not made because of where it would have gone. Its text is meant for the operator.
+type RefusedError struct {
+	Host string // as configured; "" when it is not known
+	Addr netip.Addr
+}
+
+func (e *RefusedError) Error() string {
+	host := e.Host
+	if host == "" || host == e.Addr.String() {
+		return fmt.Sprintf("%s is not a public address%s", e.Addr, e.advice())
+	}
+	return fmt.Sprintf("%s resolves to %s, which is not a public address%s", host, e.Addr, e.advice())
+}
+
+// advice names the word that allows the address. It has none for link-local addresses: where clouds keep credentials,
+// nobody keeps a forge.
+func (e *RefusedError) advice() string {
+	within := func(p netip.Prefix) bool { return p.Contains(e.Addr) }
+	switch {
+	case slices.ContainsFunc(loopbackPrefixes(), within):
+		return "; allow it with networks: [loopback]"
+	case slices.ContainsFunc(privatePrefixes(), within):
+		return "; allow it with networks: [private]"
+	case e.Addr.IsLinkLocalUnicast() || e.Addr.IsUnspecified() || e.Addr.IsMulticast():
+		return ""
+	}
+	return fmt.Sprintf(`; allow it with networks: ["%s/%d"]`, e.Addr, e.Addr.BitLen())
+}
+
+// dialer returns a DialContext that reaches allowed addresses only. The check is made on the address that is dialled, so
+// what DNS says in between does not matter. It returns a *RefusedError.
+func (g *guard) dialer(timeout time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := net.Dialer{Timeout: timeout, KeepAlive: 30 * time.Second, Control: g.control}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := d.DialContext(ctx, network, addr)
+		if refused, ok := errors.AsType[*RefusedError](err); ok {
+			host, _, _ := net.SplitHostPort(addr)
+			return nil, &RefusedError{Host: host, Addr: refused.Addr}
+		}
+		return conn, err
+	}
+}
+
+func (g *guard) control(network, address string, conn syscall.RawConn) error {
+	err := g.policy.Safe(network, address, conn)
+	if err == nil {
+		return nil
+	}
+	if to, perr := netip.ParseAddrPort(address); perr == nil {
+		return &RefusedError{Addr: to.Addr().Unmap()}
+	}
+	return err
+}
+
+// resolve returns the allowed addresses of host, for a program that dials by itself. It returns a *RefusedError when the
+// host has addresses but none is allowed.
+func (g *guard) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	addrs, err := g.addresses(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	var allowed []netip.Addr
+	var refused error
+	for _, addr := range addrs {
+		addr = addr.Unmap()
+		if g.policy.SafeAddr(addr) != nil {
+			refused = &RefusedError{Host: host, Addr: addr}
+			continue
+		}
+		allowed = append(allowed, addr)
+	}
+	if len(allowed) == 0 {
+		return nil, refused
+	}
+	return allowed, nil
+}
+
+func (g *guard) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{addr}, nil
+	}
+	addrs, err := g.lookup(ctx, "ip", host)
+	if err == nil && len(addrs) == 0 {
+		err = &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
+	return addrs, err
+}

@@ -1,0 +1,303 @@
+package deploytest
+
+import (
+	"context"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+)
+
+// ExerciseRuntime is the suite that every deploy.Runtime passes. release returns a release that nobody has used yet, whose
+// image is the sample program; the suite sets its Env and removes it.
+func ExerciseRuntime(t *testing.T, rt deploy.Runtime, release func(t *testing.T) db.Release) {
+	s := &runtimeSuite{rt, release}
+	t.Run("absent", s.absent)
+	t.Run("start", s.start)
+	t.Run("stop and start again", s.stop)
+	t.Run("replace", s.replace)
+	t.Run("remove", s.remove)
+	t.Run("list", s.list)
+	t.Run("crash", s.crash)
+	t.Run("at the same time", s.concurrent)
+	t.Run("watch", s.watch)
+	t.Run("cancelled", s.cancelled)
+}
+
+type runtimeSuite struct {
+	rt      deploy.Runtime
+	release func(t *testing.T) db.Release
+}
+
+func (s *runtimeSuite) absent(t *testing.T) {
+	id := s.release(t).ID
+	if in := s.inspect(t, id); in.State != deploy.Missing || in.ID != id || in.Upstream != (deploy.Upstream{}) {
+		t.Errorf("absent release is %+v", in)
+	}
+	ok(t, s.rt.Stop(t.Context(), id))
+	ok(t, s.rt.Remove(t.Context(), id))
+}
+
+func (s *runtimeSuite) start(t *testing.T) {
+	r := s.sample(t, nil)
+	first := s.mustStart(t, r)
+	if first.State != deploy.Running || first.WorkloadID != r.WorkloadID || first.DeploymentID != r.DeploymentID || first.Restarts != 0 {
+		t.Errorf("started release is %+v", first)
+	}
+	up := first.Upstream
+	if up.Name != string(r.ID) || up.Port != r.Port || up.Addr == "" {
+		t.Errorf("upstream is %+v", up)
+	}
+	s.serves(t, up, "one")
+	if again := s.mustStart(t, r); again.Upstream != up {
+		t.Errorf("starting again moved it from %+v to %+v", up, again.Upstream)
+	}
+	in := s.inspect(t, r.ID)
+	if in.State != deploy.Running || in.Upstream != up || !slices.ContainsFunc(in.Tail, containing("sampleapp one: listening")) {
+		t.Errorf("inspected release is %+v", in)
+	}
+}
+
+func (s *runtimeSuite) stop(t *testing.T) {
+	r := s.sample(t, nil)
+	s.serves(t, s.mustStart(t, r).Upstream, "one")
+	ok(t, s.rt.Stop(t.Context(), r.ID))
+	ok(t, s.rt.Stop(t.Context(), r.ID))
+	in := s.inspect(t, r.ID)
+	if in.State != deploy.Exited || in.ExitCode != 0 || in.Restarts != 0 || in.Upstream != (deploy.Upstream{}) {
+		t.Errorf("stopped release is %+v", in)
+	}
+	if !slices.ContainsFunc(in.Tail, containing("listening")) {
+		t.Errorf("stopped release lost its log: %q", in.Tail)
+	}
+	s.serves(t, s.mustStart(t, r).Upstream, "one")
+}
+
+func (s *runtimeSuite) replace(t *testing.T) {
+	r := s.sample(t, nil)
+	s.serves(t, s.mustStart(t, r).Upstream, "one")
+	r.Env["VERSION"] = "two"
+	s.serves(t, s.mustStart(t, r).Upstream, "two")
+	if n := s.listed(t, r.ID); len(n) != 1 {
+		t.Errorf("after replacing it there are %+v", n)
+	}
+}
+
+func (s *runtimeSuite) remove(t *testing.T) {
+	r := s.sample(t, nil)
+	s.mustStart(t, r)
+	ok(t, s.rt.Remove(t.Context(), r.ID))
+	ok(t, s.rt.Remove(t.Context(), r.ID))
+	if in := s.inspect(t, r.ID); in.State != deploy.Missing {
+		t.Errorf("removed release is %+v", in)
+	}
+	s.serves(t, s.mustStart(t, r).Upstream, "one")
+}
+
+func (s *runtimeSuite) list(t *testing.T) {
+	running, stopped := s.sample(t, nil), s.sample(t, nil)
+	up := s.mustStart(t, running).Upstream
+	s.mustStart(t, stopped)
+	ok(t, s.rt.Stop(t.Context(), stopped.ID))
+	for _, want := range []deploy.Instance{
+		{ID: running.ID, WorkloadID: running.WorkloadID, DeploymentID: running.DeploymentID, State: deploy.Running, Upstream: up},
+		{ID: stopped.ID, WorkloadID: stopped.WorkloadID, DeploymentID: stopped.DeploymentID, State: deploy.Exited},
+	} {
+		got := s.listed(t, want.ID)
+		if len(got) != 1 || got[0].Tail != nil || got[0].State != want.State || got[0].Upstream != want.Upstream ||
+			got[0].WorkloadID != want.WorkloadID || got[0].DeploymentID != want.DeploymentID {
+			t.Errorf("listed %+v, want %+v", got, want)
+		}
+	}
+	ok(t, s.rt.Remove(t.Context(), stopped.ID))
+	if got := s.listed(t, stopped.ID); len(got) != 0 {
+		t.Errorf("removed release is listed: %+v", got)
+	}
+}
+
+// crash asks that a release which ends by itself shows it: with a count, and with its code while it does not run.
+func (s *runtimeSuite) crash(t *testing.T) {
+	r := s.sample(t, map[string]string{"EXIT_AFTER": "0s", "EXIT_CODE": "3"})
+	s.mustStart(t, r)
+	s.eventually(t, r.ID, func(in deploy.Instance) bool {
+		return in.State == deploy.Exited && in.ExitCode == 3 && in.Restarts > 0 && in.Upstream == (deploy.Upstream{}) &&
+			slices.ContainsFunc(in.Tail, containing("will exit with 3"))
+	})
+	ok(t, s.rt.Stop(t.Context(), r.ID))
+	if in := s.inspect(t, r.ID); in.State != deploy.Exited || in.ExitCode != 3 {
+		t.Errorf("stopped after a crash it is %+v", in)
+	}
+}
+
+func (s *runtimeSuite) concurrent(t *testing.T) {
+	r := s.sample(t, nil)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if _, err := s.rt.Start(t.Context(), r); err != nil {
+				t.Errorf("start: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	if got := s.listed(t, r.ID); len(got) != 1 || got[0].State != deploy.Running {
+		t.Errorf("four starts at the same time made %+v", got)
+	}
+	for range 4 {
+		all.Go(func() {
+			if err := s.rt.Remove(t.Context(), r.ID); err != nil {
+				t.Errorf("remove: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	if in := s.inspect(t, r.ID); in.State != deploy.Missing {
+		t.Errorf("after four removals at the same time it is %+v", in)
+	}
+}
+
+func (s *runtimeSuite) watch(t *testing.T) {
+	r := s.sample(t, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	seen, left := make(chan db.ReleaseID, 100), make(chan error, 1)
+	go func() { left <- s.rt.Watch(ctx, func(id db.ReleaseID) { seen <- id }) }()
+	if id := <-seen; id != "" {
+		t.Errorf("the first call is %q, want none by name", id)
+	}
+	s.mustStart(t, r)
+	await(t, ctx, seen, r.ID)
+	ok(t, s.rt.Stop(t.Context(), r.ID))
+	for len(seen) > 0 {
+		<-seen
+	}
+	s.mustStart(t, r)
+	await(t, ctx, seen, r.ID)
+	cancel()
+	ok(t, <-left)
+}
+
+func (s *runtimeSuite) cancelled(t *testing.T) {
+	r := s.sample(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.rt.Start(ctx, r); err == nil {
+		t.Error("Start does not mind that it is cancelled")
+	}
+	if _, err := s.rt.Inspect(ctx, r.ID); err == nil {
+		t.Error("Inspect does not mind that it is cancelled")
+	}
+	if in := s.inspect(t, r.ID); in.State != deploy.Missing {
+		t.Errorf("a cancelled Start made %+v", in)
+	}
+}
+
+func (s *runtimeSuite) sample(t *testing.T, env map[string]string) db.Release {
+	t.Helper()
+	r := s.release(t)
+	r.Env = map[string]string{"VERSION": "one"}
+	maps.Copy(r.Env, env)
+	t.Cleanup(func() {
+		if err := s.rt.Remove(context.WithoutCancel(t.Context()), r.ID); err != nil {
+			t.Errorf("clean up: %v", err)
+		}
+	})
+	return r
+}
+
+func (s *runtimeSuite) mustStart(t *testing.T, r db.Release) deploy.Instance {
+	t.Helper()
+	in, err := s.rt.Start(t.Context(), r)
+	ok(t, err)
+	return in
+}
+
+func (s *runtimeSuite) inspect(t *testing.T, id db.ReleaseID) deploy.Instance {
+	t.Helper()
+	in, err := s.rt.Inspect(t.Context(), id)
+	ok(t, err)
+	return in
+}
+
+func (s *runtimeSuite) listed(t *testing.T, id db.ReleaseID) []deploy.Instance {
+	t.Helper()
+	all, err := s.rt.List(t.Context())
+	ok(t, err)
+	return slices.DeleteFunc(all, func(in deploy.Instance) bool { return in.ID != id })
+}
+
+// eventually polls, for what a container does by itself sends no signal.
+func (s *runtimeSuite) eventually(t *testing.T, id db.ReleaseID, want func(deploy.Instance) bool) {
+	t.Helper()
+	poll(t, func() (string, bool) {
+		in := s.inspect(t, id)
+		return "release is " + string(in.State), want(in)
+	})
+}
+
+// serves waits until the upstream answers the version.
+func (s *runtimeSuite) serves(t *testing.T, up deploy.Upstream, version string) {
+	t.Helper()
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	poll(t, func() (string, bool) {
+		answer, err := client.Get("http://" + up.Addr + "/")
+		if err != nil {
+			return err.Error(), false
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil {
+			return err.Error(), false
+		}
+		return "it answers " + string(body), strings.TrimSpace(string(body)) == version
+	})
+}
+
+func poll(t *testing.T, try func() (seen string, done bool)) {
+	t.Helper()
+	deadline, tick := time.After(30*time.Second), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for {
+		seen, done := try()
+		if done {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("waited in vain: %s", seen)
+		case <-tick.C:
+		}
+	}
+}
+
+func await(t *testing.T, ctx context.Context, seen <-chan db.ReleaseID, want db.ReleaseID) {
+	t.Helper()
+	for {
+		select {
+		case id := <-seen:
+			if id == want {
+				return
+			}
+		case <-ctx.Done():
+			t.Fatalf("Watch did not tell of %s", want)
+		}
+	}
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func containing(text string) func(string) bool {
+	return func(line string) bool { return strings.Contains(line, text) }
+}

@@ -1,0 +1,241 @@
+package deploytest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+)
+
+// Router is a deploy.Router in memory that records its calls and fails or dies where its Hook wants it to. Points are
+// "router.upsert", "router.hold", "router.drain" and "router.delete". Get goes through it to the upstream.
+type Router struct {
+	NoHold bool // Hold answers errors.ErrUnsupported, and so releases nothing
+
+	hook Hook
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced at every change
+	routes  map[string]*fakeRoute
+	flights map[*flight]bool
+	calls   []string
+}
+
+type fakeRoute struct {
+	up   deploy.Upstream
+	held bool
+}
+
+// flight is a request that Get has under way.
+type flight struct {
+	host, name string
+	end        context.CancelFunc
+}
+
+var _ deploy.Router = (*Router)(nil)
+
+// NewRouter returns a Router without routes. The hook may be nil.
+func NewRouter(hook Hook) *Router {
+	return &Router{
+		hook:    hook,
+		changed: make(chan struct{}),
+		routes:  map[string]*fakeRoute{},
+		flights: map[*flight]bool{},
+	}
+}
+
+// Upsert implements deploy.Router.
+func (r *Router) Upsert(_ context.Context, rt db.Route, up deploy.Upstream) error {
+	r.record("upsert", rt, up)
+	return r.call("router.upsert", func() error {
+		r.change(func() { r.routes[rt.Host] = &fakeRoute{up: up} })
+		return nil
+	})
+}
+
+// Current implements deploy.Router.
+func (r *Router) Current(_ context.Context, rt db.Route) (deploy.Upstream, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	route, ok := r.routes[rt.Host]
+	if !ok {
+		return deploy.Upstream{}, fmt.Errorf("read route %q: %w", rt.Host, deploy.ErrNoRoute)
+	}
+	return route.up, nil
+}
+
+// Hold implements deploy.Router.
+func (r *Router) Hold(_ context.Context, rt db.Route) error {
+	r.record("hold", rt, deploy.Upstream{})
+	if r.NoHold {
+		return fmt.Errorf("hold route %q: %w", rt.Host, errors.ErrUnsupported)
+	}
+	return r.call("router.hold", func() error {
+		r.change(func() {
+			if route, ok := r.routes[rt.Host]; ok {
+				route.held = true
+			}
+		})
+		return nil
+	})
+}
+
+// Drain implements deploy.Router.
+func (r *Router) Drain(ctx context.Context, rt db.Route, old deploy.Upstream) error {
+	r.record("drain", rt, old)
+	return r.call("router.drain", func() error {
+		if err := r.await(ctx, func() bool { return len(r.flying(rt.Host, old.Name)) == 0 }); err != nil {
+			r.change(func() {
+				for _, f := range r.flying(rt.Host, old.Name) {
+					f.end()
+				}
+			})
+			return fmt.Errorf("drain %s of %q: %w", old.Name, rt.Host, err)
+		}
+		return nil
+	})
+}
+
+// Delete implements deploy.Router.
+func (r *Router) Delete(_ context.Context, rt db.Route) error {
+	r.record("delete", rt, deploy.Upstream{})
+	return r.call("router.delete", func() error {
+		r.change(func() { delete(r.routes, rt.Host) })
+		return nil
+	})
+}
+
+// Calls returns what was called so far: "upsert www.example.com tf-web-2", in order. Calls of Current are not in it.
+func (r *Router) Calls() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.calls)
+}
+
+// Routes returns the upstream name of every host.
+func (r *Router) Routes() map[string]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	names := map[string]string{}
+	for host, route := range r.routes {
+		names[host] = route.up.Name
+	}
+	return names
+}
+
+// Forget drops all routes, as the built-in proxy does when its process ends.
+func (r *Router) Forget() {
+	r.change(func() { clear(r.routes) })
+}
+
+// SetHook replaces the hook, as for the process that comes after a killed one.
+func (r *Router) SetHook(hook Hook) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hook = hook
+}
+
+// Get asks for a path of a host and returns what a visitor gets; status 0 with the error as body when no answer came.
+func (r *Router) Get(host, path string) (status int, body string) {
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	f := &flight{host: strings.ToLower(strings.TrimSuffix(host, ".")), end: end}
+	_ = r.await(ctx, func() bool { route := r.routes[f.host]; return route == nil || !route.held })
+	up, status := r.depart(f)
+	if status != 0 {
+		return status, http.StatusText(status)
+	}
+	defer r.change(func() { delete(r.flights, f) })
+	return visitURL(ctx, "http://"+up.Addr+path, host)
+}
+
+// depart counts f in at the route's upstream, or returns the status with which the router itself answers.
+func (r *Router) depart(f *flight) (up deploy.Upstream, status int) {
+	r.change(func() {
+		route := r.routes[f.host]
+		switch {
+		case route == nil:
+			status = http.StatusNotFound
+		case route.up == deploy.Upstream{}:
+			status = http.StatusServiceUnavailable
+		default:
+			up = route.up
+			f.name = up.Name
+			r.flights[f] = true
+		}
+	})
+	return up, status
+}
+
+func visitURL(ctx context.Context, url, host string) (int, string) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	req.Host = host
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return res.StatusCode, string(body)
+}
+
+// flying returns the requests under way from a host to an upstream. The caller holds mu.
+func (r *Router) flying(host, name string) (found []*flight) {
+	for f := range r.flights {
+		if f.host == host && f.name == name {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+func (r *Router) call(name string, effect func() error) error {
+	r.mu.Lock()
+	hook := r.hook
+	r.mu.Unlock()
+	return hook.Call(name, effect)
+}
+
+func (r *Router) record(call string, rt db.Route, up deploy.Upstream) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls = append(r.calls, strings.TrimSpace(call+" "+rt.Host+" "+up.Name))
+}
+
+func (r *Router) change(do func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	do()
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// await returns nil once ok says so, which it is asked at every change, or ctx's error.
+func (r *Router) await(ctx context.Context, ok func() bool) error {
+	for {
+		r.mu.Lock()
+		done, changed := ok(), r.changed
+		r.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,92 @@
+// Sampleapp is the site that tests and the demo deploy. Its environment says how it behaves:
+//
+//	PORT           where it listens (8080); LISTEN_PORT wins, to listen where nobody expects it
+//	VERSION        what / answers; the default is compiled in
+//	STARTUP_DELAY  how long until it listens ("2s")
+//	UP_AFTER       how long until /up answers 200 instead of 503
+//	UNHEALTHY      "1": /up always answers 500
+//	EXIT_AFTER     how long until it ends, with EXIT_CODE (1); "0s" is at once
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+var version = "1" // -ldflags "-X main.version=2"
+
+func main() {
+	if after := os.Getenv("EXIT_AFTER"); after != "" {
+		code, _ := strconv.Atoi(cmp.Or(os.Getenv("EXIT_CODE"), "1"))
+		fmt.Printf("sampleapp %s: will exit with %d\n", name(), code)
+		if duration("EXIT_AFTER") == 0 {
+			os.Exit(code)
+		}
+		time.AfterFunc(duration("EXIT_AFTER"), func() { os.Exit(code) })
+	}
+	if err := serve(); err != nil {
+		fmt.Fprintln(os.Stderr, "sampleapp:", err)
+		os.Exit(1)
+	}
+}
+
+func serve() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-time.After(duration("STARTUP_DELAY")):
+	}
+	port := cmp.Or(os.Getenv("LISTEN_PORT"), os.Getenv("PORT"), "8080")
+	server := &http.Server{Addr: ":" + port, Handler: routes(), ReadHeaderTimeout: 10 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.ListenAndServe() }()
+	fmt.Printf("sampleapp %s: listening on port %s\n", name(), port)
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return server.Shutdown(ctx)
+}
+
+func routes() http.Handler {
+	began, mux := time.Now(), http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, name()) })
+	mux.HandleFunc("GET /up", func(w http.ResponseWriter, _ *http.Request) {
+		switch {
+		case os.Getenv("UNHEALTHY") == "1":
+			http.Error(w, "unhealthy", http.StatusInternalServerError)
+		case time.Since(began) < duration("UP_AFTER"):
+			http.Error(w, "not yet", http.StatusServiceUnavailable)
+		}
+	})
+	mux.HandleFunc("GET /slow", func(w http.ResponseWriter, r *http.Request) {
+		ms, _ := strconv.Atoi(r.URL.Query().Get("ms"))
+		time.Sleep(time.Duration(ms) * time.Millisecond)
+		fmt.Fprintln(w, name())
+	})
+	mux.HandleFunc("POST /echo", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // whole: HTTP/1 ends the request's body when the answer begins
+		_, _ = w.Write(body)
+	})
+	return mux
+}
+
+func name() string { return cmp.Or(os.Getenv("VERSION"), version) }
+
+func duration(env string) time.Duration {
+	d, _ := time.ParseDuration(os.Getenv(env))
+	return d
+}

@@ -1,0 +1,71 @@
+package proxy
+
+import (
+	"context"
+
+	"tinyforge/deploy"
+)
+
+// exchange is one request on its way: it holds a count at exactly one target, or at none.
+type exchange struct {
+	table  *Table
+	route  *route
+	target *target
+	tried  bool
+	err    error // why it has no target any more
+
+	ctx    context.Context // done when the client is gone or the target is ended
+	cancel context.CancelCauseFunc
+	unbind func() bool
+}
+
+type exchangeKey struct{}
+
+// begin counts a request in at the route's target, waiting for one if the route is held.
+func (tb *Table) begin(ctx context.Context, r *route) (*exchange, error) {
+	t, err := tb.await(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	x := &exchange{table: tb, route: r}
+	ctx, x.cancel = context.WithCancelCause(ctx)
+	x.ctx = context.WithValue(ctx, exchangeKey{}, x)
+	x.bind(t)
+	return x, nil
+}
+
+// upstream returns where to send the request. Asked again, because that upstream could not be dialed and so has seen
+// nothing of the request, it follows the route, which may have moved meanwhile.
+func (x *exchange) upstream() (deploy.Upstream, error) {
+	if x.tried && x.route.target.Load() != x.target {
+		x.finish()
+		t, err := x.table.await(x.ctx, x.route)
+		if x.err = err; err != nil {
+			return deploy.Upstream{}, err
+		}
+		x.bind(t)
+	}
+	x.tried = true
+	return x.target.up, nil
+}
+
+func (x *exchange) bind(t *target) {
+	x.target = t
+	x.unbind = context.AfterFunc(t.ctx, func() { x.cancel(context.Cause(t.ctx)) })
+}
+
+// finish counts the request out where it is counted in. It may be repeated.
+func (x *exchange) finish() {
+	if x.target == nil {
+		return
+	}
+	x.unbind()
+	x.target.release()
+	x.target = nil
+}
+
+// close ends the exchange.
+func (x *exchange) close() {
+	x.finish()
+	x.cancel(nil)
+}

@@ -1,0 +1,142 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// handler stands before Caddy's reverse_proxy: it finds the route of a request, counts the request in at the route's
+// target for as long as it lasts, and answers itself where there is nothing to proxy to.
+type handler struct {
+	part
+}
+
+// CaddyModule implements caddy.Module.
+func (h *handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.tinyforge",
+		New: func() caddy.Module { return &handler{part: part{registry: h.registry}} },
+	}
+}
+
+// Provision implements caddy.Provisioner.
+func (h *handler) Provision(ctx caddy.Context) error {
+	if err := h.part.Provision(ctx); err != nil {
+		return err
+	}
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		return errors.New("provision: not inside a server")
+	}
+	server.RegisterConnState(h.proxy.work.connState)
+	return nil
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler. next is Caddy's reverse proxy.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	h.proxy.work.enter()
+	defer h.proxy.work.leave()
+
+	rt := h.proxy.lookup(hostKey(r.Host))
+	if rt == nil {
+		return notFound.write(w)
+	}
+	if r.TLS == nil && h.proxy.secures(rt.host) {
+		return h.proxy.redirect(w, r, rt.host)
+	}
+	rt.requests.Add(1)
+	rt.inflight.Add(1)
+	defer rt.inflight.Add(-1)
+
+	x, err := h.proxy.begin(r.Context(), rt)
+	if err != nil {
+		return h.fail(w, r, rt, err)
+	}
+	defer x.close()
+	if x.target.up.Addr == "" {
+		return h.fail(w, r, rt, errEmpty)
+	}
+	setForwarded(r)
+	if err := next.ServeHTTP(w, r.WithContext(x.ctx)); err != nil {
+		return h.fail(w, r, rt, errors.Join(context.Cause(x.ctx), x.err, err))
+	}
+	return nil
+}
+
+// errEmpty is why a route without an upstream answers 503.
+var errEmpty = errors.New("nothing is deployed")
+
+// fail answers a request of which the upstream has sent no answer. It always returns nil: what went wrong is logged here,
+// with nothing in it that the client has sent.
+func (h *handler) fail(w http.ResponseWriter, r *http.Request, rt *route, err error) error {
+	if r.Context().Err() != nil {
+		return nil // the client is gone
+	}
+	if errors.Is(err, errDeleted) {
+		return notFound.write(w)
+	}
+	rt.failed.Add(1)
+	p := pageFor(err)
+	if answer, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		err = answer.Err // without Caddy's trace
+	}
+	if p.status != http.StatusServiceUnavailable && rt.mayComplain(time.Now()) {
+		h.proxy.log.LogAttrs(r.Context(), slog.LevelWarn, "upstream does not answer",
+			slog.String("host", rt.host), slog.Int("status", p.status), slog.String("error", err.Error()))
+	}
+	return p.write(w)
+}
+
+// pageFor tells what a failed request is answered with.
+func pageFor(err error) page {
+	answer, _ := errors.AsType[caddyhttp.HandlerError](err)
+	switch {
+	case errors.Is(err, errEmpty):
+		return nothingHere
+	case errors.Is(err, errDrained), errors.Is(err, errCrowded), errors.Is(err, errImpatient), errors.Is(err, errClosing):
+		return tryAgain
+	case answer.StatusCode == http.StatusGatewayTimeout:
+		return timedOut
+	}
+	return noAnswer
+}
+
+// setForwarded replaces what the client claims about the way of the request, unless a trusted proxy claims it. Caddy
+// itself sets X-Forwarded-For, -Proto and -Host by the same rule.
+func setForwarded(r *http.Request) {
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted {
+		for name := range r.Header {
+			if strings.HasPrefix(name, "X-Forwarded-") || spoofable[name] {
+				delete(r.Header, name)
+			}
+		}
+	}
+	if ip, ok := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string); ok {
+		ip, _, _ = strings.Cut(ip, "%")
+		r.Header["X-Real-Ip"] = []string{ip}
+	}
+}
+
+// spoofable are the other header fields that servers behind a proxy believe.
+var spoofable = map[string]bool{
+	"Forwarded": true, "X-Real-Ip": true, "X-Client-Ip": true, "X-Cluster-Client-Ip": true, "True-Client-Ip": true,
+	"X-Original-Url": true, "X-Rewrite-Url": true, "Front-End-Https": true,
+}
+
+// redirect sends a request to the same address on HTTPS.
+func (p *Proxy) redirect(w http.ResponseWriter, r *http.Request, host string) error {
+	if port := p.httpsPort(); port != "443" {
+		host = net.JoinHostPort(host, port)
+	}
+	w.Header().Set("Location", "https://"+host+r.URL.RequestURI())
+	w.WriteHeader(http.StatusPermanentRedirect)
+	return nil
+}

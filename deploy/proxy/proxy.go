@@ -1,0 +1,153 @@
+// Package proxy is the built-in reverse proxy: Caddy, embedded, with one config that never changes, in front of a route
+// table in memory. A deploy changes the table and nothing else, so that it costs microseconds and disturbs no connection.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// Proxy is the reverse proxy. Its Table can be used before, while and after it runs; what is in the table before Run is
+// served from the first request on.
+type Proxy struct {
+	*Table
+
+	cfg   Config
+	log   *slog.Logger
+	work  *work
+	ready chan struct{}
+
+	http, https net.Listener // set by Run before ready is closed
+}
+
+// New returns a Proxy that does nothing yet.
+func New(cfg Config, log *slog.Logger) (*Proxy, error) {
+	if cfg.HTTP == "" && cfg.HTTPS == "" {
+		return nil, errors.New("make proxy: neither an HTTP nor an HTTPS address is set")
+	}
+	if cfg.DataDir == "" {
+		return nil, errors.New("make proxy: no data folder is set")
+	}
+	if cfg.HoldFor == 0 {
+		cfg.HoldFor = defaultHoldFor
+	}
+	if cfg.HoldLimit == 0 {
+		cfg.HoldLimit = defaultHoldLimit
+	}
+	if cfg.Grace == 0 {
+		cfg.Grace = defaultGrace
+	}
+	return &Proxy{
+		Table: newTable(cfg.HoldFor, int64(cfg.HoldLimit)),
+		cfg:   cfg,
+		log:   log,
+		work:  newWork(),
+		ready: make(chan struct{}),
+	}, nil
+}
+
+// Run serves until ctx is done. Then it takes no new connection, sends away who waits on held routes, closes websockets,
+// lets other requests go on for at most the grace, and returns nil. A Proxy runs once, and one at a time in a process.
+func (p *Proxy) Run(ctx context.Context) error {
+	reg := theRegistry()
+	if !reg.running.TryLock() {
+		return errors.New("run proxy: another one runs in this process")
+	}
+	defer reg.running.Unlock()
+	id, remove := reg.add(p)
+	defer remove()
+
+	if err := p.start(ctx, id); err != nil {
+		return fmt.Errorf("run proxy: %w", err)
+	}
+	close(p.ready)
+
+	var cleaning sync.WaitGroup
+	if p.https != nil {
+		cleaning.Go(func() { p.cleanStorage(ctx) })
+	}
+	<-ctx.Done()
+	err := p.stop()
+	cleaning.Wait()
+	return err
+}
+
+// Ready is closed when the proxy accepts connections.
+func (p *Proxy) Ready() <-chan struct{} { return p.ready }
+
+// HTTPAddr returns the address that the proxy listens on for HTTP, nil for none. It is valid once Ready is closed.
+func (p *Proxy) HTTPAddr() net.Addr { return addrOf(p.http) }
+
+// HTTPSAddr returns the address that the proxy listens on for HTTPS, nil for none. It is valid once Ready is closed.
+func (p *Proxy) HTTPSAddr() net.Addr { return addrOf(p.https) }
+
+// start listens and hands the listeners to Caddy. They are opened here because Caddy does not tell which port it got.
+func (p *Proxy) start(ctx context.Context, id string) (err error) {
+	defer func() {
+		if err != nil {
+			p.closeListeners()
+		}
+	}()
+	if p.http, err = listen(ctx, p.cfg.HTTP); err != nil {
+		return err
+	}
+	if p.https, err = listen(ctx, p.cfg.HTTPS); err != nil {
+		return err
+	}
+	config, err := p.caddyJSON(id)
+	if err != nil {
+		return err
+	}
+	return caddy.Load(config, true)
+}
+
+// stop ends what Run started. Caddy's own Stop does not wait for requests unless the process is Caddy's.
+func (p *Proxy) stop() error {
+	p.Table.close()
+	err := caddy.Stop()
+
+	grace, cancel := context.WithTimeout(context.Background(), p.cfg.Grace)
+	defer cancel()
+	if p.work.wait(grace) == nil {
+		return err
+	}
+	p.log.Warn("requests outlast the grace and are ended", slog.Int64("requests", p.endAll()),
+		slog.Duration("grace", p.cfg.Grace))
+	unwind, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = p.work.wait(unwind)
+	return err
+}
+
+func (p *Proxy) closeListeners() {
+	for _, ln := range []net.Listener{p.http, p.https} {
+		if ln != nil {
+			_ = ln.Close()
+		}
+	}
+}
+
+func (p *Proxy) httpsPort() string { return strconv.Itoa(portOf(p.https)) }
+
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	if addr == "" {
+		return nil, nil
+	}
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "tcp", addr)
+}
+
+func addrOf(ln net.Listener) net.Addr {
+	if ln == nil {
+		return nil
+	}
+	return ln.Addr()
+}

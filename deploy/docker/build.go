@@ -1,0 +1,122 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/image"
+
+	"tinyforge/deploy"
+)
+
+// Build makes an image and returns its id, "sha256:...". When the engine has an image of that tag already that this
+// Tinyforge built with the same labels, that one is returned: a tag names one build.
+//
+// The log gets the steps and their output, a line at a time, in which values of secrets are blotted out. A write that
+// fails is not noticed. A build that fails is a *deploy.Failure that names the step; ctx ends the running step at once.
+// No account of this machine is used for base images.
+func (e *Engine) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer) (string, error) {
+	spec = e.own(spec)
+	id, err := e.built(ctx, spec)
+	if err != nil {
+		return "", e.explain("build image "+spec.Tag, err)
+	}
+	out := &lines{w: log, blot: blotter(spec.Secrets)}
+	if id != "" {
+		out.emit("Using the image " + spec.Tag + ", which is built already")
+		return id, nil
+	}
+	if err := checkSpec(spec); err != nil {
+		return "", err
+	}
+	if err := e.buildAnew(ctx, spec, out); err != nil {
+		return "", e.explain("build image "+spec.Tag, err)
+	}
+	id, err = e.built(ctx, spec)
+	if err == nil && id == "" {
+		err = errors.New("the engine built an image and does not have it")
+	}
+	return id, e.explain("build image "+spec.Tag, err)
+}
+
+// own adds the mark that the image is of this Tinyforge.
+func (e *Engine) own(spec deploy.BuildSpec) deploy.BuildSpec {
+	labels := maps.Clone(spec.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[labelBuiltBy] = e.cfg.Instance
+	spec.Labels = labels
+	return spec
+}
+
+// built returns the image of the tag, if it carries the labels; else "".
+func (e *Engine) built(ctx context.Context, spec deploy.BuildSpec) (string, error) {
+	found, err := e.docker.ImageInspect(ctx, spec.Tag)
+	if errdefs.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	for name, value := range spec.Labels {
+		if found.Config == nil || found.Config.Labels[name] != value {
+			return "", nil
+		}
+	}
+	return found.ID, nil
+}
+
+// checkSpec finds early what the builder would report in the words of its own file system.
+func checkSpec(spec deploy.BuildSpec) error {
+	file, err := os.Stat(filepath.Join(spec.Dir, filepath.FromSlash(spec.Dockerfile)))
+	if err != nil || !file.Mode().IsRegular() {
+		return &deploy.Failure{Text: fmt.Sprintf("Build failed: there is no file %s in the repository", path.Clean(spec.Dockerfile)), Err: err}
+	}
+	folder, err := os.Stat(filepath.Join(spec.Dir, filepath.FromSlash(spec.Context)))
+	if err != nil || !folder.IsDir() {
+		return &deploy.Failure{Text: fmt.Sprintf("Build failed: there is no folder %s in the repository", path.Clean(spec.Context)), Err: err}
+	}
+	return nil
+}
+
+func (e *Engine) buildAnew(ctx context.Context, spec deploy.BuildSpec, out *lines) error {
+	if _, err := e.docker.Ping(ctx); err != nil {
+		return err
+	}
+	kit, err := e.buildkit(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		out.emit("This Docker has no BuildKit: using its classic builder")
+		return e.buildClassic(ctx, spec, out)
+	}
+	defer kit.Close()
+	return e.solve(ctx, kit, spec, out)
+}
+
+// ImageExists tells whether the engine has an image, by tag or id.
+func (e *Engine) ImageExists(ctx context.Context, ref string) (bool, error) {
+	_, err := e.docker.ImageInspect(ctx, ref)
+	if errdefs.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, e.explain("inspect image "+ref, err)
+}
+
+// RemoveImage removes a tag, or an image by its id with all its tags. An absent one is not an error; one in use is.
+func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
+	_, err := e.docker.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	return e.explain("remove image "+ref, err)
+}

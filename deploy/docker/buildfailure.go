@@ -1,0 +1,85 @@
+package docker
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"tinyforge/deploy"
+)
+
+// textLimit is what a commit status holds, in characters.
+const textLimit = 140
+
+var (
+	// exitCode finds the exit code of a step, as every BuildKit and the classic builder tell it.
+	exitCode = regexp.MustCompile(`(?:exit code: |non-zero code: )(\d+)`)
+
+	// preamble is what BuildKit puts before the reason.
+	preamble = regexp.MustCompile(`^(?:failed to solve with frontend [^:]+: |failed to solve: |failed to create LLB definition: |` +
+		`failed to build LLB: |rpc error: code = \w+ desc = |failed to compute cache key: |failed to calculate checksum of ref [^:]+::?[^:]*: )+`)
+
+	// stage is where BuildKit says that a step is: "[build 2/4] ".
+	stage = regexp.MustCompile(`^\[[^\]]*\] `)
+
+	// flags are those of an instruction: "RUN --mount=type=cache,target=/root make".
+	flags = regexp.MustCompile(`^(\w+) (?:--\S+ )+`)
+)
+
+// buildFailure says in one short sentence why a build failed, without secrets. failed is the step that did, nil when it
+// failed before the first; text is the builder's error.
+func buildFailure(text string, failed *step, blot *strings.Replacer) error {
+	return &deploy.Failure{
+		Text: short(blot.Replace(buildText(text, failed)), textLimit),
+		Err:  errors.New(blot.Replace(text)),
+	}
+}
+
+func buildText(text string, failed *step) string {
+	if isFull(text) {
+		return fullText
+	}
+	if failed == nil {
+		return "Build failed: " + solveText(text)
+	}
+	if base, found := strings.CutPrefix(failed.name, "[internal] load metadata for "); found {
+		return fmt.Sprintf("Build failed: base image %s: %s", short(base, 60), baseText(solveText(failed.err)))
+	}
+	name := short(flags.ReplaceAllString(stage.ReplaceAllString(failed.name, ""), "$1 "), 60)
+	code := exitCode.FindStringSubmatch(failed.err + "\n" + text)
+	switch {
+	case code != nil && failed.full:
+		return fmt.Sprintf("Build failed: step `%s` exited with %s: no space left on device", name, code[1])
+	case code != nil:
+		return fmt.Sprintf("Build failed: step `%s` exited with %s", name, code[1])
+	case failed.internal():
+		return "Build failed: " + solveText(failed.err)
+	}
+	return fmt.Sprintf("Build failed: step `%s`: %s", name, solveText(failed.err))
+}
+
+// baseText differs from registryText in that there is no account to correct.
+func baseText(text string) string {
+	if isUnauthorized(text) {
+		return "its registry wants an account, and builds have none"
+	}
+	return registryText(text)
+}
+
+// solveText is the builder's error without its preamble and in one line.
+func solveText(text string) string {
+	text = cleanLine(preamble.ReplaceAllString(strings.TrimSpace(text), ""))
+	for strings.HasSuffix(text, "not found: not found") {
+		text = strings.TrimSuffix(text, ": not found")
+	}
+	return text
+}
+
+// short cuts a text to a number of characters.
+func short(text string, limit int) string {
+	if r := []rune(text); len(r) > limit {
+		return string(r[:limit-1]) + "…"
+	}
+	return text
+}

@@ -1,0 +1,69 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/docker/docker/client"
+
+	"tinyforge/deploy"
+)
+
+// explain gives an error of the SDK the words of this package: a *deploy.Failure where the user can do something about it,
+// else the operation. nil stays nil.
+func (e *Engine) explain(op string, err error) error {
+	var failure *deploy.Failure
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &failure):
+		return failure
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w", op, err)
+	case isFull(err.Error()):
+		return &deploy.Failure{Text: fullText, Err: fmt.Errorf("%s: %w", op, err)}
+	case isRefused(err):
+		return &deploy.Failure{Text: fmt.Sprintf("Docker at %s refuses us: is this user in the group docker?", e.docker.DaemonHost()), Err: fmt.Errorf("%s: %w", op, err)}
+	case isUnreachable(err):
+		return &deploy.Failure{Text: fmt.Sprintf("Docker is not reachable at %s: is it running?", e.docker.DaemonHost()), Err: fmt.Errorf("%s: %w", op, err)}
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}
+
+const fullText = "The disk of the Docker host is full (no space left on device): free some space, then deploy again"
+
+func isFull(text string) bool {
+	return strings.Contains(strings.ToLower(text), "no space left on device")
+}
+
+func isRefused(err error) bool {
+	return isUnreachable(err) && (errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), "permission denied"))
+}
+
+// isUnreachable tells whether the connection could not be made, or broke.
+func isUnreachable(err error) bool {
+	if client.IsErrConnectionFailed(err) {
+		return true
+	}
+	for _, broken := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, broken) {
+			return true
+		}
+	}
+	return false
+}
+
+// isOutside tells whether an error says nothing about the container: explain finds better words.
+func isOutside(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || isFull(err.Error()) || isUnreachable(err)
+}
+
+// daemonText is what the engine said, without what the SDK puts before it.
+func daemonText(err error) string {
+	return cleanLine(strings.TrimPrefix(err.Error(), "Error response from daemon: "))
+}

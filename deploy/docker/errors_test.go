@@ -1,0 +1,76 @@
+package docker
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+	"tinyforge/deploy/deploytest"
+)
+
+func TestDockerIsNotReachable(t *testing.T) {
+	e, err := New(Config{Host: "unix:///nowhere/docker.sock", Instance: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "Docker is not reachable at unix:///nowhere/docker.sock: is it running?"
+	var log bytes.Buffer
+	dir := deploytest.SampleCheckout(t)
+	for name, call := range map[string]func() error{
+		"start":   func() error { _, err := e.Start(t.Context(), db.Release{ID: "tf-x-1"}); return err },
+		"stop":    func() error { return e.Stop(t.Context(), "tf-x-1") },
+		"remove":  func() error { return e.Remove(t.Context(), "tf-x-1") },
+		"inspect": func() error { _, err := e.Inspect(t.Context(), "tf-x-1"); return err },
+		"list":    func() error { _, err := e.List(t.Context()); return err },
+		"pull":    func() error { _, err := e.Pull(t.Context(), "web:1", nil, &log); return err },
+		"build": func() error {
+			_, err := e.Build(t.Context(), deploy.BuildSpec{Dir: dir, Context: ".", Dockerfile: "Dockerfile", Tag: "x:1"}, &log)
+			return err
+		},
+	} {
+		if text := failure(t, call()); text != want {
+			t.Errorf("%s: failure is %q", name, text)
+		}
+	}
+}
+
+func TestDockerGoesAwayInTheMiddle(t *testing.T) {
+	e := testEngine(t)
+	dir := toolDir(t, `RUN ["/tool","wait","`+e.cfg.Instance+`"]`, nil)
+	f := newFront(t, e, nil)
+	log := &signalLog{text: "waiting", seen: make(chan struct{})}
+	go func() {
+		<-log.seen
+		f.cut()
+	}()
+	_, err := f.engine(e).Build(t.Context(), deploy.BuildSpec{Dir: dir, Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("gone")}, log)
+	if text := failure(t, err); !strings.Contains(text, "Docker is not reachable at unix://"+f.path) {
+		t.Errorf("failure is %q", text)
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	e := testEngine(t)
+	r := release(e, sampleImage(t, e))
+	f := newFront(t, e, func(w http.ResponseWriter, r *http.Request) bool {
+		if !under(r, "/containers/create") && !under(r, "/images/create") {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprint(w, `{"message":"mkdir /var/lib/docker/overlay2/0a: no space left on device"}`)
+		return true
+	})
+	_, err := f.engine(e).Start(t.Context(), r)
+	if text := failure(t, err); !strings.Contains(text, "disk of the Docker host is full") {
+		t.Errorf("failure is %q", text)
+	}
+	_, err = f.engine(e).Pull(t.Context(), "127.0.0.1:1/web:1", nil, &bytes.Buffer{})
+	if text := failure(t, err); !strings.Contains(text, "disk of the Docker host is full") {
+		t.Errorf("failure is %q", text)
+	}
+}

@@ -1,0 +1,146 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+)
+
+// errAgain says that somebody else changed a container while we looked at it.
+var errAgain = errors.New("the container is being changed by somebody else")
+
+// Start implements deploy.Runtime. A container of this release that was made from another config is replaced; one of the
+// same name that is not ours is left alone and is a *deploy.Failure. The Instance carries no Tail.
+func (e *Engine) Start(ctx context.Context, r db.Release) (deploy.Instance, error) {
+	err := checkRelease(r)
+	if err == nil {
+		err = e.ensureNetwork(ctx)
+	}
+	if err == nil {
+		err = e.converge(ctx, r)
+	}
+	if err != nil {
+		return deploy.Instance{}, e.explain("start release "+string(r.ID), err)
+	}
+	c, err := e.ours(ctx, r.ID)
+	if err != nil {
+		return deploy.Instance{}, e.explain("start release "+string(r.ID), err)
+	}
+	return e.instance(r.ID, c), nil
+}
+
+// converge steps until the container runs, or a step fails for good.
+func (e *Engine) converge(ctx context.Context, r db.Release) error {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, time.Second
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := e.step(ctx, r)
+		if err != nil && !errors.Is(err, errAgain) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(30*time.Second))
+	return err
+}
+
+// step brings what is there to running, or returns errAgain when it has to look again.
+func (e *Engine) step(ctx context.Context, r db.Release) error {
+	c, err := e.docker.ContainerInspect(ctx, string(r.ID))
+	switch {
+	case errdefs.IsNotFound(err):
+		id, err := e.create(ctx, r)
+		if err != nil {
+			return err
+		}
+		return e.run(ctx, id)
+	case err != nil:
+		return err
+	case c.Config.Labels[labelInstance] != e.cfg.Instance:
+		return &deploy.Failure{Text: fmt.Sprintf("A container named %s exists and is not ours: remove it or rename it, then deploy again", r.ID)}
+	case c.State.Status == container.StateRemoving:
+		return errAgain
+	case c.State.Status == container.StateDead, c.Config.Labels[labelConfig] != configHash(r):
+		return e.replace(ctx, c.ID, r)
+	case c.State.Paused:
+		return again(e.docker.ContainerUnpause(ctx, c.ID))
+	case c.State.Running: // or in the pause before Docker restarts it
+		return nil
+	}
+	return e.run(ctx, c.ID)
+}
+
+func (e *Engine) replace(ctx context.Context, id string, r db.Release) error {
+	if err := e.end(ctx, id); err != nil {
+		return err
+	}
+	newID, err := e.create(ctx, r)
+	if err != nil {
+		return err
+	}
+	return e.run(ctx, newID)
+}
+
+func (e *Engine) create(ctx context.Context, r db.Release) (id string, err error) {
+	if err := e.ensureVolumes(ctx, r); err != nil {
+		return "", err
+	}
+	config, host, net := e.spec(r)
+	created, err := e.docker.ContainerCreate(ctx, config, host, net, nil, string(r.ID))
+	for _, w := range created.Warnings {
+		e.cfg.Log.WarnContext(ctx, "docker warns about a container", "release", r.ID, "warning", w)
+	}
+	switch {
+	case err == nil:
+		return created.ID, nil
+	case errdefs.IsConflict(err):
+		return "", errAgain
+	case errdefs.IsNotFound(err) && strings.Contains(strings.ToLower(err.Error()), "no such image"):
+		return "", &deploy.Failure{Text: fmt.Sprintf("The image of release %s is gone from Docker: deploy again to make it anew", r.ID), Err: err}
+	case errdefs.IsInvalidArgument(err):
+		return "", &deploy.Failure{Text: "Docker refuses the container: " + daemonText(err), Err: err}
+	}
+	return "", err
+}
+
+// run starts a container that exists. One that cannot start for want of its network, which somebody removed while it was
+// stopped, is removed, since Docker ties it to that network's id.
+func (e *Engine) run(ctx context.Context, id string) error {
+	err := e.docker.ContainerStart(ctx, id, container.StartOptions{})
+	switch {
+	case err == nil:
+		return nil
+	case isOutside(err):
+		return err
+	case errdefs.IsNotFound(err) && strings.Contains(err.Error(), "network"):
+		return again(e.end(ctx, id))
+	case errdefs.IsNotFound(err) && strings.Contains(err.Error(), "No such container"), errdefs.IsConflict(err):
+		return errAgain
+	}
+	return &deploy.Failure{Text: "The container could not start: " + startText(err), Err: err}
+}
+
+// startText is the part of a start error that concerns the user: what the OCI runtime said at last.
+func startText(err error) string {
+	text := daemonText(err)
+	if _, after, found := strings.Cut(text, "unable to start container process: "); found {
+		text = after
+	}
+	return strings.TrimSuffix(text, ": unknown")
+}
+
+// again asks for another look after a step that went well or that somebody else took first.
+func again(err error) error {
+	if err == nil || errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
+		return errAgain
+	}
+	return err
+}

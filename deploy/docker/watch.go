@@ -1,0 +1,68 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+
+	"tinyforge/db"
+)
+
+// Watch implements deploy.Runtime. It reconnects, with growing pauses of at most 5 s, until ctx is done, and then returns
+// nil. changed is called by one goroutine; a slow one delays later calls and loses none. It may be told of a start twice.
+func (e *Engine) Watch(ctx context.Context, changed func(db.ReleaseID)) error {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 5*time.Second
+	for ctx.Err() == nil {
+		err := e.follow(ctx, func(id db.ReleaseID) {
+			pause.Reset()
+			changed(id)
+		})
+		if ctx.Err() != nil {
+			break
+		}
+		wait := pause.NextBackOff()
+		e.cfg.Log.WarnContext(ctx, "lost docker's events", "error", err, "retry_in", wait)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+	return nil
+}
+
+// follow calls changed("") once it is connected, and then for each start, until the connection is lost.
+func (e *Engine) follow(ctx context.Context, changed func(db.ReleaseID)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if _, err := e.docker.Ping(ctx); err != nil {
+		return err
+	}
+	now := time.Now()
+	messages, errs := e.docker.Events(ctx, events.ListOptions{
+		// The engine answers before it listens to its events: ask for those in between too.
+		Since: fmt.Sprintf("%d.%09d", now.Unix(), now.Nanosecond()),
+		Filters: filters.NewArgs(
+			filters.Arg("type", string(events.ContainerEventType)),
+			filters.Arg("event", string(events.ActionStart)),
+			filters.Arg("label", labelInstance+"="+e.cfg.Instance)),
+	})
+	select {
+	case err := <-errs:
+		return err
+	default:
+		changed("")
+	}
+	for {
+		select {
+		case m := <-messages:
+			changed(db.ReleaseID(m.Actor.Attributes[labelRelease]))
+		case err := <-errs:
+			return err
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package source
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"testing"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+)
+
+func FuzzDockerfileValidate(f *testing.F) {
+	addSeeds(f, `{"context":"a/../b","dockerfile":"x/Dockerfile","target":"run","build_args":{"A":"b"},"build_secrets":{"npm":"t"}}`)
+	s := NewDockerfile(&builds{})
+	f.Fuzz(func(t *testing.T, config []byte) { checkValidate(t, s, config) })
+}
+
+func FuzzImageValidate(f *testing.F) {
+	addSeeds(f, `{"image":"example.com/web:{{.Ref}}-{{ .ShortCommit }}","registry":{"username":"u","password":"p"}}`)
+	s := NewImage(&pulls{})
+	f.Fuzz(func(t *testing.T, config []byte) { checkValidate(t, s, config) })
+}
+
+func addSeeds(f *testing.F, own string) {
+	for _, seed := range []string{
+		own, ``, `null`, `{}`, `[]`, `{"port":1e3}`, `{"env":{"A":"\u0000","A":1}}`, `{"":{}}`, `{"memory":"1e300g"}`,
+		`{"deploy_strategy":"blue-green","volumes":[{"name":"d","path":"/d"}]}`,
+		`{"healthcheck":{"path":"/up","interval":"1s","timeout":"5s","attempts":3,"start_period":"0s","status":204}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+}
+
+// checkValidate holds what is true of every config: its faults are complete and in order, or it has a strategy that keeps
+// writable volumes out of two containers.
+func checkValidate(t *testing.T, s deploy.Source, config []byte) {
+	err := s.Validate(config)
+	strategy, strategyErr := s.Strategy(config)
+	if (err == nil) != (strategyErr == nil) {
+		t.Fatalf("Validate: %v, but Strategy: %v", err, strategyErr)
+	}
+	if err != nil {
+		faults, ok := errors.AsType[Faults](err)
+		if !ok || len(faults) == 0 || !slices.IsSortedFunc(faults, strictlyByPath) {
+			t.Fatalf("not ordered Faults: %v", err)
+		}
+		for _, fault := range faults {
+			if fault.Text == "" {
+				t.Fatalf("%q has no text", fault.Path)
+			}
+		}
+		return
+	}
+	if strategy != db.BlueGreen && strategy != db.Recreate {
+		t.Fatalf("strategy %q", strategy)
+	}
+	var c struct{ Volumes []db.Volume }
+	if len(config) > 0 && json.Unmarshal(config, &c) == nil {
+		for _, v := range c.Volumes {
+			if !v.ReadOnly && strategy == db.BlueGreen {
+				t.Fatalf("blue-green with the writable volume %q", v.Name)
+			}
+		}
+	}
+}
+
+func strictlyByPath(a, b Fault) int {
+	if a.Path < b.Path {
+		return -1
+	}
+	return 1
+}

@@ -1,0 +1,50 @@
+package source
+
+import (
+	"fmt"
+	"strings"
+)
+
+// unknownText says what key could have been meant to be.
+func unknownText(key string, known []string) string {
+	if name := nearest(key, known); name != "" {
+		return fmt.Sprintf("is not a known key: did you mean %q?", name)
+	}
+	return "is not a known key: use " + strings.Join(known, ", ")
+}
+
+// nearest returns the known name that takes the fewest edits to get to from key, or "" when none is near.
+func nearest(key string, known []string) string {
+	const longest = 64 // no name is that long
+	if len(key) > longest {
+		return ""
+	}
+	best, fewest := "", len(key)/3+2
+	for _, name := range known {
+		if n := edits(strings.ToLower(key), name); n < fewest {
+			best, fewest = name, n
+		}
+	}
+	return best
+}
+
+// edits is the Levenshtein distance.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,36 @@
+# make help says what there is.
+GO       ?= go
+FUZZTIME ?= 60s
+LINTER   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+export CGO_ENABLED = 0
+
+.PHONY: help demo test race lint fuzz build clean
+
+help:            ## what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo:            ## three pushes under load, on this machine's Docker; KEEP=1 leaves it running
+	scripts/setup demo
+	$(GO) run ./cmd/demo
+
+test:            ## everything, on real Docker, git, SQLite and PostgreSQL
+	scripts/setup test
+	$(GO) vet ./...
+	$(GO) test -count=1 -p 2 -timeout 30m ./...
+
+race:            ## the same with the race detector, which needs a C compiler
+	scripts/setup test
+	CGO_ENABLED=1 $(GO) test -race -count=1 -p 1 -timeout 60m ./...
+
+lint:            ## the linters of .golangci.yml
+	$(GO) run $(LINTER) run
+
+fuzz:            ## every fuzz target for FUZZTIME, 60s unless told
+	scripts/fuzz $(FUZZTIME)
+
+build:           ## bin/tinyforge
+	$(GO) build -trimpath -ldflags '-s -w' -o bin/tinyforge ./cmd/tinyforge
+
+clean:           ## removes what was built; databases and Docker are left alone
+	rm -rf bin

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -51,11 +52,16 @@ func Open(ctx context.Context, address string, keys *Keyring) (*DB, error) {
 }
 
 func openSQLite(ctx context.Context, path string, keys *Keyring) (*DB, error) {
-	pragmas := url.Values{
-		"_txlock": {"immediate"}, // a transaction that reads first and then writes would fail at once, whatever the busy time-out
-		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
+	if path == "" || path == ":memory:" {
+		return nil, errors.New("open database: the address names no file; write sqlite:///path/to/tinyforge.db")
 	}
-	pool, err := sql.Open("sqlite", "file:"+path+"?"+pragmas.Encode())
+	options := url.Values{
+		"_txlock":   {"immediate"}, // a transaction that reads first and then writes would fail at once, whatever the busy time-out
+		"_pragma":   {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
+		"_timezone": {"UTC"},
+	}
+	file := url.URL{Path: filepath.Clean(path)}
+	pool, err := sql.Open("sqlite", "file:"+file.EscapedPath()+"?"+options.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
@@ -64,14 +70,32 @@ func openSQLite(ctx context.Context, path string, keys *Keyring) (*DB, error) {
 }
 
 func openPostgres(ctx context.Context, address string, keys *Keyring) (*DB, error) {
-	if _, err := url.Parse(address); err != nil {
-		return nil, errors.New("open database: the address is not a URL; a password with special characters must be percent-encoded")
+	connector, err := postgresConnector(address)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
 	}
-	pool := sql.OpenDB(pgdriver.NewConnector(pgdriver.WithDSN(address), pgdriver.WithApplicationName("tinyforge")))
+	pool := sql.OpenDB(connector)
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(16)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	return ready(ctx, bun.NewDB(pool, pgdialect.New()), keys)
+}
+
+func postgresConnector(address string) (c *pgdriver.Connector, err error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Fragment != "" || strings.Contains(u.Path+u.RawQuery, "@") {
+		return nil, errors.New("the address is not a URL such as postgres://user:password@host/name; " +
+			"a password with special characters must be percent-encoded")
+	}
+	query := u.Query()
+	query.Set("TimeZone", "UTC") // a parameter of the session
+	u.RawQuery = query.Encode()
+	defer func() {
+		if wrong := recover(); wrong != nil { // the driver's way of refusing an option
+			err = fmt.Errorf("wrong option in the address: %v", wrong)
+		}
+	}()
+	return pgdriver.NewConnector(pgdriver.WithDSN(u.String()), pgdriver.WithApplicationName("tinyforge")), nil
 }
 
 func ready(ctx context.Context, b *bun.DB, keys *Keyring) (*DB, error) {
@@ -91,16 +115,25 @@ func (d *DB) Close() error { return d.bun.Close() }
 
 func (d *DB) postgres() bool { return d.bun.Dialect().Name() == dialect.PG }
 
-// forUpdate locks the selected rows until the transaction ends. On SQLite the transaction is exclusive already.
+// forUpdate locks the selected rows until the transaction ends, against all but new rows that refer to them. On SQLite
+// the transaction is exclusive already.
 func (d *DB) forUpdate(q *bun.SelectQuery) *bun.SelectQuery {
 	if d.postgres() {
-		return q.For("UPDATE")
+		return q.For("NO KEY UPDATE")
 	}
 	return q
 }
 
+// tx runs f in a transaction, and once more when PostgreSQL ended it to resolve a deadlock: f must be repeatable.
 func (d *DB) tx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
-	return d.bun.RunInTx(ctx, nil, f)
+	err := d.bun.RunInTx(ctx, nil, f)
+	for range 2 {
+		if !deadlock(err) {
+			break
+		}
+		err = d.bun.RunInTx(ctx, nil, f)
+	}
+	return err
 }
 
 // now is the time as both databases keep it.
@@ -128,6 +161,12 @@ func affected(r sql.Result, err error) (bool, error) {
 	return n > 0, err
 }
 
+// deadlock tells whether the database chose this transaction to be the one that yields.
+func deadlock(err error) bool {
+	var pg pgdriver.Error
+	return errors.As(err, &pg) && pg.Field('C') == "40P01"
+}
+
 // uniqueViolation tells whether err is the refusal of a second row where there may be one.
 func uniqueViolation(err error) bool {
 	var pg pgdriver.Error
@@ -136,4 +175,14 @@ func uniqueViolation(err error) bool {
 	}
 	var lite *sqlite.Error
 	return errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+}
+
+// foreignKeyViolation tells whether err is the refusal to delete a row that another one needs.
+func foreignKeyViolation(err error) bool {
+	var pg pgdriver.Error
+	if errors.As(err, &pg) {
+		return pg.Field('C') == "23503"
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 }

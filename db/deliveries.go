@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -23,6 +22,10 @@ type Delivery struct {
 	Accepted     bool   // it moved its ref: not a duplicate, not older than what was known
 	Decision     string // what was done with it and why, in words
 	ReceivedAt   time.Time
+
+	// Seen is what the delivery says of its repository where that is news, nil otherwise. It is saved with the delivery
+	// when that is accepted: a copy that comes late must not bring an old name back.
+	Seen *Repository `bun:"-"`
 }
 
 // Enqueued is what became of a delivery.
@@ -39,14 +42,18 @@ type Enqueued struct {
 // delivered before it, and where the commit is live already. Older queued deployments of the workloads are superseded.
 // Of each deployment WorkloadID, Ref, Commit, Message and Author are read.
 func (d *DB) Enqueue(ctx context.Context, del *Delivery, deployments []Deployment) (Enqueued, error) {
+	del.clean()
 	var out Enqueued
+	var recorded Delivery
 	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
-		out, err = d.enqueue(ctx, tx, del, deployments)
+		recorded = *del
+		out, err = d.enqueue(ctx, tx, &recorded, deployments)
 		return err
 	})
 	if err != nil {
 		return Enqueued{}, found("record delivery", err)
 	}
+	*del = recorded
 	if len(out.Deployments) > 0 {
 		d.notify(ctx, TopicQueued)
 		d.notify(ctx, TopicPhase)
@@ -56,18 +63,26 @@ func (d *DB) Enqueue(ctx context.Context, del *Delivery, deployments []Deploymen
 
 // EnqueueInstallation records a delivery that changes what we may see, and the change, in one transaction.
 func (d *DB) EnqueueInstallation(ctx context.Context, del *Delivery, c InstallationChange) (Enqueued, error) {
-	out := Enqueued{Decision: del.Decision}
+	del.clean()
+	var out Enqueued
+	var recorded Delivery
 	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		known, err := d.insertDelivery(ctx, tx, del)
+		recorded, out = *del, Enqueued{Decision: del.Decision}
+		known, err := d.insertDelivery(ctx, tx, &recorded)
+		if err != nil {
+			return err
+		}
 		if known != nil {
 			out = Enqueued{Duplicate: true, Decision: known.Decision}
-		}
-		if err != nil || known != nil {
-			return err
+			return nil
 		}
 		return applyInstallationChange(ctx, tx, c)
 	})
-	return out, found("record delivery", err)
+	if err != nil {
+		return Enqueued{}, found("record delivery", err)
+	}
+	*del = recorded
+	return out, nil
 }
 
 func (d *DB) enqueue(ctx context.Context, tx bun.Tx, del *Delivery, deployments []Deployment) (out Enqueued, err error) {
@@ -93,8 +108,13 @@ func (d *DB) enqueue(ctx context.Context, tx bun.Tx, del *Delivery, deployments 
 			del.Decision, deployments = refusal, nil
 		}
 	}
+	if del.Accepted && del.Seen != nil {
+		if err := saveRepository(ctx, tx, del.Seen); err != nil {
+			return out, err
+		}
+	}
 	if len(deployments) > 0 {
-		if del.Decision, out.Deployments, err = queueAll(ctx, tx, *del, deployments); err != nil {
+		if del.Decision, out.Deployments, err = d.queueAll(ctx, tx, *del, deployments); err != nil {
 			return out, err
 		}
 	}
@@ -106,8 +126,7 @@ func (d *DB) enqueue(ctx context.Context, tx bun.Tx, del *Delivery, deployments 
 // insertDelivery returns the delivery that has the id already, if there is one.
 func (d *DB) insertDelivery(ctx context.Context, tx bun.Tx, del *Delivery) (known *Delivery, err error) {
 	del.ReceivedAt = now()
-	inserted, err := affected(tx.NewInsert().Model(del).On("CONFLICT (forge_id, external_id) DO NOTHING").
-		Returning("id").Exec(ctx, &del.ID))
+	inserted, err := affected(tx.NewInsert().Model(del).On("CONFLICT (forge_id, external_id) DO NOTHING").Exec(ctx))
 	if err != nil || inserted {
 		return nil, err
 	}
@@ -116,46 +135,22 @@ func (d *DB) insertDelivery(ctx context.Context, tx bun.Tx, del *Delivery) (know
 	return known, err
 }
 
-// judge compares a push with what was accepted before for the same ref. It returns why the push must not move anything,
+// judge compares a push with what was delivered before for the same ref. It returns why the push must not move anything,
 // or "".
 func judge(ctx context.Context, tx bun.Tx, del Delivery) (refusal string, err error) {
-	accepted := func() *bun.SelectQuery {
+	earlier := func() *bun.SelectQuery {
 		return tx.NewSelect().Model((*Delivery)(nil)).
-			Where("repository_id = ? AND ref = ? AND accepted AND id <> ?", del.RepositoryID, del.Ref, del.ID)
+			Where("repository_id = ? AND ref = ? AND id <> ?", del.RepositoryID, del.Ref, del.ID)
 	}
 	var last Delivery
-	switch err := accepted().Order("id DESC").Limit(1).Scan(ctx, &last); {
+	switch err := earlier().Where("accepted").Order("id DESC").Limit(1).Scan(ctx, &last); {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", nil
 	case err != nil:
 		return "", err
 	}
-	seen, err := accepted().Where("before = ? AND after = ?", del.Before, del.After).Exists(ctx)
-	if err != nil {
-		return "", err
-	}
-	return order(last, del, seen), nil
+	var touching []Delivery
+	ends := bun.List([]string{del.Before, del.After})
+	err = earlier().Where("before IN (?) OR after IN (?)", ends, ends).Order("id").Scan(ctx, &touching)
+	return order(last, del, touching), err
 }
-
-// order judges a push by the last accepted one of its ref. seen tells whether the same move was accepted at any time.
-// Deliveries come twice (an organisation's hook and a repository's), late and out of order, and a forge's replay button
-// sends an old one under a new id; on the other hand a branch may be pushed forward, back and forward again.
-func order(last, del Delivery, seen bool) (refusal string) {
-	created := isZero(del.Before)
-	switch {
-	case del.After == last.After:
-		return "already delivered: " + short(del.After) + " is what this ref was last moved to"
-	case del.Before == last.After:
-		return "" // it goes on from where the ref is
-	case seen && !created:
-		return "already delivered, and the ref has moved on since"
-	case del.After == last.Before && !isZero(last.Before):
-		return "older than what was already delivered for this ref"
-	}
-	return ""
-}
-
-// isZero tells whether a hash means "no commit".
-func isZero(hash string) bool { return strings.Trim(hash, "0") == "" }
-
-func short(hash string) string { return hash[:min(7, len(hash))] }

@@ -2,10 +2,14 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 )
+
+// ErrForgeInUse is returned by DeleteForge while a workload, or a deployment in the history of one, needs the forge.
+var ErrForgeInUse = errors.New("the forge is in use")
 
 // Forge is a server that holds repositories and sends webhooks: one GitHub App, or one token on a Gitea or Forgejo.
 type Forge struct {
@@ -35,15 +39,16 @@ type Credentials struct {
 	PrivateKey    string `json:"private_key,omitempty"` // GitHub App, PEM
 }
 
-// clearCredentials has no String, so that it is encoded as it is.
+// clearCredentials has no methods, so that it is encoded as it is.
 type clearCredentials Credentials
 
 func (c Credentials) clear() clearCredentials { return clearCredentials(c) }
 
-// String, GoString and LogValue keep credentials out of logs and errors that print a Forge by chance.
-func (Credentials) String() string       { return "[secret]" }
-func (Credentials) GoString() string     { return "[secret]" }
-func (Credentials) LogValue() slog.Value { return slog.StringValue("[secret]") }
+// String, GoString, LogValue and MarshalJSON keep credentials out of logs and errors that print a Forge by chance.
+func (Credentials) String() string               { return "[secret]" }
+func (Credentials) GoString() string             { return "[secret]" }
+func (Credentials) LogValue() slog.Value         { return slog.StringValue("[secret]") }
+func (Credentials) MarshalJSON() ([]byte, error) { return []byte(`"[secret]"`), nil }
 
 const sealForge = "forges.credentials"
 
@@ -87,9 +92,13 @@ func (d *DB) Forges(ctx context.Context) ([]Forge, error) {
 	return list, nil
 }
 
-// DeleteForge removes a forge and all that was known of its repositories. It fails while a workload uses one.
+// DeleteForge removes a forge and all that was known of its repositories. It returns ErrForgeInUse while a workload, or a
+// deployment in the history of one, is of such a repository.
 func (d *DB) DeleteForge(ctx context.Context, id int64) error {
 	_, err := d.bun.NewDelete().Model((*Forge)(nil)).Where("id = ?", id).Exec(ctx)
+	if foreignKeyViolation(err) {
+		return fmt.Errorf("delete forge: %w", ErrForgeInUse)
+	}
 	return found("delete forge", err)
 }
 

@@ -50,6 +50,10 @@ func ParseKeyring(text string) (*Keyring, error) {
 	return &Keyring{text: text, aead: primitive}, nil
 }
 
+// String and GoString keep the keys out of what prints a Keyring by chance.
+func (*Keyring) String() string   { return "[secret]" }
+func (*Keyring) GoString() string { return "[secret]" }
+
 // Text is the keyring in clear, for its file of mode 0600.
 func (k *Keyring) Text() string { return k.text }
 

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"strings"
 	"time"
 )
 
@@ -26,7 +25,7 @@ func (d *DB) AppendLog(ctx context.Context, lines ...LogLine) error {
 	}
 	rows := make([]LogLine, len(lines))
 	for i, l := range lines {
-		l.Text = strings.ReplaceAll(strings.ToValidUTF8(l.Text[:min(len(l.Text), maxLogLine)], "\uFFFD"), "\x00", "")
+		l.Text = cut(clean(cut(l.Text, maxLogLine)), maxLogLine) // to replace what is invalid may make it longer
 		l.At = l.At.UTC().Truncate(time.Microsecond)
 		rows[i] = l
 	}

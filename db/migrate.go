@@ -2,10 +2,14 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
+	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/migrate"
 )
 
@@ -16,8 +20,8 @@ var migrationFiles embed.FS
 type columnTypes struct{ ID, Bytes, JSON, Time string }
 
 // Migrate brings the schema up to date and returns the names of what it applied. Several processes may call it at once:
-// on PostgreSQL an advisory lock keeps them apart, on SQLite the transaction does.
-func (d *DB) Migrate(ctx context.Context) ([]string, error) {
+// each migration is applied by one of them. A process that is killed leaves each migration applied wholly or not at all.
+func (d *DB) Migrate(ctx context.Context) (names []string, err error) {
 	migrator, err := d.migrator()
 	if err != nil {
 		return nil, err
@@ -31,15 +35,22 @@ func (d *DB) Migrate(ctx context.Context) ([]string, error) {
 	if err := migrator.Init(ctx); err != nil {
 		return nil, fmt.Errorf("prepare migrations: %w", err)
 	}
-	group, err := migrator.Migrate(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("migrate database: %w", err)
+	for {
+		group, err := migrator.Migrate(ctx)
+		done := group.Migrations
+		if err != nil && len(done) > 0 {
+			done = done[:len(done)-1] // the last is the one that failed
+		}
+		for _, m := range done {
+			names = append(names, m.String())
+		}
+		if err == nil {
+			return names, nil
+		}
+		if !errors.Is(err, errApplied) {
+			return names, fmt.Errorf("migrate database: %w", err)
+		}
 	}
-	var names []string
-	for _, m := range group.Migrations {
-		names = append(names, m.Name+"_"+m.Comment)
-	}
-	return names, nil
 }
 
 // Migrated tells whether the schema is up to date.
@@ -48,12 +59,23 @@ func (d *DB) Migrated(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	tables := d.bun.NewSelect().TableExpr("sqlite_master").Where("name = ?", migrationTable)
+	if d.postgres() {
+		tables = d.bun.NewSelect().TableExpr("(SELECT to_regclass(?) AS oid) AS t", migrationTable).Where("oid IS NOT NULL")
+	}
+	begun, err := tables.Exists(ctx)
+	if err != nil || !begun {
+		return false, found("read migrations", err)
+	}
 	list, err := migrator.MigrationsWithStatus(ctx)
 	if err != nil {
 		return false, fmt.Errorf("read migrations: %w", err)
 	}
 	return len(list.Unapplied()) == 0, nil
 }
+
+// migrationTable holds a row for each migration that was applied.
+const migrationTable = "migrations"
 
 func (d *DB) migrator() (*migrate.Migrator, error) {
 	files, err := fs.Sub(migrationFiles, "migrations")
@@ -68,12 +90,37 @@ func (d *DB) migrator() (*migrate.Migrator, error) {
 	if d.postgres() {
 		types = columnTypes{ID: "BIGSERIAL PRIMARY KEY", Bytes: "BYTEA", JSON: "JSONB", Time: "TIMESTAMPTZ"}
 	}
-	return migrate.NewMigrator(d.bun, migrations, migrate.WithMarkAppliedOnSuccess(true), migrate.WithTemplateData(types)), nil
+	return migrate.NewMigrator(d.bun, migrations, migrate.WithTableName(migrationTable),
+		migrate.WithLocksTableName("migration_locks"), migrate.WithTemplateData(types),
+		migrate.WithMarkAppliedOnSuccess(true), migrate.WithUpsert(true), // it marks a second time what markApplied marked
+		migrate.BeforeMigration(refuseApplied), migrate.AfterMigration(markApplied)), nil
+}
+
+// errApplied means that somebody else was faster.
+var errApplied = errors.New("applied already")
+
+// refuseApplied is called at the beginning of a migration's transaction, which on SQLite is exclusive.
+func refuseApplied(ctx context.Context, tx bun.IConn, m *migrate.Migration) error {
+	err := tx.QueryRowContext(ctx, "SELECT name FROM "+migrationTable+" WHERE name = ?", m.Name).Scan(new(string))
+	switch {
+	case err == nil:
+		return errApplied
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	}
+	return err
+}
+
+// markApplied is called at the end of a migration's transaction.
+func markApplied(ctx context.Context, tx bun.IConn, m *migrate.Migration) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO "+migrationTable+" (name, group_id) VALUES (?, ?)", m.Name, m.GroupID)
+	return err
 }
 
 // migrationLock is the advisory lock's key: "tinyfrge" read as a number.
 const migrationLock = 0x74696e7966726765
 
+// lockMigrations keeps other processes from migrating, on PostgreSQL. It waits as long as ctx allows.
 func (d *DB) lockMigrations(ctx context.Context) (unlock func(), err error) {
 	if !d.postgres() {
 		return func() {}, nil
@@ -82,13 +129,30 @@ func (d *DB) lockMigrations(ctx context.Context) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock migrations: %w", err)
 	}
-	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock(?)", int64(migrationLock)); err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("lock migrations: %w", err)
+	if err := tryLock(ctx, conn); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock migrations: %w", err), conn.Close())
 	}
 	return func() {
 		// closing alone would put the connection back into the pool with the lock still held
 		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(?)", int64(migrationLock))
 		_ = conn.Close()
 	}, nil
+}
+
+// tryLock asks again and again, since the driver gives a statement up that is not answered within seconds.
+func tryLock(ctx context.Context, conn bun.Conn) error {
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		var locked bool
+		err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock(?)", int64(migrationLock)).Scan(&locked)
+		if err != nil || locked {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-again.C:
+		}
+	}
 }

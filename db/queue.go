@@ -22,12 +22,13 @@ var (
 )
 
 // queueAll queues what is worth deploying and says in words what it did.
-func queueAll(ctx context.Context, tx bun.Tx, del Delivery, deployments []Deployment) (string, []int64, error) {
+func (d *DB) queueAll(ctx context.Context, tx bun.Tx, del Delivery, deployments []Deployment) (string, []int64, error) {
 	var said []string
 	var ids []int64
 	for _, dep := range deployments {
 		dep.RepositoryID, dep.DeliveryID = del.RepositoryID, del.ID
-		why, err := needless(ctx, tx, dep)
+		dep.clean()
+		why, err := d.needless(ctx, tx, dep)
 		if err != nil {
 			return "", nil, err
 		}
@@ -44,8 +45,16 @@ func queueAll(ctx context.Context, tx bun.Tx, del Delivery, deployments []Deploy
 	return strings.Join(said, "; "), ids, nil
 }
 
-// needless says why a deployment would change nothing, or "": the commit is what the workload runs, or is about to run.
-func needless(ctx context.Context, tx bun.Tx, dep Deployment) (string, error) {
+// needless says why a deployment would change nothing, or "": the commit is what the workload runs, or is about to run,
+// or there is no such workload any more.
+func (d *DB) needless(ctx context.Context, tx bun.Tx, dep Deployment) (string, error) {
+	w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = ? AND deleted_at IS NULL", dep.WorkloadID)
+	switch err := d.forUpdate(w).Scan(ctx, new(int64)); {
+	case errors.Is(err, sql.ErrNoRows):
+		return fmt.Sprintf("workload %d was deleted", dep.WorkloadID), nil
+	case err != nil:
+		return "", err
+	}
 	var newest Deployment
 	err := tx.NewSelect().Model(&newest).Where("workload_id = ? AND phase IN (?)", dep.WorkloadID, bun.List(unfinished)).
 		Order("id DESC").Limit(1).Scan(ctx)
@@ -92,7 +101,7 @@ func (d *DB) Claim(ctx context.Context, owner string, lease time.Duration) (*Dep
 		Set("phase = CASE WHEN phase = ? THEN ? ELSE phase END", PhaseQueued, PhaseBuilding).
 		Set("attempt = attempt + 1, started_at = COALESCE(started_at, ?), updated_at = ?", t, t).
 		Where("id = (?)", d.claimable(t)).
-		Returning("*").
+		Returning("?Columns").
 		Scan(ctx)
 	switch {
 	case errors.Is(err, sql.ErrNoRows), uniqueViolation(err): // another process claimed one of the same workload
@@ -117,6 +126,23 @@ func (d *DB) claimable(t time.Time) *bun.SelectQuery {
 		q = q.For("UPDATE SKIP LOCKED")
 	}
 	return q
+}
+
+// BreakLeases ends every lease at once, so that whatever is in progress can be claimed. It returns how many there were.
+// It is for the start of the only process: who held a lease works on without one, until its next write answers
+// ErrLeaseLost.
+func (d *DB) BreakLeases(ctx context.Context) (int, error) {
+	result, err := d.bun.NewUpdate().Model((*Deployment)(nil)).
+		Set("lease_owner = '', lease_until = NULL, updated_at = ?", now()).
+		Where("phase IN (?) AND lease_until IS NOT NULL", bun.List(unfinished)).Exec(ctx)
+	if err != nil {
+		return 0, found("break leases", err)
+	}
+	n, err := result.RowsAffected()
+	if n > 0 {
+		d.notify(ctx, TopicQueued)
+	}
+	return int(n), found("break leases", err)
 }
 
 // Renew extends the lease, or answers ErrLeaseLost.
@@ -156,6 +182,7 @@ func (d *DB) Commit(ctx context.Context, dep *Deployment, state RuntimeState) er
 	if err := dep.seal(d.keys); err != nil {
 		return err
 	}
+	finished := dep.FinishedAt
 	dep.FinishedAt = now()
 	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := leased(ctx, tx, dep, "commit deployment", dep.set); err != nil {
@@ -168,10 +195,12 @@ func (d *DB) Commit(ctx context.Context, dep *Deployment, state RuntimeState) er
 		}
 		return d.saveRuntimeState(ctx, tx, &state)
 	})
-	if err == nil {
-		d.saved(ctx, dep)
+	if err != nil {
+		dep.FinishedAt = finished
+		return err
 	}
-	return err
+	d.saved(ctx, dep)
+	return nil
 }
 
 func (d *DB) saved(ctx context.Context, dep *Deployment) {
@@ -183,6 +212,7 @@ func (d *DB) saved(ctx context.Context, dep *Deployment) {
 
 // set is the part of Save that goes into the statement.
 func (dep *Deployment) set(q *bun.UpdateQuery) *bun.UpdateQuery {
+	dep.clean()
 	dep.Status = dep.Phase.Status()
 	if dep.Phase.Final() {
 		if dep.FinishedAt.IsZero() {
@@ -199,7 +229,7 @@ func (d *DB) leased(ctx context.Context, dep *Deployment, what string, set func(
 
 func leased(ctx context.Context, db bun.IDB, dep *Deployment, what string, set func(*bun.UpdateQuery) *bun.UpdateQuery) error {
 	ok, err := affected(set(db.NewUpdate().Model(dep)).Set("updated_at = ?", now()).
-		Where("id = ? AND lease_owner = ?", dep.ID, dep.LeaseOwner).Exec(ctx))
+		Where("id = ? AND lease_owner = ? AND lease_owner <> ''", dep.ID, dep.LeaseOwner).Exec(ctx))
 	if err == nil && !ok {
 		err = ErrLeaseLost
 	}
@@ -217,19 +247,4 @@ func (dep *Deployment) seal(keys *Keyring) (err error) {
 
 func (dep *Deployment) unseal(keys *Keyring) error {
 	return keys.open(dep.Sealed, &dep.Release, sealDeployment)
-}
-
-// BreakLeases ends every lease at once and returns how many. It is for the start of the only process, when whoever held
-// them is dead.
-func (d *DB) BreakLeases(ctx context.Context) (int, error) {
-	result, err := d.bun.NewUpdate().Model((*Deployment)(nil)).Set("lease_until = NULL").
-		Where("phase IN (?) AND lease_until IS NOT NULL", bun.List(unfinished)).Exec(ctx)
-	if err != nil {
-		return 0, found("break leases", err)
-	}
-	n, err := result.RowsAffected()
-	if n > 0 {
-		d.notify(ctx, TopicQueued)
-	}
-	return int(n), found("break leases", err)
 }

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -16,41 +17,58 @@ type CommitKey struct {
 // reportLease keeps other reporters away from a commit while one speaks to the forge.
 const reportLease = time.Minute
 
+// reportLock is the key of the advisory lock under which commits are leased: "tinyrept" read as a number.
+const reportLock = 0x74696e7972657074
+
 // DueReports returns up to limit commits of which the forge was told something else than their deployments mean by now,
-// and whose next attempt is due. Each is kept from other callers for a minute.
-func (d *DB) DueReports(ctx context.Context, limit int) ([]CommitKey, error) {
-	t := now()
-	due := d.bun.NewSelect().Model((*Deployment)(nil)).Column("id").
-		Where("status <> reported AND report_after <= ?", t).Order("id").Limit(int64(limit))
-	if d.postgres() {
-		due = due.For("UPDATE SKIP LOCKED")
-	}
+// and whose next attempt is due. Each is kept from other callers for a minute, whatever happens to its deployments.
+// Commits on the forges except are left out.
+func (d *DB) DueReports(ctx context.Context, limit int, except ...int64) ([]CommitKey, error) {
 	var rows []CommitKey
-	err := d.bun.NewUpdate().Model((*Deployment)(nil)).Set("report_after = ?", t.Add(reportLease)).
-		Where("id IN (?)", due).Returning("repository_id, commit_hash").Scan(ctx, &rows)
+	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if d.postgres() { // one after the other, so that nobody sees half of a commit leased
+			if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", int64(reportLock)); err != nil {
+				return err
+			}
+		}
+		t := now()
+		due := unreported(tx, except).Having("max(report_after) <= ?", t).OrderExpr("min(id)").Limit(int64(limit))
+		rows = nil
+		return tx.NewUpdate().Model((*Deployment)(nil)).Set("report_after = ?", t.Add(reportLease)).
+			Where("unreported AND (repository_id, commit_hash) IN (?)", due.Column("repository_id", "commit_hash")).
+			Returning("repository_id, commit_hash").Scan(ctx, &rows)
+	})
 	if err != nil {
 		return nil, found("read due reports", err)
 	}
 	var keys []CommitKey
-	known := map[CommitKey]bool{}
 	for _, key := range rows {
-		if !known[key] {
-			known[key] = true
+		if !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}
 	return keys, nil
 }
 
-// NextReport returns when the next report is due; ok is false when nothing is to be reported.
-func (d *DB) NextReport(ctx context.Context) (at time.Time, ok bool, err error) {
-	var dep Deployment
-	err = d.bun.NewSelect().Model(&dep).Column("report_after").Where("status <> reported").
-		Order("report_after").Limit(1).Scan(ctx)
+// NextReport returns when the next report is due; ok is false when nothing is to be reported. Commits on the forges
+// except are left out.
+func (d *DB) NextReport(ctx context.Context, except ...int64) (at time.Time, ok bool, err error) {
+	err = unreported(d.bun, except).ColumnExpr("max(report_after) AS due").OrderExpr("due").Limit(1).Scan(ctx, &at)
 	if err = found("read next report", err); isNotFound(err) {
 		return time.Time{}, false, nil
 	}
-	return dep.ReportAfter, err == nil, err
+	return at.UTC(), err == nil, err // SQLite does not know that an aggregate is a time
+}
+
+// unreported selects the commits of which the forge knows something else than what is true. A commit is due when all of
+// its deployments are.
+func unreported(db bun.IDB, exceptForges []int64) *bun.SelectQuery {
+	q := db.NewSelect().Model((*Deployment)(nil)).Where("unreported").Group("repository_id", "commit_hash")
+	if len(exceptForges) > 0 {
+		left := db.NewSelect().Model((*Repository)(nil)).Column("id").Where("forge_id IN (?)", bun.List(exceptForges))
+		q = q.Where("repository_id NOT IN (?)", left)
+	}
+	return q
 }
 
 // DeploymentsOfCommit returns the newest deployment of each workload for a commit, oldest first.
@@ -86,12 +104,12 @@ func (d *DB) MarkReported(ctx context.Context, key CommitKey, told []Deployment)
 func (d *DB) DelayReport(ctx context.Context, key CommitKey, after time.Time) error {
 	_, err := d.bun.NewUpdate().Model((*Deployment)(nil)).
 		Set("report_attempts = report_attempts + 1, report_after = ?", after.UTC()).
-		Where("repository_id = ? AND commit_hash = ? AND status <> reported", key.RepositoryID, key.Commit).Exec(ctx)
+		Where("repository_id = ? AND commit_hash = ? AND unreported", key.RepositoryID, key.Commit).Exec(ctx)
 	return found("delay report", err)
 }
 
 // CountUnreported returns how many deployments mean something else than the forge was told.
 func (d *DB) CountUnreported(ctx context.Context) (int, error) {
-	n, err := d.bun.NewSelect().Model((*Deployment)(nil)).Where("status <> reported").Count(ctx)
+	n, err := d.bun.NewSelect().Model((*Deployment)(nil)).Where("unreported").Count(ctx)
 	return int(n), found("count reports", err)
 }

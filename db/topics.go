@@ -65,15 +65,14 @@ func (d *DB) notify(ctx context.Context, topic Topic) {
 	}
 }
 
-// Listen passes the wake-ups of other processes on until ctx is done. On SQLite it only waits.
+// Listen passes the wake-ups of other processes on until ctx is done. On SQLite, where one process deploys, it looks for
+// workloads that another one changed.
 func (d *DB) Listen(ctx context.Context) error {
 	if !d.postgres() {
-		<-ctx.Done()
-		return nil
+		return d.pollWorkloads(ctx)
 	}
 	for ctx.Err() == nil {
 		d.listenOnce(ctx)
-		d.wakeAll() // what happened while nobody listened
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):
@@ -84,11 +83,19 @@ func (d *DB) Listen(ctx context.Context) error {
 
 func (d *DB) listenOnce(ctx context.Context) {
 	listener := pgdriver.NewListener(d.bun)
-	defer func() { _ = listener.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = listener.Close() }) // Receive does not look at ctx
+	defer func() {
+		if stop() {
+			_ = listener.Close()
+		}
+	}()
 	if err := listener.Listen(ctx, string(TopicQueued), string(TopicPhase), string(TopicWorkloads)); err != nil {
-		slog.WarnContext(ctx, "listen to other processes", "error", err)
+		if ctx.Err() == nil {
+			slog.WarnContext(ctx, "listen to other processes", "error", err)
+		}
 		return
 	}
+	d.wakeAll() // what happened while nobody listened
 	for {
 		channel, _, err := listener.Receive(ctx)
 		if err != nil {

@@ -157,7 +157,7 @@ func (d *DB) DeleteWorkload(ctx context.Context, id int64) error {
 // yet reported. It reports whether the row is gone.
 func (d *DB) PurgeWorkload(ctx context.Context, id int64) (bool, error) {
 	busy := d.bun.NewSelect().Model((*Deployment)(nil)).ColumnExpr("1").
-		Where("workload_id = ? AND (phase IN (?) OR status <> reported)", id, bun.List(unfinished))
+		Where("workload_id = ? AND (phase IN (?) OR unreported)", id, bun.List(unfinished))
 	ok, err := affected(d.bun.NewDelete().Model((*Workload)(nil)).
 		Where("id = ? AND deleted_at IS NOT NULL AND NOT EXISTS (?)", id, busy).Exec(ctx))
 	return ok, found("purge workload", err)

@@ -75,7 +75,9 @@ CREATE TABLE deliveries (
   UNIQUE (forge_id, external_id)
 );
 --bun:split
-CREATE INDEX deliveries_ref ON deliveries (repository_id, ref, id) WHERE accepted;
+CREATE INDEX deliveries_last ON deliveries (repository_id, ref, id) WHERE accepted;
+--bun:split
+CREATE INDEX deliveries_move ON deliveries (repository_id, ref, before, after);
 --bun:split
 CREATE TABLE deployments (
   id {{.ID}},
@@ -97,6 +99,7 @@ CREATE TABLE deployments (
   attempt INTEGER NOT NULL,
   status TEXT NOT NULL,
   reported TEXT NOT NULL,
+  unreported BOOLEAN NOT NULL GENERATED ALWAYS AS (status <> reported) STORED, -- so that PostgreSQL knows how rare it is
   report_attempts INTEGER NOT NULL,
   report_after {{.Time}} NOT NULL,
   created_at {{.Time}} NOT NULL,
@@ -117,7 +120,7 @@ CREATE UNIQUE INDEX deployments_queued ON deployments (workload_id) WHERE phase 
 CREATE UNIQUE INDEX deployments_in_progress ON deployments (workload_id)
   WHERE phase IN ('building','stopping','starting','gating','routing','committing','draining','reaping','undoing');
 --bun:split
-CREATE INDEX deployments_unreported ON deployments (report_after) WHERE status <> reported;
+CREATE INDEX deployments_unreported ON deployments (repository_id, commit_hash, report_after) WHERE unreported;
 --bun:split
 CREATE TABLE runtime_states (
   workload_id BIGINT PRIMARY KEY REFERENCES workloads (id) ON DELETE CASCADE,

@@ -1,0 +1,108 @@
+package db_test
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tinyforge/db"
+	"tinyforge/db/dbtest"
+)
+
+func TestOpenRefusesWrongAddresses(t *testing.T) {
+	const password = "pa55word"
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := closed.Addr().String()
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	server, err := url.Parse(dbtest.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, address, says string }{
+		{"empty", "", "must begin with"},
+		{"path only", "/var/lib/tinyforge.db", "must begin with"},
+		{"other database", "mysql://root:" + password + "@localhost/tinyforge", "must begin with"},
+		{"no file", "sqlite://", "names no file"},
+		{"memory", "sqlite://:memory:", "names no file"},
+		{"no folder", "sqlite://" + filepath.Join(t.TempDir(), "absent", "tinyforge.db"), "unable to open"},
+		{"a folder", "sqlite://" + t.TempDir(), "unable to open"},
+		{"no host", "postgres:///tinyforge?password=" + password, "not a URL"},
+		{"percent in password", "postgres://ann:" + password + "%zz@localhost/tinyforge", "percent-encoded"},
+		{"hash in password", "postgres://ann:1#" + password + "@localhost/tinyforge", "percent-encoded"},
+		{"slash in password", "postgres://ann:1/" + password + "@localhost/tinyforge", "percent-encoded"},
+		{"question mark in password", "postgres://ann:1?" + password + "@localhost/tinyforge", "percent-encoded"},
+		{"no user", "postgres://:" + password + "@localhost/tinyforge", "wrong option"},
+		{"unknown sslmode", "postgres://ann:" + password + "@localhost/tinyforge?sslmode=perhaps", "sslmode"},
+		{"certificate absent", "postgres://ann:" + password + "@localhost/tinyforge?sslrootcert=/absent.pem", "root CA"},
+		{"nobody listens", "postgres://ann:" + password + "@" + nobody + "/tinyforge?sslmode=disable", "refused"},
+		{"unknown user", "postgres://ann:" + password + "@" + server.Host + server.Path + "?sslmode=disable", "ann"},
+		{"unknown database", "postgres://tinyforge:" + password + "@" + server.Host + "/absent?sslmode=disable", "absent"},
+		{"unknown parameter", "postgres://tinyforge:" + password + "@" + server.Host + server.Path + "?sslmode=disable&colour=red", "colour"},
+		{"no TLS", "postgres://tinyforge:" + password + "@" + server.Host + server.Path, "SSL"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, err := db.Open(t.Context(), c.address, newKeys(t))
+			if err == nil {
+				t.Fatal("opened", errors.Join(d.Close()))
+			}
+			if !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "open database: ") {
+				t.Errorf("got %q, want it to say %q", err, c.says)
+			}
+			if strings.Contains(err.Error(), password) {
+				t.Errorf("the error names the password: %q", err)
+			}
+		})
+	}
+}
+
+func TestOpenTakesAnyFileName(t *testing.T) {
+	for _, name := range []string{"plain.db", "with space.db", "per%20cent.db", "question?mark=1.db", "hash#.db", "ünïcode.db"} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), name)
+			d := open(t, "sqlite://"+path, newKeys(t))
+			if _, err := d.Migrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			files, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range files {
+				if !strings.HasPrefix(file, path) {
+					t.Errorf("made %s, want %s", file, path)
+				}
+			}
+		})
+	}
+}
+
+func TestPing(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.check(f.Ping(t.Context()))
+		d, err := db.Open(t.Context(), f.address, f.keys)
+		f.check(err)
+		f.check(d.Close())
+		if d.Ping(t.Context()) == nil {
+			t.Error("a closed database answers")
+		}
+	})
+}
+
+func TestSQLiteSettings(t *testing.T) {
+	f := newFixture(t, dbtest.SQLite(t))
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000"} {
+		var got string
+		f.check(f.Bun().QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got))
+		if got != want {
+			t.Errorf("%s is %s, want %s", pragma, got, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@
 package webhooks
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
 
 	"tinyforge/app"
 	"tinyforge/db"
@@ -17,6 +21,9 @@ import (
 
 // MaxBody is the size of the largest delivery: GitHub and GitLab send none above 25 MB.
 const MaxBody = 25 << 20
+
+// patience is how long a delivery may take to be recorded.
+const patience = 30 * time.Second
 
 // Handler answers POST /webhooks/{forge}. The address names the forge, so that its secret is known before a byte of the
 // body is looked at.
@@ -56,20 +63,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request, name string) (int, Answer) {
 	ctx := r.Context()
-	row, err := h.db.ForgeByName(ctx, name)
+	row, err := h.forge(ctx, name)
 	switch {
 	case errors.Is(err, db.ErrNotFound):
 		return http.StatusNotFound, Answer{Decision: "unknown forge: check the webhook's address"}
 	case err != nil:
 		return h.unavailable(ctx, err)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return http.StatusRequestEntityTooLarge, Answer{Decision: "larger than 25 MB"}
-	case err != nil:
-		return http.StatusBadRequest, Answer{Decision: "the body broke off"}
+	body, code, problem := read(w, r)
+	if problem != "" {
+		return code, Answer{Decision: problem}
 	}
 	forge, err := h.open(row)
 	if err != nil {
@@ -84,6 +87,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, name string) (
 	case err != nil:
 		return http.StatusBadRequest, Answer{Decision: err.Error()}
 	}
+	// It is authentic and complete: a forge that no longer waits for the answer does not send it again.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
 	out, err := h.record(ctx, row, push)
 	switch {
 	case err != nil:
@@ -94,6 +100,31 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, name string) (
 		return http.StatusAccepted, Answer{Decision: out.Decision, Deployments: out.Deployments}
 	}
 	return http.StatusOK, Answer{Decision: out.Decision}
+}
+
+// forge returns the row that the address names. What no row can be called is not asked for: PostgreSQL takes it for an
+// error of ours, and anybody can send it.
+func (h *Handler) forge(ctx context.Context, name string) (db.Forge, error) {
+	if !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
+		return db.Forge{}, db.ErrNotFound
+	}
+	return h.db.ForgeByName(ctx, name)
+}
+
+// read returns the body, or what is wrong with it.
+func read(w http.ResponseWriter, r *http.Request) (body []byte, code int, problem string) {
+	const tooLarge = "larger than 25 MB"
+	if r.ContentLength > MaxBody {
+		return nil, http.StatusRequestEntityTooLarge, tooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if _, over := errors.AsType[*http.MaxBytesError](err); over {
+		return nil, http.StatusRequestEntityTooLarge, tooLarge
+	}
+	if err != nil {
+		return nil, http.StatusBadRequest, "the body broke off"
+	}
+	return body, 0, ""
 }
 
 // unavailable makes the forge show the delivery as failed, so that somebody can send it again.
@@ -113,7 +144,7 @@ func (h *Handler) record(ctx context.Context, row db.Forge, push app.Push) (db.E
 		delivery.Decision = fmt.Sprintf("installation of %s noted", change.Installation.Account)
 		return h.db.EnqueueInstallation(ctx, &delivery, *change)
 	}
-	repo, err := h.repository(ctx, row, push.Repository)
+	repo, err := h.db.RepositoryByExternalID(ctx, row.ID, push.Repository.ExternalID)
 	switch {
 	case errors.Is(err, db.ErrNotFound):
 		delivery.Decision = "no workload uses " + push.Repository.FullName
@@ -121,28 +152,27 @@ func (h *Handler) record(ctx context.Context, row db.Forge, push app.Push) (db.E
 	case err != nil:
 		return db.Enqueued{}, err
 	}
-	delivery.RepositoryID = repo.ID
+	sent := push.Repository
+	sent.DefaultBranch = cmp.Or(sent.DefaultBranch, repo.DefaultBranch)
+	delivery.RepositoryID, delivery.Seen = repo.ID, news(repo, sent)
 	workloads, err := h.db.WorkloadsOf(ctx, repo.ID)
 	if err != nil {
 		return db.Enqueued{}, err
 	}
-	moved, decision := match(push, repo, workloads)
+	moved, decision := match(push, sent, workloads)
 	delivery.Decision = decision
 	return h.db.Enqueue(ctx, &delivery, deployments(push, moved))
 }
 
-// repository finds the row by the forge's id and notes what changed: a repository may be renamed without an event.
-func (h *Handler) repository(ctx context.Context, row db.Forge, sent db.Repository) (db.Repository, error) {
-	repo, err := h.db.RepositoryByExternalID(ctx, row.ID, sent.ExternalID)
-	if err != nil {
-		return repo, err
+// news is what a push says of its repository, nil when the row says the same: a repository may be renamed, made private or
+// shown to us again without an event.
+func news(row, sent db.Repository) *db.Repository {
+	same := sent.FullName == row.FullName && sent.DefaultBranch == row.DefaultBranch && sent.Private == row.Private
+	if same && !row.Removed {
+		return nil
 	}
-	if sent.FullName == repo.FullName && sent.DefaultBranch == repo.DefaultBranch && sent.Private == repo.Private {
-		return repo, nil
-	}
-	sent.ForgeID, sent.InstallationID = row.ID, repo.InstallationID
-	err = h.db.SaveRepository(ctx, &sent)
-	return sent, err
+	sent.ForgeID, sent.InstallationID = row.ForgeID, row.InstallationID
+	return &sent
 }
 
 func deployments(push app.Push, workloads []db.Workload) []db.Deployment {

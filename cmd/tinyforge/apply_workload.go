@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"tinyforge/app"
+	"tinyforge/db"
+	"tinyforge/deploy/source"
+)
+
+// manifestWorkload is an entry of workloads.
+type manifestWorkload struct {
+	at         *manifestNode
+	forge      string
+	repository string      // full name
+	row        db.Workload // without ids
+	valid      bool        // no fault was found in it
+}
+
+// workload reads an entry; forges are those of the same file.
+func (r *manifestReader) workload(n *manifestNode, forges []manifestForge) manifestWorkload {
+	before := len(r.faults)
+	w := manifestWorkload{at: n}
+	if r.object(n, "name", "forge", "repository", "source", "ref", "paths", "host", "enabled", "env", "config") {
+		r.required(n, "name", "forge", "repository", "source")
+		w.forge = r.oneOf(n.get("forge"), r.forgeNames(forges))
+		w.repository = r.checked(n.get("repository"), checkRepository)
+		w.row = db.Workload{
+			Name:       r.checked(n.get("name"), checkName),
+			Source:     r.oneOf(n.get("source"), sortedKeys(r.sources)),
+			RefPattern: r.checked(n.get("ref"), checkRef),
+			Paths:      r.texts(n.get("paths"), checkPath),
+			Host:       r.checked(n.get("host"), checkHost),
+			Enabled:    n.get("enabled") == nil || r.flag(n.get("enabled")),
+			Env:        r.env(n.get("env")),
+		}
+		w.row.Config = r.config(n, w.row.Source)
+	}
+	w.valid = len(r.faults) == before
+	return w
+}
+
+// forgeNames are the names that a workload may use. A forge that was made elsewhere need not be in the file.
+func (r *manifestReader) forgeNames(forges []manifestForge) []string {
+	names := slices.Clone(r.known)
+	for _, f := range forges {
+		if f.row.Name != "" {
+			names = append(names, f.row.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (r *manifestReader) env(n *manifestNode) map[string]string {
+	if n == nil {
+		return nil
+	}
+	members, ok := n.value.([]manifestMember)
+	if !ok {
+		r.add(n.fault("must be an object of names and values"))
+		return nil
+	}
+	env := make(map[string]string, len(members))
+	for _, m := range members {
+		if problem := checkEnvName(m.key); problem != "" {
+			r.add(m.node.fault("%s", problem))
+		}
+		if !isString(m.node) {
+			r.add(m.node.fault("must be a string, in quotes"))
+			continue
+		}
+		env[m.key] = r.resolved(m.node)
+		if strings.ContainsRune(env[m.key], 0) {
+			r.add(m.node.fault("must not contain a zero byte"))
+		}
+	}
+	return env
+}
+
+// resolved returns the string n, or what it refers to.
+func (r *manifestReader) resolved(n *manifestNode) string {
+	text, _, err := r.references.resolve(n.value.(string))
+	if err != nil {
+		r.add(n.fault("%v", err))
+	}
+	return text
+}
+
+// config returns the config of the workload at n as JSON, and lets the source check it.
+func (r *manifestReader) config(n *manifestNode, kind string) json.RawMessage {
+	c := n.get("config")
+	if c == nil {
+		c = &manifestNode{path: joinPath(n.path, "config"), line: n.line, column: n.column, value: []manifestMember{}}
+	}
+	if _, ok := c.value.([]manifestMember); !ok {
+		r.add(c.fault("must be an object"))
+		return nil
+	}
+	var text bytes.Buffer
+	r.writeJSON(&text, c)
+	src, ok := r.sources[kind]
+	if !ok {
+		return text.Bytes()
+	}
+	err := src.Validate(text.Bytes())
+	faults, ok := errors.AsType[source.Faults](err)
+	if err != nil && !ok {
+		r.add(c.fault("%v", err))
+	}
+	for _, fault := range faults {
+		r.add(configFault(c, fault))
+	}
+	return text.Bytes()
+}
+
+// configFault places the fault of a source in the file.
+func configFault(c *manifestNode, fault source.Fault) manifestFault {
+	path := c.path
+	switch {
+	case strings.HasPrefix(fault.Path, "["):
+		path += fault.Path
+	case fault.Path != "":
+		path += "." + fault.Path
+	}
+	f := c.find(path).fault("%s", fault.Text)
+	f.Path = path
+	return f
+}
+
+// writeJSON writes n as JSON with the keys in the order of the file, and what strings refer to in their place.
+func (r *manifestReader) writeJSON(to *bytes.Buffer, n *manifestNode) {
+	between := func(i int) {
+		if i > 0 {
+			to.WriteByte(',')
+		}
+	}
+	switch v := n.value.(type) {
+	case []manifestMember:
+		to.WriteByte('{')
+		for i, m := range v {
+			between(i)
+			writeScalar(to, m.key)
+			to.WriteByte(':')
+			r.writeJSON(to, m.node)
+		}
+		to.WriteByte('}')
+	case []*manifestNode:
+		to.WriteByte('[')
+		for i, item := range v {
+			between(i)
+			r.writeJSON(to, item)
+		}
+		to.WriteByte(']')
+	case string:
+		writeScalar(to, r.resolved(n))
+	case float64:
+		if math.IsInf(v, 0) || math.IsNaN(v) {
+			r.add(n.fault("must be a finite number"))
+			v = 0
+		}
+		writeScalar(to, v)
+	default:
+		writeScalar(to, v)
+	}
+}
+
+// writeScalar writes what JSON can hold: nil, a bool, a finite number or a string.
+func writeScalar(to *bytes.Buffer, v any) {
+	e := json.NewEncoder(to)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err)
+	}
+	to.Truncate(to.Len() - 1) // the newline
+}
+
+func checkRepository(s string) string {
+	owner, name, ok := app.SplitName(s)
+	switch {
+	case strings.Contains(s, "://"):
+		return `must be the name, such as "acme/site", not an address`
+	case !ok, owner == "", name == "":
+		return `must be an owner and a name, such as "acme/site"`
+	}
+	return ""
+}
+
+// checkRef is strict where git is: no ref has such a name.
+func checkRef(s string) string {
+	switch {
+	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f || strings.ContainsRune("~:", c) }),
+		strings.HasPrefix(s, "/"), strings.HasSuffix(s, "/"), strings.Contains(s, "//"), strings.Contains(s, ".."):
+		return `matches no branch or tag: use a pattern such as "main", "release/*" or "tags/v*"`
+	case !doublestar.ValidatePattern(s):
+		return `is not a valid pattern: brackets and braces must be closed, and "\" must not be last`
+	}
+	return ""
+}
+
+func checkPath(s string) string {
+	pattern := strings.TrimPrefix(s, "!")
+	switch {
+	case pattern == "":
+		return "is empty"
+	case strings.HasPrefix(pattern, "/"), slices.ContainsFunc(strings.Split(pattern, "/"), isDots):
+		return `matches no file: write it from the top of the repository, such as "app/**", without "/", "./" or "../" before it`
+	case !doublestar.ValidatePattern(pattern):
+		return `is not a valid pattern: brackets and braces must be closed, and "\" must not be last`
+	}
+	return ""
+}
+
+func isDots(segment string) bool { return segment == "." || segment == ".." }
+
+func checkEnvName(s string) string {
+	bad := func(c rune) bool { return !isLetter(c) && !isDigit(c) && !strings.ContainsRune("_.-", c) }
+	if s == "" || strings.ContainsFunc(s, bad) || !isLetter(rune(s[0])) && s[0] != '_' {
+		return "must begin with a letter or '_' and hold only letters, digits, '_', '.' and '-'"
+	}
+	return ""
+}
+
+func isLetter(c rune) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
+func isDigit(c rune) bool  { return '0' <= c && c <= '9' }
+
+// checkName is for names that become part of a host name or a path.
+func checkName(s string) string {
+	const most = 40
+	if len(s) > most || !isLabel(s) {
+		return fmt.Sprintf("must have 1 to %d lower-case letters, digits and '-', and neither begin nor end with '-'", most)
+	}
+	return ""
+}
+
+func isLabel(s string) bool {
+	bad := func(c rune) bool { return !('a' <= c && c <= 'z') && !isDigit(c) && c != '-' }
+	return s != "" && len(s) <= 63 && !strings.ContainsFunc(s, bad) && s[0] != '-' && s[len(s)-1] != '-'
+}
+
+func checkHost(s string) string {
+	labels := strings.Split(s, ".")
+	last := labels[len(labels)-1]
+	switch {
+	case s == "":
+		return ""
+	case strings.ContainsAny(s, "/?#@"):
+		return `must be a host name alone, such as "www.example.com", without "https://" and without a path`
+	case strings.Contains(s, ":"):
+		return `must be a host name without a port, such as "www.example.com"`
+	case strings.ToLower(s) != s:
+		return "must be written in lower case"
+	case len(s) > 253, slices.ContainsFunc(labels, func(l string) bool { return !isLabel(l) }):
+		return `is not a host name: use letters, digits, '-' and '.', such as "www.example.com"; other scripts in their xn-- form`
+	case !strings.ContainsFunc(last, isLetter):
+		return "must be a name, not an address"
+	}
+	return ""
+}

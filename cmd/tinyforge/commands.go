@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"tinyforge/app"
+)
+
+// migrate is the command of that name.
+func migrate(ctx context.Context, c config, out io.Writer) error {
+	store, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	names, err := store.Migrate(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		fmt.Fprintln(out, "applied", name)
+	}
+	if len(names) == 0 {
+		fmt.Fprintln(out, "the database is up to date")
+	}
+	return nil
+}
+
+// apply is the command of that name.
+func apply(ctx context.Context, c config, args []string, out io.Writer) error {
+	if len(args) != 1 {
+		return errors.New("apply takes one file, or - for standard input: tinyforge apply FILE [--prune]")
+	}
+	store, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	if _, err := store.Migrate(ctx); err != nil {
+		return err
+	}
+	options := applyOptions{File: args[0], Prune: c.Prune, PublicURL: c.PublicURL}
+	return applyFile(ctx, store, app.NewForges(store, forgeKinds()), sourceKinds(nil), options, out)
+}

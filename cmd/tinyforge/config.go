@@ -1,0 +1,166 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// config is the configuration of the process. Forges and workloads are rows in the database, not options.
+type config struct {
+	Data     string
+	Database string // secret: may hold a password
+	Key      string // secret
+
+	Listen    string
+	PublicURL string
+
+	ProxyHTTP  string
+	ProxyHTTPS string
+	ACMEEmail  string
+	ACMECA     string
+	InternalCA bool
+
+	DockerHost string
+	Network    string
+
+	Workers  int
+	Liveness time.Duration
+	Drain    time.Duration
+
+	LogFormat string
+	LogLevel  slog.Level
+
+	Prune bool // apply only
+}
+
+// off is what turns a listener off.
+const off = "off"
+
+// readConfig reads flags and environment for a command. Its error lists everything that is wrong, in words that say what
+// to do.
+func readConfig(command string, args, env []string, out io.Writer) (config, []string, error) {
+	var c config
+	o := newOptions(command, env, out)
+	c.declare(o, command)
+	rest, err := o.parse(args)
+	if err != nil {
+		return c, nil, err
+	}
+	if command != "apply" && len(rest) > 0 {
+		return c, nil, fmt.Errorf("unexpected argument %q: options begin with --", rest[0])
+	}
+	c.normalize()
+	return c, rest, c.check()
+}
+
+// declare lets every command know every option, so that all can run in one environment.
+func (c *config) declare(o *options, command string) {
+	f := o.flags
+	f.StringVar(&c.Data, "data", defaultData(), "`folder` for the database, the sealing key and certificates; made when absent")
+	f.StringVar(&c.PublicURL, "public-url", "", "`URL` at which forges and people reach this Tinyforge, such as https://deploy.example.com")
+	f.StringVar(&c.LogFormat, "log-format", "auto", "`text`, json, or auto: text on a terminal and JSON elsewhere")
+	f.TextVar(&c.LogLevel, "log-level", slog.LevelInfo, "`debug`, info, warn or error")
+	o.secret(&c.Database, "database")
+	o.secret(&c.Key, "key")
+	if command == "apply" {
+		f.BoolVar(&c.Prune, "prune", false, "delete forges and workloads that are not in the file")
+	}
+	f.StringVar(&c.Listen, "listen", "127.0.0.1:4040", "`address` for webhooks, health and metrics; reached from outside through the proxy at --public-url")
+	f.StringVar(&c.ProxyHTTP, "proxy-http", ":80", "`address` on which the proxy serves HTTP; off for none")
+	f.StringVar(&c.ProxyHTTPS, "proxy-https", ":443", "`address` on which the proxy serves HTTPS, with certificates that it gets itself; off for none")
+	f.StringVar(&c.ACMEEmail, "acme-email", "", "`address` to which the certificate authority may write")
+	f.StringVar(&c.ACMECA, "acme-ca", "", "`URL` of another certificate authority's ACME directory")
+	f.BoolVar(&c.InternalCA, "internal-ca", false, "sign certificates locally instead of asking an authority: for tests and private networks")
+	f.StringVar(&c.DockerHost, "docker-host", "", "`URL` of the Docker engine; DOCKER_HOST and then the local socket when empty")
+	f.StringVar(&c.Network, "docker-network", "tinyforge", "`name` of the Docker network that joins the containers; made when absent")
+	f.IntVar(&c.Workers, "workers", 2, "`number` of deployments at a time")
+	f.DurationVar(&c.Liveness, "liveness", 5*time.Second, "`time` for which a release without a healthcheck must stay up")
+	f.DurationVar(&c.Drain, "drain", 30*time.Second, "`time` for which requests in flight to the old release are waited for")
+}
+
+// defaultData is where services keep their state, or the user's own place for it.
+func defaultData() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/tinyforge"
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "tinyforge-data"
+	}
+	return filepath.Join(home, ".local", "share", "tinyforge")
+}
+
+func (c *config) normalize() {
+	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	for _, address := range []*string{&c.ProxyHTTP, &c.ProxyHTTPS} {
+		if *address == off {
+			*address = ""
+		}
+	}
+	if c.Database == "" {
+		c.Database = "sqlite://" + filepath.Join(c.Data, "tinyforge.db")
+	}
+}
+
+// check finds values that cannot be, and contradictions.
+func (c *config) check() error {
+	var faults []error
+	fault := func(wrong bool, format string, args ...any) {
+		if wrong {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	u, err := url.Parse(c.PublicURL)
+	fault(c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"),
+		"--public-url %q: give a whole URL, such as https://deploy.example.com", c.PublicURL)
+	fault(err == nil && (u.Path != "" || u.RawQuery != "" || u.User != nil),
+		"--public-url %q: give scheme and host only; Tinyforge needs a host of its own", c.PublicURL)
+	fault(!strings.HasPrefix(c.Database, "sqlite://") && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://"),
+		"TINYFORGE_DATABASE: begin with sqlite:// or postgres://")
+	fault(c.LogFormat != "auto" && c.LogFormat != "text" && c.LogFormat != "json",
+		"--log-format %q: use auto, text or json", c.LogFormat)
+	return errors.Join(append(faults, c.checkServe()...)...)
+}
+
+func (c *config) checkServe() (faults []error) {
+	fault := func(wrong bool, format string, args ...any) {
+		if wrong {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	for name, address := range map[string]string{"listen": c.Listen, "proxy-http": c.ProxyHTTP, "proxy-https": c.ProxyHTTPS} {
+		_, _, err := net.SplitHostPort(address)
+		fault(address != "" && err != nil, "--%s %q: give an address such as :80 or 127.0.0.1:8080", name, address)
+	}
+	fault(c.ProxyHTTP == "" && c.ProxyHTTPS == "", "--proxy-http and --proxy-https are both off: nothing would serve the sites")
+	fault(c.ProxyHTTPS == "" && (c.ACMEEmail != "" || c.ACMECA != "" || c.InternalCA),
+		"--acme-email, --acme-ca and --internal-ca are about HTTPS, but --proxy-https is off")
+	fault(c.InternalCA && (c.ACMEEmail != "" || c.ACMECA != ""),
+		"--internal-ca signs certificates locally, --acme-email and --acme-ca ask an authority: choose one")
+	fault(c.ProxyHTTP != "" && (c.ProxyHTTP == c.Listen || c.ProxyHTTP == c.ProxyHTTPS) || c.ProxyHTTPS != "" && c.ProxyHTTPS == c.Listen,
+		"--listen, --proxy-http and --proxy-https need three different addresses")
+	fault(c.Workers < 1, "--workers %d: at least one is needed", c.Workers)
+	fault(c.Liveness <= 0, "--liveness %s: give a time above zero, such as 5s", c.Liveness)
+	fault(c.Drain <= 0, "--drain %s: give a time above zero, such as 30s", c.Drain)
+	return faults
+}
+
+// newLogger writes to out, as text where a person reads along.
+func newLogger(c config, out io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	file, isFile := out.(*os.File)
+	if c.LogFormat == "text" || c.LogFormat == "auto" && isFile && term.IsTerminal(int(file.Fd())) {
+		return slog.New(slog.NewTextHandler(out, options))
+	}
+	return slog.New(slog.NewJSONHandler(out, options))
+}

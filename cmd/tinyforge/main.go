@@ -1,0 +1,83 @@
+// Command tinyforge makes git push deploy. See the README.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+)
+
+const usage = `Tinyforge makes git push deploy.
+
+Usage:
+  tinyforge serve            receive pushes, deploy, and serve the sites
+  tinyforge apply FILE       make the forges and workloads what a YAML file says; --prune removes the others
+  tinyforge migrate          bring the database up to date (serve does it too)
+  tinyforge version          print the version
+
+Every option can be set in the environment: --public-url is TINYFORGE_PUBLIC_URL, and secrets can be read from a file:
+TINYFORGE_DATABASE_FILE. "tinyforge serve -h" lists the options.
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	default:
+		fmt.Fprintln(os.Stderr, "tinyforge:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the program without its process: what it does depends on its arguments alone.
+func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) error {
+	command := "help"
+	if len(args) > 0 {
+		command, args = args[0], args[1:]
+	}
+	switch command {
+	case "version", "--version":
+		fmt.Fprintln(stdout, version())
+		return nil
+	case "help", "-h", "--help":
+		fmt.Fprint(stdout, usage)
+		return nil
+	case "serve", "apply", "migrate":
+	default:
+		return fmt.Errorf("unknown command %q: use serve, apply, migrate or version", command)
+	}
+	cfg, rest, err := readConfig(command, args, env, stderr)
+	if err != nil {
+		return err
+	}
+	switch command {
+	case "apply":
+		return apply(ctx, cfg, rest, stdout)
+	case "migrate":
+		return migrate(ctx, cfg, stdout)
+	}
+	return serve(ctx, cfg, newLogger(cfg, stderr))
+}
+
+// version is the module's version, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "tinyforge (unknown version)"
+	}
+	text := "tinyforge " + info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			text += " " + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return text + " " + info.GoVersion
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+const envPrefix = "TINYFORGE_"
+
+// options binds each option to a flag and to a variable of the environment: --public-url and TINYFORGE_PUBLIC_URL. The
+// flag wins. A secret has no flag, since anybody on the machine can read a command line; it can be read from a file
+// instead: TINYFORGE_KEY_FILE.
+type options struct {
+	flags   *flag.FlagSet
+	env     map[string]string
+	secrets map[string]*string
+	out     io.Writer // of the help
+}
+
+func newOptions(command string, env []string, out io.Writer) *options {
+	o := &options{flags: flag.NewFlagSet("tinyforge "+command, flag.ContinueOnError), env: map[string]string{}, secrets: map[string]*string{}}
+	o.flags.SetOutput(io.Discard) // errors are returned
+	for _, pair := range env {
+		if name, value, ok := strings.Cut(pair, "="); ok && strings.HasPrefix(name, envPrefix) {
+			o.env[name] = value
+		}
+	}
+	o.out = out
+	return o
+}
+
+// secret declares an option that only the environment can set.
+func (o *options) secret(v *string, name string) { o.secrets[envName(name)] = v }
+
+// parse reads the arguments and the environment and returns what is left of the arguments. Its error names every fault.
+func (o *options) parse(args []string) (rest []string, err error) {
+	rest, err = o.parseFlags(args)
+	if err != nil {
+		return nil, err
+	}
+	given := map[string]bool{}
+	o.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var faults []error
+	known := []string{}
+	o.flags.VisitAll(func(f *flag.Flag) {
+		name := envName(f.Name)
+		known = append(known, name)
+		if value, ok := o.env[name]; ok && !given[f.Name] {
+			if err := f.Value.Set(value); err != nil {
+				faults = append(faults, fmt.Errorf("%s=%q: %w", name, value, err))
+			}
+		}
+	})
+	for name, v := range o.secrets {
+		known = append(known, name, name+"_FILE")
+		faults = append(faults, o.readSecret(name, v))
+	}
+	for name := range o.env {
+		if !slices.Contains(known, name) && !strings.HasPrefix(name, envPrefix+"TEST_") {
+			faults = append(faults, fmt.Errorf("%s: there is no such option; -h lists them", name))
+		}
+	}
+	return rest, errors.Join(faults...)
+}
+
+// parseFlags lets flags stand before and after the other arguments.
+func (o *options) parseFlags(args []string) (rest []string, err error) {
+	for {
+		switch err := o.flags.Parse(args); {
+		case errors.Is(err, flag.ErrHelp):
+			o.help(o.out)
+			return nil, err
+		case err != nil:
+			return nil, fmt.Errorf("%w; -h lists the options", err)
+		}
+		args = o.flags.Args()
+		if len(args) == 0 {
+			return rest, nil
+		}
+		rest, args = append(rest, args[0]), args[1:]
+	}
+}
+
+func (o *options) readSecret(name string, v *string) error {
+	value, set := o.env[name]
+	path, fromFile := o.env[name+"_FILE"]
+	switch {
+	case set && fromFile:
+		return fmt.Errorf("%s and %s_FILE are both set: keep one of them", name, name)
+	case set:
+		*v = value
+	case fromFile:
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("%s_FILE: %w", name, err)
+		}
+		*v = strings.TrimRight(string(text), "\r\n")
+	}
+	return nil
+}
+
+func (o *options) help(out io.Writer) {
+	fmt.Fprintf(out, "Usage of %s:\n", o.flags.Name())
+	o.flags.VisitAll(func(f *flag.Flag) {
+		kind, text := flag.UnquoteUsage(f)
+		fmt.Fprintf(out, "  --%s %s\n      %s", f.Name, kind, text)
+		if f.DefValue != "" && f.DefValue != "false" {
+			fmt.Fprintf(out, " (default %s)", f.DefValue)
+		}
+		fmt.Fprintln(out)
+	})
+	fmt.Fprintln(out, "Only in the environment, or in a file named by the variable with _FILE at its end:")
+	for _, name := range slices.Sorted(maps.Keys(o.secrets)) {
+		fmt.Fprintln(out, "  "+name)
+	}
+}
+
+func envName(flagName string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flagName, "-", "_"))
+}

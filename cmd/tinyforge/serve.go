@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tinyforge/app"
+	"tinyforge/app/gitea"
+	"tinyforge/app/github"
+	"tinyforge/db"
+	"tinyforge/deploy"
+	"tinyforge/deploy/docker"
+	"tinyforge/deploy/proxy"
+	"tinyforge/deploy/source"
+	"tinyforge/webhooks"
+)
+
+// forgeKinds are the forges by the kind in their row.
+func forgeKinds() map[string]app.Opener {
+	return map[string]app.Opener{"github": github.New, "gitea": gitea.New}
+}
+
+// sourceKinds are the sources by the source in the workloads' rows. A nil engine is enough to validate configs.
+func sourceKinds(engine *docker.Engine) map[string]deploy.Source {
+	return map[string]deploy.Source{
+		"dockerfile": source.NewDockerfile(engine),
+		"image":      source.NewImage(engine),
+	}
+}
+
+// serve is everything in one process: it is the one place where concrete things meet.
+func serve(ctx context.Context, c config, log *slog.Logger) error {
+	unlock, store, err := prepare(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	defer func() { _ = store.Close() }()
+
+	instance, err := store.InstanceID(ctx)
+	if err != nil {
+		return err
+	}
+	engine, err := docker.New(docker.Config{Host: c.DockerHost, Instance: instance, Network: c.Network, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = engine.Close() }()
+	router, err := newProxy(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	forges := app.NewForges(store, forgeKinds())
+	deployer := &deploy.Deployer{
+		DB: store, Sources: sourceKinds(engine), Runtime: engine, Router: router, Fetcher: fetcher{forges}, Log: log,
+		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Workspace: filepath.Join(c.Data, "checkouts")},
+	}
+	recovery := deploy.NewRecovery(deployer)
+	recoverFirst(ctx, recovery, log)
+
+	control := newControl(c.Listen, controlParts{
+		db: store, hooks: webhooks.New(store, forges.OpenRow, log), engine: engine, router: router, log: log,
+	})
+	log.InfoContext(ctx, "tinyforge starts", "version", version(), "data", c.Data, "control", c.Listen,
+		"http", c.ProxyHTTP, "https", c.ProxyHTTPS, "public_url", c.PublicURL)
+	return runStages(ctx, log,
+		stage{"control", control.Run},
+		stage{"runner", deploy.NewRunner(deployer, owner()).Run},
+		stage{"recovery", recovery.Run},
+		stage{"reporter", app.NewReporter(store, forges.Open, c.PublicURL, log).Run},
+		stage{"proxy", router.Run},
+		stage{"listener", store.Listen},
+	)
+}
+
+// prepare makes folder and database ready for one server.
+func prepare(ctx context.Context, c config) (unlock func(), store *db.DB, err error) {
+	if store, err = openStore(ctx, c); err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, store.Close())
+		}
+	}()
+	if unlock, err = lockData(c); err != nil {
+		return nil, nil, err
+	}
+	if _, err = store.Migrate(ctx); err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	if isSQLite(c) { // nobody else can hold a lease: the lock says so
+		if _, err = store.BreakLeases(ctx); err != nil {
+			unlock()
+			return nil, nil, err
+		}
+	}
+	if err = emptyWorkspace(c); err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	return unlock, store, nil
+}
+
+// emptyWorkspace removes the checkouts of a process that was killed.
+func emptyWorkspace(c config) error {
+	dir := filepath.Join(c.Data, "checkouts")
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
+		return fmt.Errorf("empty workspace: %w", err)
+	}
+	return nil
+}
+
+// newProxy makes the built-in proxy. The host of the public URL leads to ourselves.
+func newProxy(ctx context.Context, c config, log *slog.Logger) (*proxy.Proxy, error) {
+	p, err := proxy.New(proxy.Config{
+		HTTP: c.ProxyHTTP, HTTPS: c.ProxyHTTPS, DataDir: filepath.Join(c.Data, "certificates"),
+		ACME: proxy.ACME{Email: c.ACMEEmail, CA: c.ACMECA}, InternalCA: c.InternalCA,
+	}, log)
+	if err != nil || c.PublicURL == "" {
+		return p, err
+	}
+	public, err := url.Parse(c.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("parse public URL: %w", err)
+	}
+	return p, p.Upsert(ctx, db.Route{Host: public.Hostname()}, deploy.Upstream{Name: "tinyforge", Addr: dialAddress(c.Listen)})
+}
+
+// recoverFirst fills the route table before anybody connects. Docker may be away: then it goes on without.
+func recoverFirst(ctx context.Context, r *deploy.Recovery, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := r.Pass(ctx); err != nil {
+		log.ErrorContext(ctx, "recovery at start; it goes on trying", "error", err)
+	}
+}
+
+// owner names this process in leases.
+func owner() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s/%d", host, os.Getpid())
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"tinyforge/db"
+)
+
+// openStore opens the database with the sealing key, and makes the data folder and both of them when they are absent.
+func openStore(ctx context.Context, c config) (*db.DB, error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make data folder: %w; choose another with --data", err)
+	}
+	keys, err := sealingKey(c)
+	if err != nil {
+		return nil, err
+	}
+	return db.Open(ctx, c.Database, keys)
+}
+
+// sealingKey returns the configured key or the one in the data folder, which is made at the first start.
+func sealingKey(c config) (*db.Keyring, error) {
+	if c.Key != "" {
+		return db.ParseKeyring(c.Key)
+	}
+	path := filepath.Join(c.Data, "key")
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newSealingKey(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read sealing key: %w", err)
+	}
+	keys, err := db.ParseKeyring(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return keys, nil
+}
+
+// newSealingKey writes a key so that it is either there whole or not at all, and never replaces one.
+func newSealingKey(path string) (*db.Keyring, error) {
+	keys, err := db.NewKeyring()
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), "key-*") // mode 0600
+	if err != nil {
+		return nil, fmt.Errorf("write sealing key: %w", err)
+	}
+	defer func() { _ = os.Remove(file.Name()) }()
+	_, err = file.WriteString(keys.Text() + "\n")
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return nil, fmt.Errorf("write sealing key: %w", err)
+	}
+	if err := os.Link(file.Name(), path); errors.Is(err, fs.ErrExist) {
+		text, err := os.ReadFile(path) // another process was faster
+		if err != nil {
+			return nil, fmt.Errorf("read sealing key: %w", err)
+		}
+		return db.ParseKeyring(string(text))
+	} else if err != nil {
+		return nil, fmt.Errorf("write sealing key: %w", err)
+	}
+	return keys, nil
+}
+
+func isSQLite(c config) bool { return strings.HasPrefix(c.Database, "sqlite://") }
+
+// lockData makes sure that one process alone serves from a data folder. The lock ends with the process, however it ends.
+func lockData(c config) (unlock func(), err error) {
+	file, err := os.OpenFile(filepath.Join(c.Data, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock data folder: %w", err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("another tinyforge serves from %s: stop it, or give this one a folder of its own with --data", c.Data)
+	}
+	return func() { _ = file.Close() }, nil
+}

@@ -1,7 +1,6 @@
 package db_test
 
 import (
-	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
@@ -264,5 +263,3 @@ func equal[T comparable](t *testing.T, what string, got, want []T) {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }
-
-func background() context.Context { return context.Background() }

@@ -27,7 +27,7 @@ type topics struct {
 func newTopics() *topics { return &topics{subs: map[Topic]map[chan struct{}]struct{}{}} }
 
 // Subscribe returns a channel that receives after each event of the topic, several events at most once, until cancel is
-// called. Wake-ups from other processes need PostgreSQL and a running Listen; some may be missed, so poll as well.
+// called. Wake-ups from other processes need a running Listen; some may be missed, so poll as well.
 func (d *DB) Subscribe(topic Topic) (wake <-chan struct{}, cancel func()) {
 	ch := make(chan struct{}, 1)
 	d.topics.mu.Lock()

@@ -176,3 +176,26 @@ func TestListenSurvivesALostConnection(t *testing.T) {
 		hears(t, f, other, db.TopicWorkloads)
 	}
 }
+
+// SQLite tells nobody: Listen looks.
+func TestWorkloadsChangedByAnotherProcessOnSQLite(t *testing.T) {
+	f := newFixture(t, dbtest.SQLite(t))
+	server := f.again()
+	wake, cancel := server.Subscribe(db.TopicWorkloads)
+	defer cancel()
+	listen(t, server)
+	for name, change := range map[string]func(){
+		"changed": func() { f.check(f.SaveWorkload(t.Context(), &f.workload)) },
+		"deleted": func() { f.check(f.DeleteWorkload(t.Context(), f.workload.ID)) },
+	} {
+		until(t, "the server notices a workload that was "+name, func() bool {
+			change()
+			select {
+			case <-wake:
+				return true
+			default:
+				return false
+			}
+		})
+	}
+}

@@ -157,6 +157,7 @@ func TestPurge(t *testing.T) {
 		busy := f.claim()
 		purge("not deleted", false)
 		f.check(f.DeleteWorkload(t.Context(), f.workload.ID))
+		f.reportAll()
 		purge("in progress", false)
 		f.save(busy, db.PhaseFailed)
 		purge("not reported", false)

@@ -21,8 +21,9 @@ type applyOptions struct {
 }
 
 // applyFile makes the forges and the workloads of the database those of a manifest, and prints a line for each. A
-// manifest with a fault changes nothing. Repeating it changes nothing either, so that after a failure, which may leave a
-// part undone but nothing half done, it is simply run again. Errors name the places in the file and hold no secret.
+// manifest with a fault, or a forge that does not show a repository, changes nothing. Repeating it changes nothing
+// either, so that after a failure, which may leave a part undone but nothing half done, it is simply run again. Errors
+// name the places in the file and hold no secret.
 func applyFile(
 	ctx context.Context, store *db.DB, forges *app.Forges, sources map[string]deploy.Source, o applyOptions, out io.Writer,
 ) error {
@@ -34,16 +35,23 @@ func applyFile(
 	if err := a.load(ctx); err != nil {
 		return err
 	}
-	r := &manifestReader{references: newReferences(filepath.Dir(o.File)), sources: sources, known: sortedKeys(a.savedForges), prune: o.Prune}
-	a.plan(r.read(text))
-	r.faults = append(r.faults, a.faults...)
-	if err := r.faults.err(); err != nil {
+	if err := a.prepare(ctx, text, newReferences(filepath.Dir(o.File)), sources); err != nil {
 		return fmt.Errorf("apply %s: nothing was changed:\n%w", manifestName(o.File), err)
 	}
 	if err := a.run(ctx); err != nil {
 		return fmt.Errorf("apply %s: not everything was done; run it again after this is put right:\n%w", manifestName(o.File), err)
 	}
 	return nil
+}
+
+// prepare finds all that is wrong before anything is written.
+func (a *applier) prepare(ctx context.Context, text []byte, refs references, sources map[string]deploy.Source) error {
+	r := &manifestReader{references: refs, sources: sources, known: sortedKeys(a.savedForges), prune: a.prune}
+	a.plan(r.read(text))
+	if err := append(r.faults, a.faults...).err(); err != nil {
+		return err
+	}
+	return a.lookup(ctx)
 }
 
 func readManifest(file string) (text []byte, err error) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tinyforge/deploy"
+	"tinyforge/deploy/source"
 )
 
 // manifest is a file for tinyforge apply.
@@ -119,7 +120,7 @@ func (r *manifestReader) object(n *manifestNode, known ...string) bool {
 	}
 	for _, m := range members {
 		if !slices.Contains(known, m.key) {
-			r.add(m.node.fault("%s", unknownKey(m.key, known)))
+			r.add(m.node.fault("%s", source.UnknownKey(m.key, known)))
 		}
 	}
 	return true

@@ -72,7 +72,7 @@ func looksLikeReference(s string) bool {
 func (r references) resolveEnv(name string) (string, error) {
 	text, ok := r.env(name)
 	if !ok {
-		return "", fmt.Errorf("the environment variable %q is not set%s", shorten(name), literally("env"))
+		return "", fmt.Errorf("the environment variable %q is not set", shorten(name))
 	}
 	return text, nil
 }
@@ -83,11 +83,7 @@ func (r references) resolveFile(path string) (string, error) {
 		err = at.Err
 	}
 	if err != nil {
-		return "", fmt.Errorf("the file %q cannot be read: %w%s", shorten(path), err, literally("file"))
+		return "", fmt.Errorf("the file %q cannot be read: %w", shorten(path), err)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
-}
-
-func literally(scheme string) string {
-	return fmt.Sprintf(" (for the text itself write text:%s:...)", scheme)
 }

@@ -17,12 +17,9 @@ const (
 	deleted   = "deleted"
 )
 
-// run asks the forges for the repositories that are not known yet and then writes. Webhooks come last: what is wrong with
-// one keeps nothing else from being done.
+// run writes what was planned and looked up. Webhooks come last: what is wrong with one keeps nothing else from being
+// done.
 func (a *applier) run(ctx context.Context) error {
-	if err := a.lookup(ctx); err != nil {
-		return err
-	}
 	for _, f := range a.forges {
 		if err := a.saveForge(ctx, f); err != nil {
 			return err
@@ -45,7 +42,7 @@ func (a *applier) run(ctx context.Context) error {
 }
 
 // lookup finds the repositories of the file, in the database or at their forges. New credentials are tried even where
-// there is nothing to ask for.
+// there is nothing to ask for. It writes nothing.
 func (a *applier) lookup(ctx context.Context) error {
 	for _, r := range a.repositories {
 		if r.forge.saved == nil {

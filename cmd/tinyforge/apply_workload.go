@@ -88,9 +88,11 @@ func (r *manifestReader) env(n *manifestNode) map[string]string {
 
 // resolved returns the string n, or what it refers to.
 func (r *manifestReader) resolved(n *manifestNode) string {
-	text, _, err := r.references.resolve(n.value.(string))
+	s := n.value.(string)
+	text, _, err := r.references.resolve(s)
 	if err != nil {
-		r.add(n.fault("%v", err))
+		scheme, _, _ := strings.Cut(s, ":")
+		r.add(n.fault("%v (for the text itself write text:%s:...)", err, scheme))
 	}
 	return text
 }

@@ -83,7 +83,7 @@ func decodeObject(raw json.RawMessage, v reflect.Value, path string) Faults {
 		index, known := fields[m.key]
 		switch {
 		case !known:
-			all = append(all, Fault{at, unknownText(m.key, slices.Sorted(maps.Keys(fields)))})
+			all = append(all, Fault{at, UnknownKey(m.key, slices.Sorted(maps.Keys(fields)))})
 		case seen[m.key]:
 			all = append(all, Fault{at, "is given twice"})
 		default:

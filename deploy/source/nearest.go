@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// unknownText says what key could have been meant to be.
-func unknownText(key string, known []string) string {
+// UnknownKey says of a key that is not known which one was probably meant: the end of a sentence that begins with it.
+func UnknownKey(key string, known []string) string {
 	if name := nearest(key, known); name != "" {
 		return fmt.Sprintf("is not a known key: did you mean %q?", name)
 	}

@@ -36,6 +36,7 @@ func sourceKinds(engine *docker.Engine) map[string]deploy.Source {
 
 // serve is everything in one process: it is the one place where concrete things meet.
 func serve(ctx context.Context, c config, log *slog.Logger) error {
+	slog.SetDefault(log) // Caddy has taken the standard logger for itself
 	unlock, store, err := prepare(ctx, c)
 	if err != nil {
 		return err
@@ -84,29 +85,27 @@ func prepare(ctx context.Context, c config) (unlock func(), store *db.DB, err er
 	if store, err = openStore(ctx, c); err != nil {
 		return nil, nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, store.Close())
-		}
-	}()
 	if unlock, err = lockData(c); err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, store.Close())
 	}
-	if _, err = store.Migrate(ctx); err != nil {
+	if err = beginAnew(ctx, c, store); err != nil {
 		unlock()
-		return nil, nil, err
-	}
-	if isSQLite(c) { // nobody else can hold a lease: the lock says so
-		if _, err = store.BreakLeases(ctx); err != nil {
-			unlock()
-			return nil, nil, err
-		}
-	}
-	if err = emptyWorkspace(c); err != nil {
-		unlock()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, store.Close())
 	}
 	return unlock, store, nil
+}
+
+// beginAnew brings the database up to date and ends what a process that was killed has left.
+func beginAnew(ctx context.Context, c config, store *db.DB) error {
+	if _, err := store.Migrate(ctx); err != nil {
+		return err
+	}
+	if isSQLite(c) { // nobody else can hold a lease: the lock says so
+		if _, err := store.BreakLeases(ctx); err != nil {
+			return err
+		}
+	}
+	return emptyWorkspace(c)
 }
 
 // emptyWorkspace removes the checkouts of a process that was killed.

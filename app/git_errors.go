@@ -54,6 +54,8 @@ func gitError(ctx context.Context, op string, err error) error {
 		return fmt.Errorf("%s: no trusted TLS connection to the forge; is its certificate valid, and its authority among the system's?", op)
 	case says("No space left on device"):
 		return fmt.Errorf("%s: no space left on device", op)
+	case says("is this a git repository", "invalid server response", "protocol error", "bad line length"):
+		return fmt.Errorf("%s: %w", op, errUnreadable)
 	case says("early EOF", "hung up", "Empty reply", "Recv failure", "transfer closed"):
 		return fmt.Errorf("%s: %w", op, errCutOff)
 	}

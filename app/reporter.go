@@ -100,12 +100,13 @@ func (r *Reporter) commit(ctx context.Context, repo db.Repository, key db.Commit
 	if wanted {
 		err = r.send(ctx, repo, status)
 	}
+	answer, _ := errors.AsType[*StatusError](err)
 	note, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportNote)
 	defer cancel()
 	switch {
 	case err == nil:
 		return r.db.MarkReported(note, key, deployments)
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && answer == nil:
 		return r.db.DelayReport(note, key, time.Now()) // whoever runs next need not wait
 	}
 	return r.postpone(note, repo, key, deployments, err)

@@ -119,7 +119,7 @@ func (g gate) watch(ctx context.Context) error {
 		pause = min(pause*2, pollMost)
 	}
 	if !accepts {
-		return &Failure{Text: fmt.Sprintf("Gate failed: nothing listens on port %d after %s; set the config's port to the one that the program uses",
+		return &Failure{Text: fmt.Sprintf("Gate failed: nothing listens on port %d after %s; set port to the one that the program uses",
 			g.release.Port, seconds(g.liveness))}
 	}
 	return nil

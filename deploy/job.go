@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tinyforge/db"
@@ -67,7 +68,10 @@ func (j *job) failed(ctx context.Context, err error) func(db.Strategy, db.Phase)
 	case j.dep.Phase.Committed():
 		return after // what is left over is removed by the recovery
 	case j.dep.Phase == db.PhaseUndoing:
-		j.dep.Error += "; undoing it is not finished: " + text
+		j.dep.Error += "; undoing it is not finished"
+		if !strings.HasPrefix(j.dep.Error, text) { // what it failed of already
+			j.dep.Error += ": " + text
+		}
 		return after // the recovery goes on with it
 	}
 	j.dep.Error = text

@@ -70,7 +70,7 @@ func (r *Runner) work(ctx context.Context, dep *db.Deployment) {
 
 	leased, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	go r.keepLease(leased, stop, dep)
+	go r.keepLease(leased, stop, *dep)
 
 	err := r.deploy(leased, dep)
 	switch {
@@ -86,8 +86,8 @@ func (r *Runner) work(ctx context.Context, dep *db.Deployment) {
 	}
 }
 
-func (r *Runner) keepLease(ctx context.Context, stop context.CancelCauseFunc, dep *db.Deployment) {
-	lease := *dep // ID and LeaseOwner; the rest belongs to the worker
+// keepLease renews the lease until ctx is done. It has the row as it was claimed; the worker goes on with its own.
+func (r *Runner) keepLease(ctx context.Context, stop context.CancelCauseFunc, dep db.Deployment) {
 	expires := time.Now().Add(r.Config.Lease)
 	tick := time.NewTicker(r.Config.Lease / 4)
 	defer tick.Stop()
@@ -97,7 +97,7 @@ func (r *Runner) keepLease(ctx context.Context, stop context.CancelCauseFunc, de
 			return
 		case <-tick.C:
 		}
-		err := r.DB.Renew(ctx, &lease, r.Config.Lease)
+		err := r.DB.Renew(ctx, &dep, r.Config.Lease)
 		switch {
 		case err == nil:
 			expires = time.Now().Add(r.Config.Lease)

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"tinyforge/app"
 	"tinyforge/db"
@@ -102,10 +101,10 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, name string) (
 	return http.StatusOK, Answer{Decision: out.Decision}
 }
 
-// forge returns the row that the address names. What no row can be called is not asked for: PostgreSQL takes it for an
-// error of ours, and anybody can send it.
+// forge returns the row that the address names. A zero byte, which anybody can send, is in no name: SQLite takes it for an
+// error of ours, and PostgreSQL would not see it.
 func (h *Handler) forge(ctx context.Context, name string) (db.Forge, error) {
-	if !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
+	if strings.ContainsRune(name, 0) {
 		return db.Forge{}, db.ErrNotFound
 	}
 	return h.db.ForgeByName(ctx, name)
@@ -171,7 +170,7 @@ func news(row, sent db.Repository) *db.Repository {
 	if same && !row.Removed {
 		return nil
 	}
-	sent.ForgeID, sent.InstallationID = row.ForgeID, row.InstallationID
+	sent.ForgeID = row.ForgeID
 	return &sent
 }
 

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ type Config struct {
 	Lease     time.Duration // after which the deployments of a dead process are taken over; default 15 s
 	Liveness  time.Duration // for which a release without a healthcheck must stay up; default 5 s
 	Drain     time.Duration // for which requests in flight to blue are waited for; default 30 s
+	Build     time.Duration // after which a build is given up; default 1 h
 	Attempts  int           // claims of one deployment, hand-overs not counted, before it is undone; default 5
 	Poll      time.Duration // how often the queue is looked at without being woken; default 5 s
 	Reconcile time.Duration // how often recovery compares rows, releases and routes; default 30 s
@@ -25,6 +27,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Lease, 15*time.Second)
 	setDefault(&c.Liveness, 5*time.Second)
 	setDefault(&c.Drain, 30*time.Second)
+	setDefault(&c.Build, time.Hour)
 	setDefault(&c.Attempts, 5)
 	setDefault(&c.Poll, 5*time.Second)
 	setDefault(&c.Reconcile, 30*time.Second)
@@ -53,6 +56,16 @@ type Deployer struct {
 
 // workloadLocks keep the runner and the recovery of one process apart. The zero value is ready.
 type workloadLocks struct{ held sync.Map }
+
+// lock waits; it returns ctx's error when that is done first.
+func (l *workloadLocks) lock(ctx context.Context, workloadID int64) error {
+	for !l.tryLock(workloadID) {
+		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (l *workloadLocks) tryLock(workloadID int64) bool {
 	_, held := l.held.LoadOrStore(workloadID, true)

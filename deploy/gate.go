@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -39,6 +40,7 @@ func (g gate) wait(ctx context.Context) error {
 // probe asks at growing pauses until the interval is reached. Only attempts an interval apart count, and none within the
 // start period.
 func (g gate) probe(ctx context.Context, check db.Healthcheck) error {
+	path, _, _ := strings.Cut(check.Path, "?") // a query may hold a secret
 	begun, pause, failures := time.Now(), pollFirst, 0
 	for {
 		upstream, err := g.running(ctx)
@@ -53,7 +55,7 @@ func (g gate) probe(ctx context.Context, check db.Healthcheck) error {
 			failures++
 		}
 		if failures >= max(1, check.Attempts) {
-			return &Failure{Text: fmt.Sprintf("Gate failed: GET %s %s for %s", check.Path, answer, seconds(time.Since(begun)))}
+			return &Failure{Text: fmt.Sprintf("Gate failed: GET %s %s for %s", path, answer, seconds(time.Since(begun)))}
 		}
 		pause = min(pause*2, max(check.Interval, pollFirst))
 		if err := sleep(ctx, pause); err != nil {
@@ -123,6 +125,26 @@ func (g gate) watch(ctx context.Context) error {
 			g.release.Port, seconds(g.liveness))}
 	}
 	return nil
+}
+
+// accepts waits until a release that was ready once accepts connections again, for at most a limit.
+func (g gate) accepts(ctx context.Context, limit time.Duration) error {
+	begun, pause := time.Now(), pollFirst
+	for {
+		instance, err := g.runtime.Inspect(ctx, g.release.ID)
+		switch {
+		case err != nil:
+			return err
+		case instance.State == Running && (g.host == "" || connects(ctx, instance.Upstream)):
+			return nil
+		case time.Since(begun) > limit:
+			return &Failure{Text: fmt.Sprintf("nothing listens on port %d after %s", g.release.Port, seconds(limit))}
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+		pause = min(pause*2, pollMost)
+	}
 }
 
 func connects(ctx context.Context, upstream Upstream) bool {

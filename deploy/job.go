@@ -29,13 +29,32 @@ func (j *job) begin() db.Phase {
 	case j.dep.Phase.Committed() || j.dep.Phase == db.PhaseUndoing:
 		return j.dep.Phase
 	case j.workload.DeletedAt != nil:
-		j.dep.Error = "The workload was deleted."
+		j.dep.Error = "The workload was deleted"
 		return db.PhaseUndoing
 	case j.dep.Attempt > j.Config.Attempts:
-		j.dep.Error = fmt.Sprintf("Given up after %d attempts: Tinyforge ended in the middle of each.", j.Config.Attempts)
+		j.dep.Error = fmt.Sprintf("Given up after %d attempts: Tinyforge ended in the middle of each", j.Config.Attempts)
 		return db.PhaseUndoing
 	}
 	return reentry(j.dep.Strategy, j.dep.Phase)
+}
+
+// bounded does a step, and gives it up when it takes longer than anything good can.
+func (j *job) bounded(ctx context.Context, s step) error {
+	limit := 10*time.Minute + j.Config.Drain + j.Config.Liveness
+	if r := j.dep.Release; r != nil && r.Healthcheck != nil {
+		limit += r.Healthcheck.StartPeriod + time.Duration(r.Healthcheck.Attempts)*(r.Healthcheck.Interval+r.Healthcheck.Timeout)
+	}
+	if s.phase == db.PhaseBuilding {
+		limit = j.Config.Build
+	}
+	tooLong := &Failure{Text: fmt.Sprintf("Given up: %s took longer than %s", s.phase, limit)}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, tooLong)
+	defer cancel()
+	err := s.do(j, ctx)
+	if err != nil && context.Cause(ctx) == error(tooLong) {
+		return tooLong
+	}
+	return err
 }
 
 // enter writes the next phase down, before its side effect. Leaving committing is the commit point.
@@ -51,7 +70,7 @@ func (j *job) enter(ctx context.Context, next db.Phase) error {
 		DeploymentID: j.dep.ID,
 		ReleaseID:    j.dep.Release.ID,
 		Commit:       j.dep.Commit,
-		Host:         j.workload.Host,
+		Host:         j.hostToLeave(ctx),
 		Release:      *j.dep.Release,
 	})
 }

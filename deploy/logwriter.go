@@ -14,7 +14,8 @@ import (
 const (
 	logFlushLines = 64
 	logFlushEvery = 250 * time.Millisecond
-	maxLogLines   = 20_000 // of one deployment and attempt
+	maxLogLines   = 20_000  // of one deployment and attempt
+	maxLogBytes   = 4 << 20 // likewise
 )
 
 // logWriter turns what is written to it into rows of a deployment's log, a line each, in batches. Lines are for reading
@@ -32,6 +33,7 @@ type logWriter struct {
 	part  []byte // of the line that has no end yet
 	lines []db.LogLine
 	count int
+	bytes int
 }
 
 func newLogWriter(ctx context.Context, d *db.DB, log *slog.Logger, dep *db.Deployment) *logWriter {
@@ -54,15 +56,17 @@ func (w *logWriter) Write(p []byte) (int, error) {
 		w.part = rest
 	}
 	if len(w.part) > 64<<10 { // a line without an end
-		w.add(string(w.part))
-		w.part = nil
+		w.addPart()
 	}
 	return len(p), nil
 }
 
-// Printf adds one line of our own.
+// Printf adds a line of our own, also when the rest of the log is left out.
 func (w *logWriter) Printf(format string, args ...any) {
-	_, _ = fmt.Fprintf(w, format+"\n", args...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.addPart()
+	w.append(fmt.Sprintf(format, args...))
 }
 
 // Close writes what is left.
@@ -70,10 +74,7 @@ func (w *logWriter) Close() {
 	close(w.stop)
 	w.done.Wait()
 	w.mu.Lock()
-	if len(w.part) > 0 {
-		w.add(string(w.part))
-		w.part = nil
-	}
+	w.addPart()
 	w.mu.Unlock()
 	w.flush()
 }
@@ -84,15 +85,27 @@ func (w *logWriter) enter(phase db.Phase) {
 	w.phase = phase
 }
 
-// add is called with mu held.
+// addPart, add and append are called with mu held.
+func (w *logWriter) addPart() {
+	if len(w.part) > 0 {
+		w.add(string(w.part))
+		w.part = nil
+	}
+}
+
 func (w *logWriter) add(text string) {
-	w.count++
-	switch {
-	case w.count == maxLogLines:
-		text = fmt.Sprintf("(the log is longer than %d lines: the rest is left out)", maxLogLines)
-	case w.count > maxLogLines:
+	if w.count > maxLogLines || w.bytes > maxLogBytes {
 		return
 	}
+	w.count++
+	w.bytes += len(text)
+	if w.count > maxLogLines || w.bytes > maxLogBytes {
+		text = "(the log is too long: the rest is left out)"
+	}
+	w.append(text)
+}
+
+func (w *logWriter) append(text string) {
 	w.lines = append(w.lines, db.LogLine{DeploymentID: w.id, Phase: w.phase, At: time.Now(), Text: text})
 }
 

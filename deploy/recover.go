@@ -36,40 +36,68 @@ func (r *Recovery) Run(ctx context.Context) error {
 	}()
 	tick := time.NewTicker(r.Config.Reconcile)
 	defer tick.Stop()
+	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return <-watching
 		case <-wake:
 		case <-changed:
+		case <-again:
 		case <-tick.C:
 		}
-		if err := r.Pass(ctx); err != nil && ctx.Err() == nil {
+		skipped, err := r.pass(ctx)
+		if err != nil && ctx.Err() == nil {
 			r.Log.ErrorContext(ctx, "recovery", "error", err)
+		}
+		if again = nil; skipped { // what woke us may be about a workload that the runner was busy with
+			again = time.After(skippedAgain)
 		}
 	}
 }
 
+const (
+	skippedAgain  = time.Second
+	workloadLimit = 2 * time.Minute // for what is done to one workload in a pass
+)
+
 // Pass compares once. What goes wrong with one workload does not keep it from the others.
 func (r *Recovery) Pass(ctx context.Context) error {
+	_, err := r.pass(ctx)
+	return err
+}
+
+// look is what a pass has seen.
+type look struct {
+	instances []Instance
+	owners    map[string]int64 // workload ids by host, deleted workloads left out
+}
+
+// pass reports whether a workload was skipped because the runner works on it.
+func (r *Recovery) pass(ctx context.Context) (skipped bool, err error) {
+	if err := r.knowHosts(ctx); err != nil {
+		return false, err
+	}
 	// What exists is read before the rows that justify it: a release that is started meanwhile is not in the list, and one
 	// that is in the list has had its row before.
 	instances, err := r.Runtime.List(ctx)
 	if err != nil {
-		return errors.Join(err, r.routesWithoutRuntime(ctx))
+		return false, err
 	}
 	workloads, err := r.DB.Workloads(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
+	seen := look{instances, ownersOf(workloads)}
 	var errs []error
 	known := map[int64]bool{}
 	for _, w := range workloads {
 		known[w.ID] = true
 		if !r.busy.tryLock(w.ID) {
+			skipped = true
 			continue
 		}
-		if err := r.workload(ctx, w, instances); err != nil {
+		if err := r.workload(ctx, w, seen); err != nil {
 			errs = append(errs, fmt.Errorf("workload %s: %w", w.Name, err))
 		}
 		r.busy.unlock(w.ID)
@@ -80,11 +108,43 @@ func (r *Recovery) Pass(ctx context.Context) error {
 			errs = append(errs, r.Runtime.Remove(ctx, i.ID))
 		}
 	}
+	return skipped, errors.Join(errs...)
+}
+
+// ownersOf returns the ids of the workloads that have a host, by host.
+func ownersOf(workloads []db.Workload) map[string]int64 {
+	owners := map[string]int64{}
+	for _, w := range workloads {
+		if w.Host != "" && w.DeletedAt == nil {
+			owners[w.Host] = w.ID
+		}
+	}
+	return owners
+}
+
+// knowHosts makes every host known to the proxy before anything that may take long, so that it answers 503 and not 404.
+func (r *Recovery) knowHosts(ctx context.Context) error {
+	workloads, err := r.DB.Workloads(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, w := range workloads {
+		route, routed := w.Route()
+		if !routed || w.DeletedAt != nil {
+			continue
+		}
+		if _, err := r.Router.Current(ctx, route); errors.Is(err, ErrNoRoute) {
+			errs = append(errs, r.Router.Upsert(ctx, route, Upstream{}))
+		}
+	}
 	return errors.Join(errs...)
 }
 
 // workload makes one workload what its rows say. Its lock is held.
-func (r *Recovery) workload(ctx context.Context, w db.Workload, instances []Instance) error {
+func (r *Recovery) workload(ctx context.Context, w db.Workload, seen look) error {
+	ctx, cancel := context.WithTimeout(ctx, workloadLimit)
+	defer cancel()
 	dep, err := r.inProgress(ctx, w.ID)
 	if err != nil {
 		return err
@@ -93,7 +153,7 @@ func (r *Recovery) workload(ctx context.Context, w db.Workload, instances []Inst
 		if dep != nil {
 			return nil // the runner undoes it first
 		}
-		return r.takeDown(ctx, w, instances)
+		return r.takeDown(ctx, w, seen)
 	}
 	if dep != nil && dep.Strategy == db.Recreate && dep.Phase != db.PhaseBuilding && !dep.Phase.Committed() {
 		return r.keepWaiting(ctx, w) // blue may be stopped on purpose; the runner goes on, or starts it again
@@ -104,17 +164,17 @@ func (r *Recovery) workload(ctx context.Context, w db.Workload, instances []Inst
 		if dep != nil {
 			return nil
 		}
-		return errors.Join(r.emptyRoute(ctx, w), r.reap(ctx, w, "", instances))
+		return errors.Join(r.emptyRoute(ctx, w), r.reap(ctx, w, "", seen))
 	case err != nil:
 		return err
 	}
-	if err := r.serve(ctx, w, state); err != nil {
+	if dep != nil { // its release and the one that it drains are not ours to judge
+		return r.serve(ctx, w, state, look{owners: seen.owners})
+	}
+	if err := r.serve(ctx, w, state, seen); err != nil {
 		return err
 	}
-	if dep != nil { // its release and the one that it drains are not ours to judge
-		return nil
-	}
-	return r.reap(ctx, w, state.ReleaseID, instances)
+	return r.reap(ctx, w, state.ReleaseID, seen)
 }
 
 func (r *Recovery) inProgress(ctx context.Context, workloadID int64) (*db.Deployment, error) {
@@ -129,41 +189,72 @@ func (r *Recovery) inProgress(ctx context.Context, workloadID int64) (*db.Deploy
 }
 
 // serve makes what the runtime state row names run, and the route point to it.
-func (r *Recovery) serve(ctx context.Context, w db.Workload, state db.RuntimeState) error {
+func (r *Recovery) serve(ctx context.Context, w db.Workload, state db.RuntimeState, seen look) error {
 	live, err := r.Runtime.Inspect(ctx, state.ReleaseID)
 	if err != nil {
 		return err
 	}
-	if live.State != Running {
+	route, routed := w.Route()
+	if live.State != Running || live.Upstream.Addr == "" {
+		if routed { // the address may be somebody else's by now
+			if err := r.point(ctx, route, Upstream{}); err != nil {
+				return err
+			}
+		}
 		r.Log.WarnContext(ctx, "start what should run", "release", state.ReleaseID, "state", live.State, "exit_code", live.ExitCode)
-		if live, err = r.Runtime.Start(ctx, state.Release); err != nil {
+		if live, err = r.startAgain(ctx, w, state.Release, seen); err != nil {
 			return err
 		}
 	}
-	route, routed := w.Route()
 	if routed {
 		if err := r.point(ctx, route, live.Upstream); err != nil {
 			return err
 		}
 	}
+	return r.leaveHost(ctx, w, state, seen)
+}
+
+// startAgain starts the live release, alone, since a volume may be written by one release at a time.
+func (r *Recovery) startAgain(ctx context.Context, w db.Workload, release db.Release, seen look) (Instance, error) {
+	for _, i := range seen.instances {
+		if i.WorkloadID == w.ID && i.ID != release.ID && i.State == Running {
+			if err := r.Runtime.Stop(ctx, i.ID); err != nil {
+				return Instance{}, err
+			}
+		}
+	}
+	if _, err := r.Runtime.Start(ctx, release); err != nil {
+		return Instance{}, err
+	}
+	g := gate{runtime: r.Runtime, release: release, host: w.Host}
+	if err := g.accepts(ctx, blueStart/2); err != nil {
+		r.Log.WarnContext(ctx, "what was started again is not ready", "release", release.ID, "error", err)
+	}
+	return r.Runtime.Inspect(ctx, release.ID)
+}
+
+// leaveHost takes the host away that the row still names and the workload has no more.
+func (r *Recovery) leaveHost(ctx context.Context, w db.Workload, state db.RuntimeState, seen look) error {
 	if state.Host == w.Host {
 		return nil
 	}
-	if state.Host != "" {
-		if err := r.Router.Delete(ctx, db.Route{WorkloadID: w.ID, Host: state.Host}); err != nil {
-			return err
-		}
+	if err := r.deleteRoute(ctx, w, state.Host, seen); err != nil {
+		return err
 	}
 	return r.DB.SetRuntimeHost(ctx, w.ID, w.Host)
 }
 
-// point upserts a route that does not point there already.
-func (r *Recovery) point(ctx context.Context, route db.Route, up Upstream) error {
-	current, err := r.Router.Current(ctx, route)
-	if err == nil && current == up {
+// deleteRoute deletes a host's route unless another workload has the host by now.
+func (r *Recovery) deleteRoute(ctx context.Context, w db.Workload, host string, seen look) error {
+	if owner := seen.owners[host]; host == "" || owner != 0 && owner != w.ID {
 		return nil
 	}
-	if err == nil {
+	return r.Router.Delete(ctx, db.Route{WorkloadID: w.ID, Host: host})
+}
+
+// point upserts a route. Where it points there already that does nothing but release requests that are kept waiting.
+func (r *Recovery) point(ctx context.Context, route db.Route, up Upstream) error {
+	if current, err := r.Router.Current(ctx, route); err == nil && current != up {
 		r.Log.InfoContext(ctx, "correct route", "host", route.Host, "was", current.Addr, "is", up.Addr)
 	}
 	return r.Router.Upsert(ctx, route, up)
@@ -181,10 +272,10 @@ func (r *Recovery) emptyRoute(ctx context.Context, w db.Workload) error {
 // keepWaiting makes the requests of a recreate that goes on wait for it, when the proxy was started again in its middle.
 func (r *Recovery) keepWaiting(ctx context.Context, w db.Workload) error {
 	route, routed := w.Route()
-	if _, err := r.Router.Current(ctx, route); !routed || !errors.Is(err, ErrNoRoute) {
+	if !routed {
 		return nil
 	}
-	if err := r.Router.Upsert(ctx, route, Upstream{}); err != nil {
+	if current, err := r.Router.Current(ctx, route); err != nil || current != (Upstream{}) {
 		return err
 	}
 	if err := r.Router.Hold(ctx, route); err != nil && !errors.Is(err, errors.ErrUnsupported) {
@@ -194,7 +285,7 @@ func (r *Recovery) keepWaiting(ctx context.Context, w db.Workload) error {
 }
 
 // reap removes the releases of a workload that nothing justifies: not live and not routed.
-func (r *Recovery) reap(ctx context.Context, w db.Workload, live db.ReleaseID, instances []Instance) error {
+func (r *Recovery) reap(ctx context.Context, w db.Workload, live db.ReleaseID, seen look) error {
 	var routed Upstream
 	if route, ok := w.Route(); ok {
 		var err error
@@ -203,7 +294,7 @@ func (r *Recovery) reap(ctx context.Context, w db.Workload, live db.ReleaseID, i
 		}
 	}
 	var errs []error
-	for _, i := range instances {
+	for _, i := range seen.instances {
 		if i.WorkloadID != w.ID || i.ID == live || string(i.ID) == routed.Name {
 			continue
 		}
@@ -213,14 +304,22 @@ func (r *Recovery) reap(ctx context.Context, w db.Workload, live db.ReleaseID, i
 	return errors.Join(errs...)
 }
 
-// takeDown ends a deleted workload: first its route, then its releases, then its rows.
-func (r *Recovery) takeDown(ctx context.Context, w db.Workload, instances []Instance) error {
-	if route, routed := w.Route(); routed {
-		if err := r.Router.Delete(ctx, route); err != nil {
+// takeDown ends a deleted workload: first its routes, then its releases, then its rows.
+func (r *Recovery) takeDown(ctx context.Context, w db.Workload, seen look) error {
+	hosts := []string{w.Host}
+	state, err := r.DB.RuntimeState(ctx, w.ID)
+	switch {
+	case err == nil && state.Host != w.Host:
+		hosts = append(hosts, state.Host)
+	case err != nil && !errors.Is(err, db.ErrNotFound):
+		return err
+	}
+	for _, host := range hosts {
+		if err := r.deleteRoute(ctx, w, host, seen); err != nil {
 			return err
 		}
 	}
-	for _, i := range instances {
+	for _, i := range seen.instances {
 		if i.WorkloadID != w.ID {
 			continue
 		}
@@ -228,22 +327,6 @@ func (r *Recovery) takeDown(ctx context.Context, w db.Workload, instances []Inst
 			return err
 		}
 	}
-	_, err := r.DB.PurgeWorkload(ctx, w.ID)
+	_, err = r.DB.PurgeWorkload(ctx, w.ID)
 	return err
-}
-
-// routesWithoutRuntime makes every host known to the proxy while Docker is away, so that it answers 503 and not 404.
-func (r *Recovery) routesWithoutRuntime(ctx context.Context) error {
-	workloads, err := r.DB.Workloads(ctx)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, w := range workloads {
-		route, routed := w.Route()
-		if _, err := r.Router.Current(ctx, route); routed && w.DeletedAt == nil && errors.Is(err, ErrNoRoute) {
-			errs = append(errs, r.Router.Upsert(ctx, route, Upstream{}))
-		}
-	}
-	return errors.Join(errs...)
 }

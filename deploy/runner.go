@@ -58,21 +58,15 @@ func (r *Runner) worker(ctx context.Context) {
 // work takes one claimed deployment as far as it gets.
 func (r *Runner) work(ctx context.Context, dep *db.Deployment) {
 	log := r.Log.With("deployment", dep.ID, "workload", dep.WorkloadID, "commit", dep.Commit)
-	for !r.busy.tryLock(dep.WorkloadID) { // the recovery looks at this workload; it will not be long
-		select {
-		case <-ctx.Done():
-			r.handOver(ctx, dep)
-			return
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	defer r.busy.unlock(dep.WorkloadID)
-
 	leased, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go r.keepLease(leased, stop, *dep)
 
-	err := r.deploy(leased, dep)
+	err := r.busy.lock(leased, dep.WorkloadID) // the recovery may look at this workload; it will not be long
+	if err == nil {
+		defer r.busy.unlock(dep.WorkloadID)
+		err = r.deploy(leased, dep)
+	}
 	switch {
 	case err == nil:
 		log.InfoContext(ctx, "deployment finished", "phase", dep.Phase, "reason", dep.Error)
@@ -97,10 +91,13 @@ func (r *Runner) keepLease(ctx context.Context, stop context.CancelCauseFunc, de
 			return
 		case <-tick.C:
 		}
-		err := r.DB.Renew(ctx, &dep, r.Config.Lease)
+		begun := time.Now() // the database's answer may take long
+		renewing, cancel := context.WithDeadline(ctx, expires)
+		err := r.DB.Renew(renewing, &dep, r.Config.Lease)
+		cancel()
 		switch {
 		case err == nil:
-			expires = time.Now().Add(r.Config.Lease)
+			expires = begun.Add(r.Config.Lease)
 		case errors.Is(err, db.ErrLeaseLost), time.Now().After(expires):
 			stop(db.ErrLeaseLost)
 			return
@@ -134,7 +131,7 @@ func (r *Runner) deploy(ctx context.Context, dep *db.Deployment) error {
 			return err
 		}
 		next := after
-		if err := s.do(j, ctx); err != nil {
+		if err := j.bounded(ctx, s); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

@@ -214,6 +214,19 @@ func TestBuildFailure(t *testing.T) {
 	w.serves("a")
 }
 
+// TestEndlessBuild: a build that never ends does not keep its workload, or a worker, for ever.
+func TestEndlessBuild(t *testing.T) {
+	w := newWorld(t, "dockerfile", blueGreen)
+	w.live("a")
+	w.deployer.Config.Build = 50 * time.Millisecond
+	w.builds.wait = make(chan struct{})
+	dep := w.run(w.push("b"))
+	if dep.Phase != db.PhaseFailed || !strings.HasPrefix(dep.Error, "Given up: building took longer than 50ms") {
+		t.Errorf("%s: %q", dep.Phase, dep.Error)
+	}
+	w.serves("a")
+}
+
 func TestInternalErrorsAreNotShown(t *testing.T) {
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.builds.err = errors.New("token hunter2 is wrong")

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,10 +32,12 @@ func (j *job) build(ctx context.Context) error {
 	workspace := workspace{parent: j.Config.Workspace}
 	defer workspace.remove()
 	id := BuildGreenName(j.workload.Name, j.dep.ID)
+	j.busy.unlock(j.workload.ID) // building touches nothing that runs, and takes long: the recovery may work meanwhile
 	release, err := source.Build(ctx, BuildInput{
 		ID: id, Workload: j.workload, Ref: j.dep.Ref, Commit: j.dep.Commit,
 		Checkout: func(ctx context.Context) (string, error) { return j.checkout(ctx, &workspace) },
 	}, j.log)
+	_ = j.busy.lock(context.WithoutCancel(ctx), j.workload.ID)
 	if err != nil {
 		return err
 	}
@@ -67,7 +70,7 @@ func (j *job) stop(ctx context.Context) error {
 	route, routed := j.workload.Route()
 	if routed && j.blue != nil {
 		if err := j.Router.Hold(ctx, route); err == nil {
-			j.drainFrom(ctx, route, instances)
+			j.drainFrom(ctx, min(j.Config.Drain, holdDrain), route, instances)
 		} else if !errors.Is(err, errors.ErrUnsupported) {
 			return fmt.Errorf("hold requests: %w", err)
 		}
@@ -100,22 +103,64 @@ func (j *job) gate(ctx context.Context) error {
 }
 
 func (j *job) route(ctx context.Context) error {
-	route, routed := j.workload.Route()
-	if !routed {
-		return nil
-	}
-	green, err := j.Runtime.Inspect(ctx, j.dep.Release.ID)
+	up, err := j.upstream(ctx, j.dep.Release.ID)
 	if err != nil {
 		return err
 	}
-	if green.State != Running {
-		return exited(green)
+	return j.pointAll(ctx, up)
+}
+
+// pointAll upserts the workload's routes.
+func (j *job) pointAll(ctx context.Context, up Upstream) error {
+	for _, route := range j.routes(ctx) {
+		if err := j.Router.Upsert(ctx, route, up); err != nil {
+			return fmt.Errorf("move route: %w", err)
+		}
+		j.log.Printf("%s goes to %s", route.Host, cmp.Or(up.Name, "nobody"))
 	}
-	if err := j.Router.Upsert(ctx, route, green.Upstream); err != nil {
-		return fmt.Errorf("move route: %w", err)
-	}
-	j.log.Printf("%s goes to %s", route.Host, green.ID)
 	return nil
+}
+
+// routes are the workload's route and, when its host was changed since blue went live, the one that still leads to blue.
+func (j *job) routes(ctx context.Context) (routes []db.Route) {
+	if route, routed := j.workload.Route(); routed {
+		routes = append(routes, route)
+	}
+	if host := j.hostToLeave(ctx); host != "" && host != j.workload.Host {
+		routes = append(routes, db.Route{WorkloadID: j.workload.ID, Host: host})
+	}
+	return routes
+}
+
+// hostToLeave is the host that the runtime state row is to name: the one that the recovery has to take away as soon as
+// nothing needs it, or else the workload's.
+func (j *job) hostToLeave(ctx context.Context) string {
+	if j.blue == nil || j.blue.Host == "" || j.blue.Host == j.workload.Host {
+		return j.workload.Host
+	}
+	workloads, err := j.DB.Workloads(ctx)
+	if err != nil || ownersOf(workloads)[j.blue.Host] != 0 {
+		return j.workload.Host // somebody else has it by now
+	}
+	return j.blue.Host
+}
+
+// upstream waits a little for the address of a release that runs: Docker may not know it yet.
+func (j *job) upstream(ctx context.Context, id db.ReleaseID) (up Upstream, err error) {
+	err = retry(ctx, 4, func() error {
+		instance, err := j.Runtime.Inspect(ctx, id)
+		switch {
+		case err != nil:
+			return err
+		case instance.State != Running:
+			return exited(instance)
+		case instance.Upstream.Addr == "":
+			return &Failure{Text: "The container has no address on the network of Tinyforge: was --docker-network changed?"}
+		}
+		up = instance.Upstream
+		return nil
+	})
+	return up, err
 }
 
 // commit has no effect of its own: see job.enter.
@@ -123,27 +168,28 @@ func (j *job) commit(context.Context) error { return nil }
 
 // drain waits until nobody is served by an older release any more, bounded.
 func (j *job) drain(ctx context.Context) error {
-	route, routed := j.workload.Route()
-	if !routed {
-		return nil
-	}
 	others, err := j.others(ctx, j.dep.Release.ID)
 	if err != nil {
 		return err
 	}
-	j.drainFrom(ctx, route, others)
+	for _, route := range j.routes(ctx) {
+		j.drainFrom(ctx, j.Config.Drain, route, others)
+	}
 	return nil
 }
 
-func (j *job) drainFrom(ctx context.Context, route db.Route, instances []Instance) {
-	ctx, cancel := context.WithTimeout(ctx, j.Config.Drain)
+// holdDrain bounds the wait for requests in flight while others are held back: those must not wait for a stream.
+const holdDrain = 5 * time.Second
+
+func (j *job) drainFrom(ctx context.Context, limit time.Duration, route db.Route, instances []Instance) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for _, i := range instances {
 		if i.State != Running {
 			continue
 		}
 		if err := j.Router.Drain(ctx, route, Upstream{Name: string(i.ID)}); err != nil && !errors.Is(err, context.Canceled) {
-			j.log.Printf("Requests to %s did not end within %s: they were cut", i.ID, j.Config.Drain)
+			j.log.Printf("Requests to %s did not end within %s: they were cut", i.ID, limit)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"strings"
+	"time"
 
 	"tinyforge/db"
 )
@@ -21,8 +22,8 @@ func (j *job) undo(ctx context.Context) error {
 		if err := j.restore(ctx); err != nil {
 			return err
 		}
-		if route, routed := j.workload.Route(); routed {
-			j.drainFrom(ctx, route, []Instance{{ID: green, State: Running}})
+		for _, route := range j.routes(ctx) {
+			j.drainFrom(ctx, j.Config.Drain, route, []Instance{{ID: green, State: Running}})
 		}
 		return j.Runtime.Remove(ctx, green)
 	})
@@ -47,30 +48,29 @@ func (j *job) keepTail(ctx context.Context, green db.ReleaseID) {
 
 // restore makes the release in the runtime state row run and the route point to it.
 func (j *job) restore(ctx context.Context) error {
-	route, routed := j.workload.Route()
 	if j.blue == nil {
-		if routed {
-			return j.Router.Upsert(ctx, route, Upstream{})
-		}
-		return nil
+		return j.pointAll(ctx, Upstream{})
 	}
 	was, err := j.Runtime.Inspect(ctx, j.blue.ReleaseID)
 	if err != nil {
 		return err
 	}
-	blue, err := j.Runtime.Start(ctx, j.blue.Release)
+	if was.State != Running {
+		if _, err := j.Runtime.Start(ctx, j.blue.Release); err != nil {
+			return err
+		}
+		g := gate{runtime: j.Runtime, release: j.blue.Release, host: j.blue.Host}
+		if err := g.accepts(ctx, blueStart); err != nil { // it was good once: better it than nothing
+			j.log.Printf("%s was started again but is not ready: %s", j.blue.ReleaseID, userText(j.dep.Phase, err))
+		}
+		j.log.Printf("Started %s again", j.blue.ReleaseID)
+	}
+	up, err := j.upstream(ctx, j.blue.ReleaseID)
 	if err != nil {
 		return err
 	}
-	if was.State != Running {
-		g := gate{runtime: j.Runtime, release: j.blue.Release, host: j.blue.Host, liveness: 0}
-		if err := g.wait(ctx); err != nil { // it was good once: better it than nothing
-			j.log.Printf("%s was started again but is not ready: %s", blue.ID, userText(j.dep.Phase, err))
-		}
-		j.log.Printf("Started %s again", blue.ID)
-	}
-	if !routed {
-		return nil
-	}
-	return j.Router.Upsert(ctx, route, blue.Upstream)
+	return j.pointAll(ctx, up)
 }
+
+// blueStart bounds the wait for a release that is started again. It was ready once; requests are kept waiting meanwhile.
+const blueStart = 30 * time.Second

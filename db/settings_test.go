@@ -1,8 +1,11 @@
 package db_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	"tinyforge/db"
 )
 
 func TestInstanceIDStays(t *testing.T) {
@@ -25,6 +28,21 @@ func TestInstanceIDStays(t *testing.T) {
 		}
 		if again, err := f.again().InstanceID(t.Context()); err != nil || again != first || len(first) != 8 || strings.ToLower(first) != first {
 			t.Errorf("got %s, %v after %s", again, err, first)
+		}
+	})
+}
+
+func TestCheckKey(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		for range 2 {
+			if err := f.CheckKey(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		other, err := db.NewKeyring()
+		f.check(err)
+		if err := open(t, f.address, other).CheckKey(t.Context()); !errors.Is(err, db.ErrSealed) {
+			t.Errorf("another key: %v", err)
 		}
 	})
 }

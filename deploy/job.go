@@ -51,7 +51,7 @@ func (j *job) bounded(ctx context.Context, s step) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, tooLong)
 	defer cancel()
 	err := s.do(j, ctx)
-	if err != nil && context.Cause(ctx) == error(tooLong) {
+	if err != nil && errors.Is(context.Cause(ctx), tooLong) {
 		return tooLong
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -107,10 +108,16 @@ func (a *applier) openPlanned(p *plannedForge) *plannedForge {
 	return p
 }
 
-// planHost demands that the host is not that of a workload which stays as it is.
+// planHost demands that the host is neither Tinyforge's own nor that of a workload which stays as it is.
 func (a *applier) planHost(w manifestWorkload) {
 	at := w.at.get("host")
-	if at == nil || a.prune {
+	if at == nil {
+		return
+	}
+	if public, err := url.Parse(a.publicURL); err == nil && w.row.Host != "" && public.Hostname() == w.row.Host {
+		a.faults = append(a.faults, at.fault("is Tinyforge's own host (--public-url): choose another"))
+	}
+	if a.prune {
 		return
 	}
 	for _, other := range a.savedWorkloads {

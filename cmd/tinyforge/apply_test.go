@@ -41,7 +41,7 @@ func TestApply(t *testing.T) {
 		t.Errorf("the installation is %+v, error %v", installation, err)
 	}
 	hooks := b.git.Hooks("acme/api")
-	if len(hooks) != 1 || hooks[0].URL != "https://deploy.example.com/webhooks/git" || hooks[0].Secret != git.Credentials.WebhookSecret {
+	if len(hooks) != 1 || hooks[0].URL != "https://deploy.example.com/webhooks/git" || hooks[0].Secret != app.RepositorySecret(git.Credentials.WebhookSecret, homes[0].ExternalID) {
 		t.Errorf("the hooks are %+v", hooks)
 	}
 	if hooks := b.git.Hooks("acme/site"); len(hooks) != 0 {
@@ -171,6 +171,9 @@ func TestApplyNothing(t *testing.T) {
 		"network": {strings.Replace(benchAll, "GIT\n    token: file:git.token\n    networks: [loopback]", "GIT\n    token: file:git.token", 1), nil, []string{
 			"forges[1] (line 10): list repositories: 127.0.0.1 is not a public address; allow it with networks: [loopback]",
 		}},
+		"own host": {change("host: www.example.com", "host: deploy.example.com"), nil, []string{
+			"workloads[0].host (line 20): is Tinyforge's own host (--public-url): choose another",
+		}},
 		"nothing to ask for": {benchForges + "workloads: []\n", func(b *applyBench) { b.write("git.token", "other") }, []string{
 			"forges[1] (line 10): the forge refused the credentials (401): check token, it may have expired or been deleted",
 		}},
@@ -235,7 +238,11 @@ func TestApplyNewSecret(t *testing.T) {
 	if out, err := b.apply(manifest, false); err != nil || !strings.Contains(out, "forge git: changed") || !strings.Contains(out, "webhook of acme/api on git: created") {
 		t.Errorf("error %v after\n%s", err, out)
 	}
-	if hooks := b.git.Hooks("acme/api"); len(hooks) != 1 || hooks[0].Secret != "a new secret" {
+	r, err := b.git.Repository("acme/api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hooks := b.git.Hooks("acme/api"); len(hooks) != 1 || hooks[0].Secret != app.RepositorySecret("a new secret", r.ID) {
 		t.Errorf("the hooks are %+v", hooks)
 	}
 	if _, err := b.apply(benchAll, false); err != nil {

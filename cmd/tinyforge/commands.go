@@ -34,14 +34,11 @@ func apply(ctx context.Context, c config, args []string, out io.Writer) error {
 	if len(args) != 1 {
 		return errors.New("apply takes one file, or - for standard input: tinyforge apply FILE [--prune]")
 	}
-	store, err := openStore(ctx, c)
+	store, err := readyStore(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	if _, err := store.Migrate(ctx); err != nil {
-		return err
-	}
 	options := applyOptions{File: args[0], Prune: c.Prune, PublicURL: c.PublicURL}
 	return applyFile(ctx, store, app.NewForges(store, forgeKinds()), sourceKinds(nil), options, out)
 }

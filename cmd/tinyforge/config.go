@@ -36,6 +36,7 @@ type config struct {
 	Workers  int
 	Liveness time.Duration
 	Drain    time.Duration
+	Build    time.Duration
 
 	LogFormat string
 	LogLevel  slog.Level
@@ -52,15 +53,16 @@ func readConfig(command string, args, env []string, out io.Writer) (config, []st
 	var c config
 	o := newOptions(command, env, out)
 	c.declare(o, command)
-	rest, err := o.parse(args)
+	rest, err := o.parseFlags(args)
 	if err != nil {
 		return c, nil, err
 	}
+	err = o.parseEnvironment()
 	if command != "apply" && len(rest) > 0 {
-		return c, nil, fmt.Errorf("unexpected argument %q: options begin with --", rest[0])
+		err = errors.Join(err, fmt.Errorf("unexpected argument %q: options begin with --", rest[0]))
 	}
 	c.normalize()
-	return c, rest, c.check()
+	return c, rest, errors.Join(err, c.check())
 }
 
 // declare lets every command know every option, so that all can run in one environment.
@@ -86,6 +88,7 @@ func (c *config) declare(o *options, command string) {
 	f.IntVar(&c.Workers, "workers", 2, "`number` of deployments at a time")
 	f.DurationVar(&c.Liveness, "liveness", 5*time.Second, "`time` for which a release without a healthcheck must stay up")
 	f.DurationVar(&c.Drain, "drain", 30*time.Second, "`time` for which requests in flight to the old release are waited for")
+	f.DurationVar(&c.Build, "build-timeout", time.Hour, "`time` after which a build is given up")
 }
 
 // defaultData is where services keep their state, or the user's own place for it.
@@ -123,7 +126,7 @@ func (c *config) check() error {
 	u, err := url.Parse(c.PublicURL)
 	fault(c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"),
 		"--public-url %q: give a whole URL, such as https://deploy.example.com", c.PublicURL)
-	fault(err == nil && (u.Path != "" || u.RawQuery != "" || u.User != nil),
+	fault(err == nil && u.Host != "" && (u.Path != "" || u.RawQuery != "" || u.User != nil),
 		"--public-url %q: give scheme and host only; Tinyforge needs a host of its own", c.PublicURL)
 	fault(!strings.HasPrefix(c.Database, "sqlite://") && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://"),
 		"TINYFORGE_DATABASE: begin with sqlite:// or postgres://")
@@ -140,7 +143,7 @@ func (c *config) checkServe() (faults []error) {
 	}
 	for name, address := range map[string]string{"listen": c.Listen, "proxy-http": c.ProxyHTTP, "proxy-https": c.ProxyHTTPS} {
 		_, _, err := net.SplitHostPort(address)
-		fault(address != "" && err != nil, "--%s %q: give an address such as :80 or 127.0.0.1:8080", name, address)
+		fault((address != "" || name == "listen") && err != nil, "--%s %q: give an address such as :80 or 127.0.0.1:8080", name, address)
 	}
 	fault(c.ProxyHTTP == "" && c.ProxyHTTPS == "", "--proxy-http and --proxy-https are both off: nothing would serve the sites")
 	fault(c.ProxyHTTPS == "" && (c.ACMEEmail != "" || c.ACMECA != "" || c.InternalCA),
@@ -152,6 +155,7 @@ func (c *config) checkServe() (faults []error) {
 	fault(c.Workers < 1, "--workers %d: at least one is needed", c.Workers)
 	fault(c.Liveness <= 0, "--liveness %s: give a time above zero, such as 5s", c.Liveness)
 	fault(c.Drain <= 0, "--drain %s: give a time above zero, such as 30s", c.Drain)
+	fault(c.Build <= 0, "--build-timeout %s: give a time above zero, such as 1h", c.Build)
 	return faults
 }
 

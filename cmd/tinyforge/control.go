@@ -12,16 +12,19 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
 
 	"tinyforge/db"
 	"tinyforge/deploy/docker"
 	"tinyforge/deploy/proxy"
 )
 
-// control is the HTTP server of the control plane: webhooks, health, metrics and the public summary of a deployment.
+// control is the HTTP of the control plane. What everybody may reach, webhooks and the state of a deployment, is also at a
+// second address, to which the proxy leads the public URL; health and metrics are for the operator alone.
 type control struct {
-	address string
-	server  *http.Server
+	log             *slog.Logger
+	private, public net.Listener
+	parts           controlParts
 }
 
 type controlParts struct {
@@ -32,32 +35,42 @@ type controlParts struct {
 	log    *slog.Logger
 }
 
-func newControl(address string, p controlParts) *control {
-	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/{forge}", p.hooks)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", p.ready)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(newMetrics(p.db, p.router, p.log), promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /deployments/{id}", p.deployment)
-	return &control{address: address, server: &http.Server{
-		Handler:           mux,
+// newControl listens at once, so that an address in use is known before anything is done.
+func newControl(ctx context.Context, address string, p controlParts) (*control, error) {
+	private, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for webhooks: %w; choose another address with --listen", err)
+	}
+	public, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listen for the proxy: %w", err), private.Close())
+	}
+	return &control{log: p.log, private: private, public: public, parts: p}, nil
+}
+
+// PublicAddr is where the proxy finds what everybody may reach.
+func (c *control) PublicAddr() string { return c.public.Addr().String() }
+
+// Run serves until ctx is done, then lets requests in flight end.
+func (c *control) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.serve(ctx, c.private, c.parts.privateHandler()) })
+	group.Go(func() error { return c.serve(ctx, c.public, c.parts.publicHandler()) })
+	return group.Wait()
+}
+
+func (c *control) serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute, // of a delivery of 25 MB
 		WriteTimeout:      2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
-	}}
-}
-
-// Run serves until ctx is done, then lets requests in flight end.
-func (c *control) Run(ctx context.Context) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.address)
-	if err != nil {
-		return fmt.Errorf("listen for webhooks: %w; choose another address with --listen", err)
+		ErrorLog:          slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
 	}
 	done := make(chan error, 1)
-	go func() { done <- c.server.Serve(listener) }()
+	go func() { done <- server.Serve(listener) }()
 	select {
 	case err := <-done:
 		return err
@@ -65,7 +78,22 @@ func (c *control) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
-	return c.server.Shutdown(ctx)
+	return server.Shutdown(ctx)
+}
+
+func (p controlParts) publicHandler() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("POST /webhooks/{forge}", p.hooks)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /deployments/{id}", p.deployment)
+	return mux
+}
+
+func (p controlParts) privateHandler() *http.ServeMux {
+	mux := p.publicHandler()
+	mux.HandleFunc("GET /readyz", p.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(newMetrics(p.db, p.router, p.log), promhttp.HandlerOpts{}))
+	return mux
 }
 
 // ready answers 200 when deliveries can be recorded. Docker being away is told but changes nothing: pushes wait.
@@ -91,7 +119,8 @@ func (p controlParts) ready(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(state)
 }
 
-// deployment is where commit statuses link to. It tells no more than the status itself does.
+// deployment is where commit statuses link to. Everybody can read it and ids can be guessed, so it says how a deployment
+// stands and nothing of what it is.
 func (p controlParts) deployment(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {
@@ -110,21 +139,8 @@ func (p controlParts) deployment(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	fmt.Fprintf(w, "Deployment %d\ncommit  %s\nref     %s\nphase   %s\nqueued  %s\n", dep.ID, dep.Commit, dep.Ref, dep.Phase,
-		dep.CreatedAt.Format(time.RFC3339))
+	fmt.Fprintf(w, "Deployment %d\nphase   %s\nqueued  %s\n", dep.ID, dep.Phase, dep.CreatedAt.Format(time.RFC3339))
 	if !dep.FinishedAt.IsZero() {
 		fmt.Fprintf(w, "ended   %s (%s)\n", dep.FinishedAt.Format(time.RFC3339), dep.Duration().Round(100*time.Millisecond))
 	}
-	if dep.Error != "" {
-		fmt.Fprintf(w, "\n%s\n", dep.Error)
-	}
-}
-
-// dialAddress is how to reach a listener of our own.
-func dialAddress(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if ip := net.ParseIP(host); err != nil || host != "" && (ip == nil || !ip.IsUnspecified()) {
-		return listen
-	}
-	return net.JoinHostPort("127.0.0.1", port)
 }

@@ -53,21 +53,27 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = engine.Close() }()
-	router, err := newProxy(ctx, c, log)
+	router, err := newProxy(c, log)
 	if err != nil {
 		return err
 	}
 	forges := app.NewForges(store, forgeKinds())
 	deployer := &deploy.Deployer{
 		DB: store, Sources: sourceKinds(engine), Runtime: engine, Router: router, Fetcher: fetcher{forges}, Log: log,
-		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Workspace: filepath.Join(c.Data, "checkouts")},
+		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: filepath.Join(c.Data, "checkouts")},
 	}
 	recovery := deploy.NewRecovery(deployer)
 	recoverFirst(ctx, recovery, log)
 
-	control := newControl(c.Listen, controlParts{
+	control, err := newControl(ctx, c.Listen, controlParts{
 		db: store, hooks: webhooks.New(store, forges.OpenRow, log), engine: engine, router: router, log: log,
 	})
+	if err != nil {
+		return err
+	}
+	if err := reservePublicHost(c, router, control.PublicAddr()); err != nil {
+		return err
+	}
 	log.InfoContext(ctx, "tinyforge starts", "version", version(), "data", c.Data, "control", c.Listen,
 		"http", c.ProxyHTTP, "https", c.ProxyHTTPS, "public_url", c.PublicURL)
 	return runStages(ctx, log,
@@ -82,30 +88,21 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 
 // prepare makes folder and database ready for one server.
 func prepare(ctx context.Context, c config) (unlock func(), store *db.DB, err error) {
-	if store, err = openStore(ctx, c); err != nil {
+	if store, err = readyStore(ctx, c); err != nil {
 		return nil, nil, err
 	}
 	if unlock, err = lockData(c); err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}
-	if err = beginAnew(ctx, c, store); err != nil {
+	err = emptyWorkspace(c)
+	if err == nil && isSQLite(c) { // nobody else can hold a lease: the lock says so
+		_, err = store.BreakLeases(ctx)
+	}
+	if err != nil {
 		unlock()
 		return nil, nil, errors.Join(err, store.Close())
 	}
 	return unlock, store, nil
-}
-
-// beginAnew brings the database up to date and ends what a process that was killed has left.
-func beginAnew(ctx context.Context, c config, store *db.DB) error {
-	if _, err := store.Migrate(ctx); err != nil {
-		return err
-	}
-	if isSQLite(c) { // nobody else can hold a lease: the lock says so
-		if _, err := store.BreakLeases(ctx); err != nil {
-			return err
-		}
-	}
-	return emptyWorkspace(c)
 }
 
 // emptyWorkspace removes the checkouts of a process that was killed.
@@ -117,20 +114,24 @@ func emptyWorkspace(c config) error {
 	return nil
 }
 
-// newProxy makes the built-in proxy. The host of the public URL leads to ourselves.
-func newProxy(ctx context.Context, c config, log *slog.Logger) (*proxy.Proxy, error) {
-	p, err := proxy.New(proxy.Config{
+func newProxy(c config, log *slog.Logger) (*proxy.Proxy, error) {
+	return proxy.New(proxy.Config{
 		HTTP: c.ProxyHTTP, HTTPS: c.ProxyHTTPS, DataDir: filepath.Join(c.Data, "certificates"),
 		ACME: proxy.ACME{Email: c.ACMEEmail, CA: c.ACMECA}, InternalCA: c.InternalCA,
+		HoldFor: c.Drain + time.Minute, // a recreate drains, stops, starts and gates while requests wait
 	}, log)
-	if err != nil || c.PublicURL == "" {
-		return p, err
+}
+
+// reservePublicHost makes the host of the public URL lead to ourselves.
+func reservePublicHost(c config, router *proxy.Proxy, address string) error {
+	if c.PublicURL == "" {
+		return nil
 	}
 	public, err := url.Parse(c.PublicURL)
 	if err != nil {
-		return nil, fmt.Errorf("parse public URL: %w", err)
+		return fmt.Errorf("parse public URL: %w", err)
 	}
-	return p, p.Upsert(ctx, db.Route{Host: public.Hostname()}, deploy.Upstream{Name: "tinyforge", Addr: dialAddress(c.Listen)})
+	return router.Reserve(public.Hostname(), deploy.Upstream{Name: "tinyforge", Addr: address})
 }
 
 // recoverFirst fills the route table before anybody connects. Docker may be away: then it goes on without.

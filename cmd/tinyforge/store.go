@@ -22,7 +22,36 @@ func openStore(ctx context.Context, c config) (*db.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	if path, sqlite := strings.CutPrefix(c.Database, "sqlite://"); sqlite {
+		if err := makePrivate(path); err != nil {
+			return nil, err
+		}
+	}
 	return db.Open(ctx, c.Database, keys)
+}
+
+// makePrivate makes the database's file, so that nobody else can read it: SQLite would make it for everybody.
+func makePrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("make database: %w", err)
+	}
+	return file.Close()
+}
+
+// readyStore is openStore with the schema brought up to date. It refuses a key that did not seal this database.
+func readyStore(ctx context.Context, c config) (*db.DB, error) {
+	store, err := openStore(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = store.Migrate(ctx); err == nil {
+		err = store.CheckKey(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return store, nil
 }
 
 // sealingKey returns the configured key or the one in the data folder, which is made at the first start.
@@ -37,6 +66,9 @@ func sealingKey(c config) (*db.Keyring, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read sealing key: %w", err)
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s can be read by other users: chmod 600 %s", path, path)
 	}
 	keys, err := db.ParseKeyring(string(text))
 	if err != nil {

@@ -173,13 +173,13 @@ func (s *runtimeSuite) watch(t *testing.T) {
 		t.Errorf("the first call is %q, want none by name", id)
 	}
 	s.mustStart(t, r)
-	await(t, ctx, seen, r.ID)
+	await(ctx, t, seen, r.ID)
 	ok(t, s.rt.Stop(t.Context(), r.ID))
 	for len(seen) > 0 {
 		<-seen
 	}
 	s.mustStart(t, r)
-	await(t, ctx, seen, r.ID)
+	await(ctx, t, seen, r.ID)
 	cancel()
 	ok(t, <-left)
 }
@@ -277,7 +277,7 @@ func poll(t *testing.T, try func() (seen string, done bool)) {
 	}
 }
 
-func await(t *testing.T, ctx context.Context, seen <-chan db.ReleaseID, want db.ReleaseID) {
+func await(ctx context.Context, t *testing.T, seen <-chan db.ReleaseID, want db.ReleaseID) {
 	t.Helper()
 	for {
 		select {

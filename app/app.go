@@ -47,9 +47,13 @@ type Forge interface {
 }
 
 // Hooker is a Forge whose repositories need a webhook each. A GitHub App has one of its own instead.
+//
+// A webhook is registered with RepositorySecret of the forge's secret and the repository's ExternalID, since whoever
+// administers the repository may be shown it. Push takes what is signed with it for this repository only. What is signed
+// with the forge's own secret it takes for any: that is for webhooks which people make by hand, of an organisation or of all.
 type Hooker interface {
-	// EnsureHook makes sure that exactly one active webhook with this address, the forge's secret and the right events
-	// exists. It reports whether it had to change anything.
+	// EnsureHook makes sure that exactly one active webhook with this address, the repository's secret and the right
+	// events exists. It reports whether it had to change anything. It needs the repository's ExternalID and FullName.
 	EnsureHook(ctx context.Context, repo db.Repository, url string) (changed bool, err error)
 
 	// RemoveHook removes every webhook with this address. None is not an error.
@@ -72,6 +76,10 @@ type Push struct {
 
 	Files         []string // paths added, modified or removed
 	FilesComplete bool     // false when the forge may have left some out: then no filter may trust Files
+
+	// RepositorySigned tells that whoever administers the repository could have signed it (see RepositorySecret). Then its
+	// ExternalID is proven, but not its FullName: taken for true it would turn one repository into another.
+	RepositorySigned bool
 
 	Installation *InstallationChange
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -27,26 +28,35 @@ func VerifyHMAC(secret string, text []byte, signature string) bool {
 	return hmac.Equal(got, mac.Sum(nil))
 }
 
+// RepositorySecret is what a webhook of one repository signs with, derived from the forge's secret: whoever may look at that
+// webhook can sign for no other repository. It is hexadecimal, and "" when the forge has no secret.
+func RepositorySecret(forgeSecret string, externalID int64) string {
+	if forgeSecret == "" {
+		return ""
+	}
+	mac := hmac.New(sha256.New, []byte(forgeSecret))
+	_, _ = fmt.Fprintf(mac, "repository %d", externalID)
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
 // IsForm tells whether a delivery's body is a form with the JSON in its field payload.
 func IsForm(h http.Header) bool {
 	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
 	return err == nil && kind == "application/x-www-form-urlencoded"
 }
 
-// FormPayload returns the field payload of a form.
+// FormPayload returns the field payload of a form that has no other. A Content-Type is not signed: were the field looked for
+// further on, text that somebody put into a signed JSON could be read as another delivery.
 func FormPayload(body []byte) ([]byte, error) {
-	for field := range bytes.SplitSeq(body, []byte("&")) {
-		value, found := bytes.CutPrefix(field, []byte("payload="))
-		if !found {
-			continue
-		}
-		text, err := url.QueryUnescape(string(value))
-		if err != nil {
-			return nil, errors.New("the form's field payload is not encoded correctly")
-		}
-		return []byte(text), nil
+	value, found := bytes.CutPrefix(body, []byte("payload="))
+	if !found || bytes.ContainsRune(value, '&') {
+		return nil, errors.New("the form is not the one field payload")
 	}
-	return nil, errors.New("the form has no field payload")
+	text, err := url.QueryUnescape(string(value))
+	if err != nil {
+		return nil, errors.New("the form's field payload is not encoded correctly")
+	}
+	return []byte(text), nil
 }
 
 // ValidHash tells whether s is a full hash of git: 40 or 64 hexadecimal digits, in lower case.

@@ -41,6 +41,17 @@ func emptyKeyMAC(text string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
+func TestRepositorySecret(t *testing.T) {
+	// printf 'repository 4711' | openssl dgst -sha256 -hmac 'a secret'
+	const want = "733595acd08bb6f5682665d23609c1e7b2d832d810fc4d309260bb73ff7f0cdf"
+	if got := RepositorySecret("a secret", 4711); got != want {
+		t.Errorf("got %s", got)
+	}
+	if got := RepositorySecret("", 4711); got != "" {
+		t.Errorf("of no secret: %s", got)
+	}
+}
+
 func TestForm(t *testing.T) {
 	for contentType, want := range map[string]bool{
 		"application/x-www-form-urlencoded":                true,
@@ -53,10 +64,13 @@ func TestForm(t *testing.T) {
 			t.Errorf("%q: %v", contentType, got)
 		}
 	}
-	if got, err := FormPayload([]byte("a=b&payload=%7B%22a%22%3A+1%7D&c=d")); err != nil || string(got) != `{"a": 1}` {
+	if got, err := FormPayload([]byte("payload=%7B%22a%22%3A+1%26%7D")); err != nil || string(got) != `{"a": 1&}` {
 		t.Errorf("got %q, %v", got, err)
 	}
-	for _, body := range []string{"", "a=b", "payload=%zz", `{"a":1}`} {
+	for _, body := range []string{
+		"", "a=b", "payload=%zz", `{"a":1}`, "a=b&payload=%7B%7D", "payload=%7B%7D&a=b", "payload=%7B%7D&payload=%7B%7D", "payload=%7B%7D&",
+		"&payload=%7B%7D", " payload=%7B%7D", `{"message":"x&payload=%7B%7D&"}`,
+	} {
 		if got, err := FormPayload([]byte(body)); err == nil {
 			t.Errorf("%q: got %q", body, got)
 		}

@@ -27,7 +27,8 @@ const (
 // Git reads repositories over HTTP with the git command line. It is safe for concurrent use. Its errors hold nothing that
 // the server sent; HTTP answers are *StatusError, addresses that must not be called are *RefusedError.
 type Git struct {
-	guard *guard
+	guard  *guard
+	limits checkoutLimits
 
 	mu     sync.Mutex
 	usable bool // the version was looked at
@@ -39,7 +40,7 @@ func NewGit(networks []string) (*Git, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Git{guard: g}, nil
+	return &Git{guard: g, limits: defaultLimits()}, nil
 }
 
 // Remote is a repository to read.
@@ -57,7 +58,8 @@ func (r Remote) GoString() string { return r.URL }
 
 // Fetch makes dir, which exists and is empty, a checkout of commit. Hooks, filters and submodules stay out of it, symbolic
 // links are kept as such, and nothing of git is left in dir. It returns an error that wraps ErrNoCommit when the server
-// does not have the commit. When it fails or ctx ends, dir may hold part of the checkout.
+// does not have the commit, and one in words for people when the checkout would go beyond 250,000 files and folders or 5 GiB.
+// When it fails or ctx ends, dir may hold part of the checkout.
 func (g *Git) Fetch(ctx context.Context, remote Remote, commit, dir string) error {
 	if !ValidHash(commit) || ZeroHash(commit) {
 		return errors.New("fetch commit: not a full commit hash")
@@ -77,15 +79,15 @@ func (g *Git) Fetch(ctx context.Context, remote Remote, commit, dir string) erro
 	}
 	local := gitCommand{dir: dir, home: home}
 	online := gitCommand{dir: dir, home: home, config: dest.config}
-	for _, step := range []struct {
-		gitCommand
-		args []string
-	}{
-		{local, []string{"init", "--quiet", "--template=", "--object-format=" + format}},
-		{online, []string{"fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", dest.url, commit}},
-		{local, []string{"checkout", "--quiet", "--force", "--detach", commit + "^{commit}"}},
+	for _, step := range []func() error{
+		func() error { return local.do(ctx, "init", "--quiet", "--template=", "--object-format="+format) },
+		func() error {
+			return online.do(ctx, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", dest.url, commit)
+		},
+		func() error { return g.limits.check(ctx, local, commit) },
+		func() error { return local.do(ctx, "checkout", "--quiet", "--force", "--detach", commit+"^{commit}") },
 	} {
-		if _, err := step.run(ctx, step.args...); err != nil {
+		if err := step(); err != nil {
 			return gitError(ctx, "fetch commit", err)
 		}
 	}
@@ -147,13 +149,14 @@ func (g *Git) pin(ctx context.Context, remote Remote) (destination, error) {
 	if err != nil {
 		return destination{}, err
 	}
-	d := destination{url: u.String()}
+	origin := u.Scheme + "://" + u.Host + "/"
+	d := destination{url: u.String(), config: [][2]string{{"http." + origin + ".proxy", ""}}}
 	if host := u.Hostname(); !isAddr(host) {
 		d.config = append(d.config, [2]string{"http.curloptResolve", resolveEntry(host, u, addrs)})
 	}
 	if remote.Password != "" {
 		basic := base64.StdEncoding.EncodeToString([]byte(remote.Username + ":" + remote.Password))
-		d.config = append(d.config, [2]string{"http." + u.Scheme + "://" + u.Host + "/.extraHeader", "Authorization: Basic " + basic})
+		d.config = append(d.config, [2]string{"http." + origin + ".extraHeader", "Authorization: Basic " + basic})
 	}
 	return d, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,10 @@ import (
 const (
 	maxGitOutput = 32 << 20 // of ls-remote: about 400,000 refs
 	maxGitErrors = 64 << 10 // the rest is dropped
+
+	// deadProxy is where calls to all but the pinned remote end: nothing listens there. A server can send git elsewhere,
+	// as with packfile-uris, which git follows without having asked for them.
+	deadProxy = "http://127.0.0.1:1"
 )
 
 // gitCommand runs git with nothing of the machine's configuration.
@@ -38,11 +43,29 @@ func (f *gitFailure) Unwrap() error { return f.err }
 
 // run returns what git wrote to its standard output. At the end of ctx git and all its children are killed.
 func (c gitCommand) run(ctx context.Context, args ...string) ([]byte, error) {
+	stdout := &limitedBuffer{max: maxGitOutput}
+	if err := c.stream(ctx, stdout, args...); err != nil {
+		return nil, err
+	}
+	if stdout.overflowed {
+		return nil, &gitFailure{command: args[0], err: errAnswerTooLarge}
+	}
+	return stdout.Bytes(), nil
+}
+
+// do is run for commands that write nothing of interest.
+func (c gitCommand) do(ctx context.Context, args ...string) error {
+	_, err := c.run(ctx, args...)
+	return err
+}
+
+// stream is run for output that is looked at as it comes.
+func (c gitCommand) stream(ctx context.Context, stdout io.Writer, args ...string) error {
 	path, err := exec.LookPath("git")
 	if err != nil {
-		return nil, errGitMissing
+		return errGitMissing
 	}
-	stdout, stderr := &limitedBuffer{max: maxGitOutput}, &limitedBuffer{max: maxGitErrors}
+	stderr := &limitedBuffer{max: maxGitErrors}
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir, cmd.Env = c.dir, c.environment()
 	cmd.Stdout, cmd.Stderr = stdout, stderr
@@ -50,12 +73,9 @@ func (c gitCommand) run(ctx context.Context, args ...string) ([]byte, error) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
-		return nil, &gitFailure{command: args[0], stderr: stderr.Bytes(), err: err}
+		return &gitFailure{command: args[0], stderr: stderr.Bytes(), err: err}
 	}
-	if stdout.overflowed {
-		return nil, &gitFailure{command: args[0], err: errAnswerTooLarge}
-	}
-	return stdout.Bytes(), nil
+	return nil
 }
 
 func (c gitCommand) environment() []string {
@@ -96,7 +116,7 @@ func (c gitCommand) settings() []string {
 		{"core.fsmonitor", "false"},
 		{"credential.helper", ""},
 		{"http.followRedirects", "false"}, // also keeps the alternates of a dumb server out
-		{"http.proxy", ""},
+		{"http.proxy", deadProxy},
 		{"http.lowSpeedLimit", "1000"}, // bytes a second: less than that for
 		{"http.lowSpeedTime", "30"},    // seconds means that the server is stuck
 		{"transfer.bundleURI", "false"},

@@ -13,11 +13,17 @@ import (
 // errRemote is wrapped with what is wrong with a remote's address.
 var errRemote = errors.New("the repository's address is not usable")
 
+// errElsewhere is an answer that names another address to go on at.
+var errElsewhere = errors.New("the forge sent git on to another address, which is not followed")
+
 var gitStatus = regexp.MustCompile(`requested URL returned error: (\d{3})\b`)
 
 // gitError says in words of ours why git failed. What it wrote is only looked at, never shown: a server can make it quote
 // what it was sent.
 func gitError(ctx context.Context, op string, err error) error {
+	if tooMuch, ok := errors.AsType[*tooMuchError](err); ok {
+		return fmt.Errorf("%s: %w", op, tooMuch)
+	}
 	failure, ok := errors.AsType[*gitFailure](err)
 	if !ok || ctx.Err() != nil {
 		return CallError(ctx, op, err)
@@ -35,6 +41,8 @@ func gitError(ctx context.Context, op string, err error) error {
 		return false
 	}
 	switch m := gitStatus.FindStringSubmatch(text); {
+	case says("http-fetch"): // what asks for a pack at another address; what became of that does not matter
+		return fmt.Errorf("%s: %w", op, errElsewhere)
 	case m != nil:
 		code, _ := strconv.Atoi(m[1])
 		return &StatusError{Op: op, Code: code}
@@ -42,7 +50,7 @@ func gitError(ctx context.Context, op string, err error) error {
 		return &StatusError{Op: op, Code: 401}
 	case says("repository 'http") && says("not found"):
 		return &StatusError{Op: op, Code: 404}
-	case says("not our ref", "couldn't find remote ref", "unable to read tree", "reference is not a tree"):
+	case says("not our ref", "couldn't find remote ref", "unable to read tree", "reference is not a tree", "Not a valid object name"):
 		return fmt.Errorf("%s: %w", op, ErrNoCommit)
 	case says("unadvertised object"):
 		return fmt.Errorf("%s: the forge does not let a commit be fetched by its hash (uploadpack.allowReachableSHA1InWant)", op)
@@ -54,7 +62,7 @@ func gitError(ctx context.Context, op string, err error) error {
 		return fmt.Errorf("%s: no trusted TLS connection to the forge; is its certificate valid, and its authority among the system's?", op)
 	case says("No space left on device"):
 		return fmt.Errorf("%s: no space left on device", op)
-	case says("is this a git repository", "invalid server response", "protocol error", "bad line length"):
+	case says("is this a git repository", "dumb http transport", "invalid server response", "protocol error", "bad line length"):
 		return fmt.Errorf("%s: %w", op, errUnreadable)
 	case says("early EOF", "hung up", "Empty reply", "Recv failure", "transfer closed"):
 		return fmt.Errorf("%s: %w", op, errCutOff)

@@ -15,6 +15,7 @@ import (
 // gitRepo is a repository with a few commits, served over HTTP by git itself.
 type gitRepo struct {
 	url           string
+	dir           string // the bare repository that is served
 	first, second string // commits; no ref points to the first
 	tag           string // tag object that names second
 	requests      atomic.Int32
@@ -70,7 +71,8 @@ func serveRepo(t *testing.T, initArgs ...string) *gitRepo {
 	git("tag", "-a", "-m", "release", "v1")
 	git("tag", "light")
 	repo.tag = git("rev-parse", "v1")
-	git("clone", "-q", "--bare", work, filepath.Join(root, "acme", "site.git"))
+	repo.dir = filepath.Join(root, "acme", "site.git")
+	git("clone", "-q", "--bare", work, repo.dir)
 
 	path, err := exec.LookPath("git")
 	if err != nil {

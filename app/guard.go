@@ -14,9 +14,11 @@ import (
 )
 
 // guard decides which addresses calls to one forge may reach: public ones, and those of the networks that the operator
-// allowed by name. It is safe for concurrent use.
+// allowed by name, but none where a cloud keeps credentials, unless a prefix names that very address. It is safe for
+// concurrent use.
 type guard struct {
 	policy *ssrf.Guardian
+	denied []netip.Addr // whatever policy says
 	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
@@ -35,6 +37,9 @@ func newGuard(networks []string) (*guard, error) {
 	}
 	return &guard{
 		policy: ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...)),
+		denied: slices.DeleteFunc(metadataAddrs(), func(addr netip.Addr) bool {
+			return slices.Contains(prefixes, netip.PrefixFrom(addr, addr.BitLen()))
+		}),
 		lookup: net.DefaultResolver.LookupNetIP,
 	}, nil
 }
@@ -46,18 +51,23 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	host := e.Host
-	if host == "" || host == e.Addr.String() {
-		return fmt.Sprintf("%s is not a public address%s", e.Addr, e.advice())
+	host, what := e.Host, "not a public address"
+	if slices.Contains(metadataAddrs(), e.Addr) {
+		what = "where clouds keep credentials"
 	}
-	return fmt.Sprintf("%s resolves to %s, which is not a public address%s", host, e.Addr, e.advice())
+	if host == "" || host == e.Addr.String() {
+		return fmt.Sprintf("%s is %s%s", e.Addr, what, e.advice())
+	}
+	return fmt.Sprintf("%s resolves to %s, which is %s%s", host, e.Addr, what, e.advice())
 }
 
-// advice names the word that allows the address. It has none for link-local addresses: where clouds keep credentials,
-// nobody keeps a forge.
+// advice names the word that allows the address. It has none for addresses where clouds keep credentials and for
+// link-local ones: nobody keeps a forge there.
 func (e *RefusedError) advice() string {
 	within := func(p netip.Prefix) bool { return p.Contains(e.Addr) }
 	switch {
+	case slices.Contains(metadataAddrs(), e.Addr):
+		return ""
 	case slices.ContainsFunc(loopbackPrefixes(), within):
 		return "; allow it with networks: [loopback]"
 	case slices.ContainsFunc(privatePrefixes(), within):
@@ -83,14 +93,18 @@ func (g *guard) dialer(timeout time.Duration) func(ctx context.Context, network,
 }
 
 func (g *guard) control(network, address string, conn syscall.RawConn) error {
-	err := g.policy.Safe(network, address, conn)
-	if err == nil {
-		return nil
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("check address: %w", err)
 	}
-	if to, perr := netip.ParseAddrPort(address); perr == nil {
+	if g.policy.Safe(network, address, conn) != nil || g.metadata(to.Addr()) {
 		return &RefusedError{Addr: to.Addr().Unmap()}
 	}
-	return err
+	return nil
+}
+
+func (g *guard) metadata(addr netip.Addr) bool {
+	return slices.Contains(g.denied, addr.Unmap().WithZone(""))
 }
 
 // resolve returns the allowed addresses of host, for a program that dials by itself. It returns a *RefusedError when the
@@ -104,7 +118,7 @@ func (g *guard) resolve(ctx context.Context, host string) ([]netip.Addr, error) 
 	var refused error
 	for _, addr := range addrs {
 		addr = addr.Unmap()
-		if g.policy.SafeAddr(addr) != nil {
+		if g.policy.SafeAddr(addr) != nil || g.metadata(addr) {
 			refused = &RefusedError{Host: host, Addr: addr}
 			continue
 		}

@@ -119,7 +119,10 @@ func TestRefusedErrorSaysWhatToDo(t *testing.T) {
 		{"localhost", "127.0.0.1", "localhost resolves to 127.0.0.1, which is not a public address; allow it with networks: [loopback]"},
 		{"::1", "::1", "::1 is not a public address; allow it with networks: [loopback]"},
 		{"vpn.example", "100.64.3.4", `vpn.example resolves to 100.64.3.4, which is not a public address; allow it with networks: ["100.64.3.4/32"]`},
-		{"meta.example", "169.254.169.254", "meta.example resolves to 169.254.169.254, which is not a public address"},
+		{"meta.example", "169.254.169.254", "meta.example resolves to 169.254.169.254, which is where clouds keep credentials"},
+		{"", "168.63.129.16", "168.63.129.16 is where clouds keep credentials"},
+		{"fd00:ec2::254", "fd00:ec2::254", "fd00:ec2::254 is where clouds keep credentials"},
+		{"near.example", "169.254.1.1", "near.example resolves to 169.254.1.1, which is not a public address"},
 	} {
 		if got := (&RefusedError{Host: tc.host, Addr: netip.MustParseAddr(tc.addr)}).Error(); got != tc.want {
 			t.Errorf("got  %s\nwant %s", got, tc.want)

@@ -8,7 +8,8 @@ import (
 )
 
 // ParseNetworks turns the words of a forge row's Networks into the prefixes they stand for: "loopback", "private", or a
-// prefix in CIDR notation. All words that are neither are reported at once, with what is allowed.
+// prefix in CIDR notation. An address where a cloud keeps credentials is allowed by a prefix of full length only. All words
+// that are neither are reported at once, with what is allowed.
 func ParseNetworks(words []string) ([]netip.Prefix, error) {
 	var (
 		prefixes []netip.Prefix

@@ -65,8 +65,8 @@ func (e *exercise) checkHook() {
 	if slices.Contains(it.Events, "status") {
 		e.Error("the hook hears of the statuses we set")
 	}
-	if it.Secret != e.s.Row("").Credentials.WebhookSecret {
-		e.Error("the hook has another secret")
+	if it.Secret != app.RepositorySecret(e.s.Row("").Credentials.WebhookSecret, e.row().ExternalID) {
+		e.Error("the hook has not the secret of its repository")
 	}
 }
 

@@ -68,7 +68,7 @@ func (e *exercise) unknownCommits() {
 		}
 	}
 	gone := e.row()
-	gone.FullName = "acme/nothing"
+	gone.ExternalID, gone.FullName = gone.ExternalID+1000, "acme/nothing"
 	err := e.forge.SetStatus(e.ctx, gone, app.Status{Commit: strings.Repeat("a", 40), State: db.StatusSuccess})
 	if status, ok := errors.AsType[*app.StatusError](err); !ok || status.Code != http.StatusNotFound || !status.Permanent() {
 		e.Errorf("status in an unknown repository: %v, want 404", err)

@@ -134,37 +134,82 @@ func TestHooksAreRepaired(t *testing.T) {
 			}
 		}
 		hooks := s.Hooks(repo.FullName)
-		if len(hooks) != 1 || hooks[0].Inactive || hooks[0].Form || len(hooks[0].Events) != 2 || hooks[0].Secret != s.Row("forge").Credentials.WebhookSecret {
+		if len(hooks) != 1 || hooks[0].Inactive || hooks[0].Form || len(hooks[0].Events) != 2 || hooks[0].Secret != app.RepositorySecret(s.Row("forge").Credentials.WebhookSecret, repo.ExternalID) {
 			t.Errorf("%s: now there are %+v", name, hooks)
 		}
 	}
 }
 
-// The listings follow a renamed repository's redirect, the writing calls do not: nothing must look done that is not.
-func TestHookOfRenamedRepository(t *testing.T) {
+// A repository is what its id says. Its old name may have been taken by another one, which must get and give nothing.
+func TestTheNameIsAskedForByID(t *testing.T) {
+	const address = "https://deploy.example.com/webhooks/forge"
 	s, repo := start(t)
-	forge := openServer(t, s).(app.Hooker)
+	forge := openServer(t, s)
+	commit := commitTo(t, s, "acme/site", "ours")
 	if err := s.Rename("acme/site", "acme/web"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := forge.EnsureHook(t.Context(), repo, "https://deploy.example.com/webhooks/forge")
-	wantStatus(t, err, http.StatusMovedPermanently)
-	if hooks := s.Hooks("acme/web"); len(hooks) != 0 {
-		t.Errorf("there are %v", hooks)
+	if _, err := s.CreateRepository("acme/site", true); err != nil {
+		t.Fatal(err)
 	}
+	theirs := commitTo(t, s, "acme/site", "theirs")
+
+	if _, err := forge.(app.Hooker).EnsureHook(t.Context(), repo, address); err != nil || len(s.Hooks("acme/web")) != 1 || len(s.Hooks("acme/site")) != 0 {
+		t.Errorf("hooks: %v, %v, error %v", s.Hooks("acme/web"), s.Hooks("acme/site"), err)
+	}
+	status := app.Status{Commit: commit, State: db.StatusSuccess}
+	if err := forge.SetStatus(t.Context(), repo, status); err != nil || len(s.Statuses("acme/web", commit)) != 1 {
+		t.Errorf("status: %v", err)
+	}
+	if heads, err := forge.Heads(t.Context(), repo); err != nil || heads["refs/heads/main"] != commit {
+		t.Errorf("heads: %v, error %v", heads, err)
+	}
+	if err := forge.Fetch(t.Context(), repo, theirs, t.TempDir()); !errors.Is(err, app.ErrNoCommit) {
+		t.Errorf("fetch of the other's commit: %v", err)
+	}
+	if err := forge.Fetch(t.Context(), repo, commit, t.TempDir()); err != nil {
+		t.Errorf("fetch: %v", err)
+	}
+	if err := forge.(app.Hooker).RemoveHook(t.Context(), repo, address); err != nil || len(s.Hooks("acme/web")) != 0 {
+		t.Errorf("hooks: %v, error %v", s.Hooks("acme/web"), err)
+	}
+}
+
+func commitTo(t *testing.T, s *forgetest.Server, repo, text string) string {
+	t.Helper()
+	work, err := s.Clone(t.Context(), repo, t.TempDir()+"/work")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := work.Write("index.html", text, 0); err != nil {
+		t.Fatal(err)
+	}
+	commit, err := work.Commit(t.Context(), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := work.Push(t.Context(), "main"); err != nil {
+		t.Fatal(err)
+	}
+	return commit
 }
 
 // A status needs 201: any other good answer is not Gitea's.
 func TestStatusDemands201(t *testing.T) {
 	s, repo := start(t)
-	s.Fault(func(*http.Request) *forgetest.Fault { return &forgetest.Fault{Status: 200, Body: "{}"} })
+	s.Fault(func(r *http.Request) *forgetest.Fault {
+		if r.Method == http.MethodPost {
+			return &forgetest.Fault{Status: 200, Body: "{}"}
+		}
+		return nil
+	})
 	err := openServer(t, s).SetStatus(t.Context(), repo, app.Status{Commit: hash, State: db.StatusSuccess})
 	wantStatus(t, err, http.StatusOK)
 }
 
 // Answers that are no usable JSON end in an error, not in a crash.
 func TestNonsense(t *testing.T) {
-	for _, body := range []string{"", "null", "{}", "[null]", "secret", `{"data":[null]}`, `[{"id":"secret"}]`} {
+	for _, body := range []string{"", "null", "{}", "[null]", "secret", `{"data":[null]}`, `{"id":1,"full_name":"secret"}`, `{"id":99,"full_name":"a/secret"}`, `[{"id":"secret"}]`} {
 		s, repo := start(t)
 		forge := openServer(t, s)
 		s.Fault(func(r *http.Request) *forgetest.Fault {
@@ -180,6 +225,9 @@ func TestNonsense(t *testing.T) {
 			}
 			return &forgetest.Fault{Status: code, Body: body}
 		})
+		if _, err := forge.Heads(t.Context(), repo); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("heads of %q: %v", body, err)
+		}
 		for r, err := range forge.Repositories(t.Context()) {
 			if err == nil || strings.Contains(err.Error(), "secret") {
 				t.Errorf("repositories of %q: %v, %v", body, r, err)
@@ -194,16 +242,16 @@ func TestNonsense(t *testing.T) {
 func TestWhatCannotWork(t *testing.T) {
 	s, repo := start(t)
 	forge := openServer(t, s)
-	nameless := repo
-	nameless.FullName = "acme/site/../../admin"
-	_, hook := forge.(app.Hooker).EnsureHook(t.Context(), nameless, "https://deploy.example.com/")
-	_, heads := forge.Heads(t.Context(), nameless)
+	unknown := repo
+	unknown.ExternalID = 0
+	_, hook := forge.(app.Hooker).EnsureHook(t.Context(), unknown, "https://deploy.example.com/")
+	_, heads := forge.Heads(t.Context(), unknown)
 	for name, err := range map[string]error{
-		"status of no name":   forge.SetStatus(t.Context(), nameless, app.Status{Commit: hash, State: db.StatusSuccess}),
-		"fetch of no name":    forge.Fetch(t.Context(), nameless, hash, t.TempDir()),
-		"heads of no name":    heads,
-		"hook of no name":     hook,
-		"no hook of no name":  forge.(app.Hooker).RemoveHook(t.Context(), nameless, "https://deploy.example.com/"),
+		"status of no id":     forge.SetStatus(t.Context(), unknown, app.Status{Commit: hash, State: db.StatusSuccess}),
+		"fetch of no id":      forge.Fetch(t.Context(), unknown, hash, t.TempDir()),
+		"heads of no id":      heads,
+		"hook of no id":       hook,
+		"no hook of no id":    forge.(app.Hooker).RemoveHook(t.Context(), unknown, "https://deploy.example.com/"),
 		"status of no commit": forge.SetStatus(t.Context(), repo, app.Status{Commit: "main", State: db.StatusSuccess}),
 		"status of no state":  forge.SetStatus(t.Context(), repo, app.Status{Commit: hash}),
 		"fetch of no commit":  forge.Fetch(t.Context(), repo, "main", t.TempDir()),

@@ -2,7 +2,6 @@ package gitea
 
 import (
 	"context"
-	"fmt"
 
 	"tinyforge/app"
 	"tinyforge/db"
@@ -10,7 +9,7 @@ import (
 
 // Fetch implements app.Forge.
 func (f *Forge) Fetch(ctx context.Context, repo db.Repository, commit, dir string) error {
-	remote, err := f.remote(repo)
+	remote, err := f.remote(ctx, "fetch commit", repo)
 	if err != nil {
 		return err
 	}
@@ -19,7 +18,7 @@ func (f *Forge) Fetch(ctx context.Context, repo db.Repository, commit, dir strin
 
 // Heads implements app.Forge.
 func (f *Forge) Heads(ctx context.Context, repo db.Repository) (map[string]string, error) {
-	remote, err := f.remote(repo)
+	remote, err := f.remote(ctx, "list refs", repo)
 	if err != nil {
 		return nil, err
 	}
@@ -27,9 +26,10 @@ func (f *Forge) Heads(ctx context.Context, repo db.Repository) (map[string]strin
 }
 
 // remote takes the token as a password: the user's name does not matter then.
-func (f *Forge) remote(repo db.Repository) (app.Remote, error) {
-	if _, _, ok := app.SplitName(repo.FullName); !ok {
-		return app.Remote{}, fmt.Errorf("%q is not a repository's name", repo.FullName)
+func (f *Forge) remote(ctx context.Context, op string, repo db.Repository) (app.Remote, error) {
+	repo, err := f.current(ctx, op, repo)
+	if err != nil {
+		return app.Remote{}, err
 	}
 	return app.Remote{URL: f.web + "/" + repo.FullName + ".git", Username: "tinyforge", Password: f.row.Credentials.Token}, nil
 }

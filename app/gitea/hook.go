@@ -18,9 +18,13 @@ import (
 func hookEvents() []string { return []string{"delete", "push"} }
 
 // EnsureHook implements app.Hooker. A hook that is not as it should be is replaced, since Gitea's editing leaves parts of
-// it alone; the new one is made before the old ones go. Gitea never shows a hook's secret: when the forge's has changed,
-// RemoveHook comes first.
+// it alone; the new one is made before the old ones go. Gitea's API never shows a hook's secret: when the forge's has
+// changed, RemoveHook comes first. Its pages do show it, to all who administer the repository: hence one per repository.
 func (f *Forge) EnsureHook(ctx context.Context, repo db.Repository, url string) (changed bool, err error) {
+	repo, err = f.current(ctx, "list webhooks", repo)
+	if err != nil {
+		return false, err
+	}
 	hooks, err := f.hooks(ctx, repo, url)
 	if err != nil {
 		return false, err
@@ -36,6 +40,10 @@ func (f *Forge) EnsureHook(ctx context.Context, repo db.Repository, url string) 
 
 // RemoveHook implements app.Hooker.
 func (f *Forge) RemoveHook(ctx context.Context, repo db.Repository, url string) error {
+	repo, err := f.current(ctx, "list webhooks", repo)
+	if err != nil {
+		return err
+	}
 	hooks, err := f.hooks(ctx, repo, url)
 	if err != nil {
 		return err
@@ -46,10 +54,7 @@ func (f *Forge) RemoveHook(ctx context.Context, repo db.Repository, url string) 
 // hooks returns the repository's hooks with this address, oldest first as Gitea lists them.
 func (f *Forge) hooks(ctx context.Context, repo db.Repository, url string) ([]*gitea.Hook, error) {
 	const op = "list webhooks"
-	owner, name, ok := app.SplitName(repo.FullName)
-	if !ok {
-		return nil, fmt.Errorf("%s: %q is not a repository's name", op, repo.FullName)
-	}
+	owner, name, _ := app.SplitName(repo.FullName)
 	var found []*gitea.Hook
 	for page := 1; page <= maxPages; page++ {
 		var hooks []*gitea.Hook
@@ -86,11 +91,12 @@ func (f *Forge) createHook(ctx context.Context, repo db.Repository, url string) 
 		return errors.New(op + ": the forge has no webhook secret; without one no delivery is accepted")
 	}
 	owner, name, _ := app.SplitName(repo.FullName)
+	secret := app.RepositorySecret(f.row.Credentials.WebhookSecret, repo.ExternalID)
 	var made *gitea.Hook
 	err := f.call(ctx, op, http.StatusCreated, func(c *gitea.Client) (resp *gitea.Response, err error) {
 		made, resp, err = c.CreateRepoHook(owner, name, gitea.CreateHookOption{
 			Type:   gitea.HookTypeGitea,
-			Config: map[string]string{"url": url, "content_type": "json", "secret": f.row.Credentials.WebhookSecret},
+			Config: map[string]string{"url": url, "content_type": "json", "secret": secret},
 			Events: hookEvents(),
 			Active: true,
 		})

@@ -11,7 +11,8 @@ import (
 	"tinyforge/db"
 )
 
-// Push implements app.Forge. Gitea and Forgejo sign the JSON, also where they send it in a form.
+// Push implements app.Forge. Gitea and Forgejo sign the JSON, also where they send it in a form. They sign it with the
+// forge's secret, or with that of the repository which it is about (see app.RepositorySecret).
 //
 // FilesComplete is always false: at most the five newest commits are listed, and nothing tells a push that only went
 // forward from one that was forced. Deleting a branch sends a delete event only, deleting a tag both a push and a
@@ -24,10 +25,11 @@ func (f *Forge) Push(h http.Header, body []byte) (app.Push, error) {
 			return app.Push{}, app.ErrSignature // there is nothing that could have been signed
 		}
 	}
-	if !app.VerifyHMAC(f.row.Credentials.WebhookSecret, text, signature(h)) {
+	authentic, narrowly := f.verify(text, signature(h))
+	if !authentic {
 		return app.Push{}, app.ErrSignature
 	}
-	p := app.Push{DeliveryID: header(h, "Delivery"), Event: header(h, "Event")}
+	p := app.Push{DeliveryID: header(h, "Delivery"), Event: header(h, "Event"), RepositorySigned: narrowly}
 	if p.DeliveryID == "" || p.Event == "" || len(p.DeliveryID)+len(p.Event) > 200 {
 		return app.Push{}, fmt.Errorf("%w: no X-Gitea-Delivery and X-Gitea-Event", app.ErrMalformed)
 	}
@@ -44,6 +46,31 @@ func (f *Forge) Push(h http.Header, body []byte) (app.Push, error) {
 		return app.Push{}, err
 	}
 	return p, nil
+}
+
+// verify tries the forge's secret, then that of the repository which the text claims to be about. narrowly tells that it
+// was the latter.
+func (f *Forge) verify(text []byte, signature string) (authentic, narrowly bool) {
+	secret := f.row.Credentials.WebhookSecret
+	if app.VerifyHMAC(secret, text, signature) {
+		return true, false
+	}
+	narrowly = app.VerifyHMAC(app.RepositorySecret(secret, claimedRepository(text)), text, signature)
+	return narrowly, narrowly
+}
+
+// claimedRepository reads the one thing that has to be known before the signature is: whose secret to try. The id is found
+// as pushEvent and deleteEvent find it, so that both are the same also where a text has several. It is 0 when there is none.
+func claimedRepository(text []byte) int64 {
+	var e struct {
+		Repository struct {
+			ID int64 `json:"id"`
+		} `json:"repository"`
+	}
+	if json.Unmarshal(text, &e) != nil {
+		return 0
+	}
+	return e.Repository.ID
 }
 
 // signature returns what the delivery claims, in hexadecimal.

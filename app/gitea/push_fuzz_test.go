@@ -34,6 +34,11 @@ func FuzzPush(f *testing.F) {
 		default:
 			checkPush(t, p)
 		}
+		another := signedWith(app.RepositorySecret(secret, 12345), event, text)
+		another.Set("Content-Type", h.Get("Content-Type"))
+		if p, err := testForge(secret).Push(another, body); err == nil && p.Repository.ExternalID != 12345 {
+			t.Errorf("accepted with another repository's secret: %+v", p)
+		}
 		if _, err := testForge("").Push(h, body); !errors.Is(err, app.ErrSignature) {
 			t.Errorf("accepted without a secret: %v", err)
 		}

@@ -76,3 +76,21 @@ func (f *Forge) searched(ctx context.Context, page int) (repos []*gitea.Reposito
 	})
 	return repos, err
 }
+
+// current returns the repository under the name that it has on the forge now. The one in its row may be out of date, and be
+// another repository's by now: what goes by that would go there. The name consists of two parts (see app.SplitName).
+func (f *Forge) current(ctx context.Context, op string, repo db.Repository) (db.Repository, error) {
+	var found *gitea.Repository
+	err := f.call(ctx, op, http.StatusOK, func(c *gitea.Client) (resp *gitea.Response, err error) {
+		found, resp, err = c.GetRepoByID(repo.ExternalID)
+		return resp, err
+	})
+	if err != nil {
+		return db.Repository{}, err
+	}
+	if _, _, ok := app.SplitName(found.FullName); !ok || found.ID != repo.ExternalID {
+		return db.Repository{}, fmt.Errorf("%s: the forge answered with another repository than it was asked for", op)
+	}
+	repo.FullName = found.FullName
+	return repo, nil
+}

@@ -14,14 +14,18 @@ import (
 // SetStatus implements app.Forge. Gitea answers 500 for a commit that it does not have.
 func (f *Forge) SetStatus(ctx context.Context, repo db.Repository, s app.Status) error {
 	const op = "set commit status"
-	owner, name, ok := app.SplitName(repo.FullName)
-	if !ok || !app.ValidHash(s.Commit) {
-		return errors.New(op + ": not a repository's name and a full commit hash")
+	if !app.ValidHash(s.Commit) {
+		return errors.New(op + ": not a full commit hash")
 	}
 	state, err := stateOf(s.State)
 	if err != nil {
 		return err
 	}
+	repo, err = f.current(ctx, op, repo)
+	if err != nil {
+		return err
+	}
+	owner, name, _ := app.SplitName(repo.FullName)
 	return f.call(ctx, op, http.StatusCreated, func(c *gitea.Client) (*gitea.Response, error) {
 		_, resp, err := c.CreateStatus(owner, name, s.Commit, gitea.CreateStatusOption{
 			State: state, TargetURL: s.TargetURL, Description: s.Description, Context: app.StatusContext,

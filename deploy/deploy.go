@@ -53,8 +53,9 @@ type Runtime interface {
 	Inspect(ctx context.Context, id db.ReleaseID) (Instance, error)
 	// List tells of every release that carries our provenance label, whatever its state. Tail is not filled in.
 	List(ctx context.Context) ([]Instance, error)
-	// Watch calls changed for every release of ours that started, and once with "" whenever events may have been missed
-	// (at first, and after the connection was lost). It returns when ctx is done.
+	// Watch calls changed for every release of ours that started or ended, by itself or because it was asked to, and once
+	// with "" whenever events may have been missed (at first, and after the connection was lost). When it tells of an end,
+	// Inspect shows it; the release's address may belong to another one since. It returns when ctx is done.
 	Watch(ctx context.Context, changed func(db.ReleaseID)) error
 }
 

@@ -176,6 +176,8 @@ func exited(i Instance) error {
 		return &Failure{Text: "Gate failed: the container ran out of memory and was killed; raise the config's memory"}
 	case i.State == Missing:
 		return &Failure{Text: "Gate failed: somebody removed the container"}
+	case i.Restarts > 0 && i.State == Running: // with what exit code is forgotten by now
+		return &Failure{Text: "Gate failed: the container ended by itself and had to be restarted"}
 	case i.Restarts > 0:
 		return &Failure{Text: fmt.Sprintf("Gate failed: the container ended with exit code %d and had to be restarted", i.ExitCode)}
 	}

@@ -11,6 +11,11 @@ type BuildSpec struct {
 	Secrets    map[string]string // for RUN --mount=type=secret,id=...; never in an image, an argv or a log
 	Tag        string            // "tinyforge/web:17"
 	Labels     map[string]string
+
+	// CacheNamespace keeps the caches of RUN --mount=type=cache,id=... apart from those of builds with another one. It does
+	// not hold for a Dockerfile whose "# syntax=" line names a frontend of its own: that one speaks to the builder itself,
+	// and may open every cache whose id it can guess. What such a build reads or leaves there is not defended against.
+	CacheNamespace string
 }
 
 // RegistryAuth is the account for a registry.

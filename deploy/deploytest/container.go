@@ -112,6 +112,7 @@ func (c *container) run() {
 		c.print(fmt.Sprintf("sampleapp %s: will exit with %d", c.release.Env["VERSION"], code))
 		c.state, c.exitCode = deploy.Exited, code
 		c.restarts++
+		c.engine.tell(c.release.ID)
 		return
 	}
 	c.print(fmt.Sprintf("sampleapp %s: listening on port %d", c.release.Env["VERSION"], c.release.Port))
@@ -135,6 +136,7 @@ func (c *container) end(code int) *httptest.Server {
 	c.server = nil
 	if c.state == deploy.Running {
 		c.state, c.exitCode = deploy.Exited, code
+		c.engine.tell(c.release.ID)
 	}
 	return old
 }

@@ -164,7 +164,9 @@ func (s *runtimeSuite) concurrent(t *testing.T) {
 }
 
 func (s *runtimeSuite) watch(t *testing.T) {
-	r := s.sample(t, nil)
+	r, stopped, removed := s.sample(t, nil), s.sample(t, nil), s.sample(t, nil)
+	s.mustStart(t, stopped) // before, so that only their ends can be told of
+	s.mustStart(t, removed)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	seen, left := make(chan db.ReleaseID, 100), make(chan error, 1)
@@ -174,6 +176,13 @@ func (s *runtimeSuite) watch(t *testing.T) {
 	}
 	s.mustStart(t, r)
 	await(ctx, t, seen, r.ID)
+	ok(t, s.rt.Stop(t.Context(), stopped.ID))
+	await(ctx, t, seen, stopped.ID)
+	if in := s.inspect(t, stopped.ID); in.State != deploy.Exited || in.Upstream != (deploy.Upstream{}) {
+		t.Errorf("told of its end, it is %+v", in)
+	}
+	ok(t, s.rt.Remove(t.Context(), removed.ID))
+	await(ctx, t, seen, removed.ID)
 	ok(t, s.rt.Stop(t.Context(), r.ID))
 	for len(seen) > 0 {
 		<-seen

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -21,7 +20,8 @@ import (
 //
 // The log gets the steps and their output, a line at a time, in which values of secrets are blotted out. A write that
 // fails is not noticed. A build that fails is a *deploy.Failure that names the step; ctx ends the running step at once.
-// No account of this machine is used for base images.
+// No account of this machine is used for base images. The image carries spec's labels and an empty one for each other of
+// ours, whatever its Dockerfile says.
 func (e *Engine) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer) (string, error) {
 	spec = e.own(spec)
 	id, err := e.built(ctx, spec)
@@ -41,19 +41,15 @@ func (e *Engine) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer
 	}
 	id, err = e.built(ctx, spec)
 	if err == nil && id == "" {
-		err = errors.New("the engine built an image and does not have it")
+		err = errors.New("the engine built an image and does not have it, or not with our labels")
 	}
 	return id, e.explain("build image "+spec.Tag, err)
 }
 
-// own adds the mark that the image is of this Tinyforge.
+// own makes the image, and the caches of its build, those of this Tinyforge.
 func (e *Engine) own(spec deploy.BuildSpec) deploy.BuildSpec {
-	labels := maps.Clone(spec.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	labels[labelBuiltBy] = e.cfg.Instance
-	spec.Labels = labels
+	spec.Labels = e.imageLabels(spec)
+	spec.CacheNamespace = e.cfg.Instance + "/" + spec.CacheNamespace
 	return spec
 }
 

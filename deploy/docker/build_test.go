@@ -131,6 +131,26 @@ RUN --mount=type=secret,id=token,target=/secret ["/tool","say","open sesame"]
 	}
 }
 
+// Builds share a cache only when they have the namespace and the instance in common, whatever their arguments say.
+func TestBuildCachesAreApart(t *testing.T) {
+	e, other := testEngine(t), testEngine(t)
+	for i, test := range []struct {
+		engine          *Engine
+		namespace, want string
+	}{{e, "web", "0"}, {e, "web", "1"}, {e, "api", "0"}, {e, "web", "2"}, {other, "web", "0"}, {e, "", "0"}} {
+		dir := toolDir(t, `ARG ATTEMPT
+RUN --mount=type=cache,id=`+e.cfg.Instance+`,target=/cache ["/tool","count","/cache","/count"]
+`, nil)
+		spec := deploy.BuildSpec{
+			Dir: dir, Context: ".", Dockerfile: "Dockerfile", Tag: test.engine.tag(strconv.Itoa(i)), CacheNamespace: test.namespace,
+			Args: map[string]string{"ATTEMPT": e.cfg.Instance + strconv.Itoa(i), "BUILDKIT_CACHE_MOUNT_NS": e.cfg.Instance + "/web"},
+		}
+		if got := imageFiles(t, e, mustBuild(t, test.engine, spec))["count"]; got != test.want {
+			t.Errorf("build %d, in %q of %s, found %q files in its cache, want %s", i, test.namespace, test.engine.cfg.Instance, got, test.want)
+		}
+	}
+}
+
 func TestBuildFailures(t *testing.T) {
 	e := testEngine(t)
 	for name, test := range map[string]struct {

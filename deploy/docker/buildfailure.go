@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -64,7 +65,7 @@ func baseText(text string) string {
 	if isUnauthorized(text) {
 		return "its registry wants an account, and builds have none"
 	}
-	return registryText(text)
+	return cmp.Or(registryText(text), "it could not be pulled; the log says why")
 }
 
 // solveText is the builder's error without its preamble and in one line.

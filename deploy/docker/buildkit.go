@@ -85,6 +85,7 @@ func solveOpt(spec deploy.BuildSpec) (buildkit.SolveOpt, error) {
 	for name, value := range spec.Args {
 		attrs["build-arg:"+name] = value
 	}
+	attrs["build-arg:BUILDKIT_CACHE_MOUNT_NS"] = spec.CacheNamespace // after Args, which may name it too
 	for name, value := range spec.Labels {
 		attrs["label:"+name] = value
 	}

@@ -30,7 +30,11 @@ func (e *Engine) buildClassic(ctx context.Context, spec deploy.BuildSpec, out *l
 	if err != nil || !filepath.IsLocal(file) {
 		return &deploy.Failure{Text: "A Dockerfile outside of its build context needs BuildKit, and this Docker has none: upgrade Docker"}
 	}
-	archive, err := contextArchive(ctx, folder, file)
+	ignored, err := ignorePatterns(spec)
+	if err != nil {
+		return err
+	}
+	archive, err := contextArchive(ctx, folder, file, ignored)
 	if err != nil {
 		return err
 	}
@@ -56,13 +60,9 @@ func (e *Engine) buildClassic(ctx context.Context, spec deploy.BuildSpec, out *l
 	return readClassic(ctx, answer.Body, out)
 }
 
-// contextArchive streams the context as a tar, without what its .dockerignore leaves out.
-func contextArchive(ctx context.Context, folder, dockerfile string) (io.ReadCloser, error) {
+// contextArchive streams the context as a tar, without what is ignored.
+func contextArchive(ctx context.Context, folder, dockerfile string, ignored []string) (io.ReadCloser, error) {
 	files, err := fsutil.NewFS(folder)
-	if err != nil {
-		return nil, err
-	}
-	ignored, err := ignorePatterns(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -78,20 +78,28 @@ func contextArchive(ctx context.Context, folder, dockerfile string) (io.ReadClos
 	return r, nil
 }
 
-func ignorePatterns(folder string) ([]string, error) {
-	f, err := os.Open(filepath.Join(folder, ".dockerignore"))
+// ignorePatterns reads the .dockerignore of the context, which may be a symlink inside of the checkout.
+func ignorePatterns(spec deploy.BuildSpec) ([]string, error) {
+	f, err := os.OpenInRoot(spec.Dir, filepath.Join(filepath.FromSlash(spec.Context), ".dockerignore"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, ignoreFailure(err)
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, ignoreFailure(err)
+	}
 	patterns, err := ignorefile.ReadAll(f)
 	if err != nil {
-		return nil, &deploy.Failure{Text: "Build failed: the .dockerignore cannot be read", Err: err}
+		return nil, ignoreFailure(err)
 	}
 	return patterns, nil
+}
+
+func ignoreFailure(err error) error {
+	return &deploy.Failure{Text: "Build failed: the .dockerignore cannot be read: it must be a file of the repository", Err: err}
 }
 
 // readClassic writes the builder's output to the log until it ends or fails.

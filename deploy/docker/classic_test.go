@@ -2,7 +2,9 @@ package docker
 
 import (
 	"bytes"
-	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,13 +13,7 @@ import (
 
 func TestBuildWithoutBuildKit(t *testing.T) {
 	real := testEngine(t)
-	e := newFront(t, real, func(w http.ResponseWriter, r *http.Request) bool {
-		if r.URL.Path != "/grpc" && r.URL.Path != "/session" {
-			return false
-		}
-		http.NotFound(w, r)
-		return true
-	}).engine(real)
+	e := newFront(t, real, withoutBuildKit).engine(real)
 	dir := t.TempDir()
 	write(t, dir, "tool", string(must(toolBinary(t))))
 	write(t, dir, "site.txt", "the site")
@@ -69,5 +65,48 @@ RUN ["/tool","exit","4"]
 	_, err = e.Build(t.Context(), spec, &log)
 	if text := failure(t, err); !strings.Contains(text, "needs BuildKit") {
 		t.Errorf("failure is %q", text)
+	}
+}
+
+// The .dockerignore is read by this process: one that leads out of the checkout must not be.
+func TestClassicIgnoreFile(t *testing.T) {
+	outside := t.TempDir()
+	write(t, outside, "patterns", "secret.txt\n")
+	for name, test := range map[string]struct {
+		link   string // what web/.dockerignore points to; "" is no such file
+		ignore []string
+		fails  bool
+	}{
+		"absent":         {"", nil, false},
+		"inside":         {"../patterns", []string{"secret.txt"}, false},
+		"dangling":       {"nowhere", nil, false},
+		"absolute":       {outside + "/patterns", nil, true},
+		"upwards":        {"../../../" + filepath.Base(filepath.Dir(outside)) + "/" + filepath.Base(outside) + "/patterns", nil, true},
+		"device":         {"/dev/zero", nil, true},
+		"folder":         {"../web", nil, true},
+		"through a link": {"../out/patterns", nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, "web/Dockerfile", "FROM scratch\n")
+			write(t, dir, "patterns", "secret.txt\n")
+			link := func(to, from string) {
+				if err := os.Symlink(to, filepath.Join(dir, from)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			link(outside, "out")
+			if test.link != "" {
+				link(test.link, "web/.dockerignore")
+			}
+			got, err := ignorePatterns(deploy.BuildSpec{Dir: dir, Context: "web"})
+			if !test.fails {
+				if err != nil || !slices.Equal(got, test.ignore) {
+					t.Errorf("ignores %q, %v", got, err)
+				}
+			} else if text := failure(t, err); !strings.Contains(text, "must be a file of the repository") {
+				t.Errorf("failure is %q", text)
+			}
+		})
 	}
 }

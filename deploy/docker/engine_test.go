@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
 
 	"tinyforge/db"
 	"tinyforge/deploy"
@@ -64,6 +64,8 @@ func TestStartContainer(t *testing.T) {
 		"memory":              host.Memory == 64<<20,
 		"cpus":                host.NanoCPUs == 5e8,
 		"restart policy":      host.RestartPolicy.Name == container.RestartPolicyUnlessStopped,
+		"no raw sockets":      len(host.CapDrop) == 1 && strings.HasSuffix(host.CapDrop[0], "NET_RAW"),
+		"limit of processes":  host.PidsLimit != nil && *host.PidsLimit == 4096,
 		"no new privileges":   slices.Contains(host.SecurityOpt, "no-new-privileges"),
 		"log limits":          host.LogConfig.Type == "json-file" && host.LogConfig.Config["max-size"] == "10m" && host.LogConfig.Config["max-file"] == "3",
 		"no published ports":  len(host.PortBindings) == 0 && !host.PublishAllPorts,
@@ -191,21 +193,22 @@ func TestStartMakesOneNetwork(t *testing.T) {
 	}
 }
 
-func TestRemoveFindsARenamedContainer(t *testing.T) {
+// What the limits of a container are to the kernel, and not only to Docker.
+func TestStartLimits(t *testing.T) {
 	e := testEngine(t)
-	r := release(e, sampleImage(t, e))
+	r := release(e, toolImage(t, e, "raw"))
 	start(t, e, r)
-	await(t, e, r.ID, func(in deploy.Instance) bool { return len(in.Tail) > 0 })
-	if err := e.docker.ContainerRename(t.Context(), string(r.ID), string(r.ID)+"-old"); err != nil {
+	in := await(t, e, r.ID, func(in deploy.Instance) bool { return len(in.Tail) > 0 })
+	if in.Tail[0] != "raw socket: operation not permitted" {
+		t.Errorf("it says %q", in.Tail)
+	}
+	answer, err := e.docker.ContainerStatsOneShot(t.Context(), string(r.ID))
+	if err != nil {
 		t.Fatal(err)
 	}
-	start(t, e, r)
-	await(t, e, r.ID, func(in deploy.Instance) bool { return len(in.Tail) > 0 })
-	if err := e.Remove(t.Context(), r.ID); err != nil {
-		t.Fatal(err)
-	}
-	left, err := e.find(t.Context(), filters.Arg("label", labelInstance+"="+e.cfg.Instance))
-	if err != nil || len(left) != 0 {
-		t.Errorf("left are %+v, %v", left, err)
+	defer answer.Body.Close()
+	var stats container.StatsResponse
+	if err := json.NewDecoder(answer.Body).Decode(&stats); err != nil || stats.PidsStats.Limit != pidsLimit {
+		t.Errorf("it may have %d processes, %v", stats.PidsStats.Limit, err)
 	}
 }

@@ -93,7 +93,7 @@ func (f *front) restore() {
 			f.conns[c] = struct{}{}
 		}
 	}}
-	go f.server.Serve(l)
+	go func() { _ = f.server.Serve(l) }()
 }
 
 // under tells whether a request is for a path, whatever the version before it.

@@ -34,7 +34,7 @@ func (e *Engine) Inspect(ctx context.Context, id db.ReleaseID) (deploy.Instance,
 	return in, nil
 }
 
-// List implements deploy.Runtime.
+// List implements deploy.Runtime. A container that carries our labels under another name than its release's is left out.
 func (e *Engine) List(ctx context.Context) ([]deploy.Instance, error) {
 	found, err := e.find(ctx, filters.Arg("label", labelInstance+"="+e.cfg.Instance))
 	if err != nil {
@@ -49,25 +49,41 @@ func (e *Engine) List(ctx context.Context) ([]deploy.Instance, error) {
 		if err != nil {
 			return nil, e.explain("list releases", err)
 		}
-		if id := db.ReleaseID(c.Config.Labels[labelRelease]); id != "" && c.State.Status != container.StateRemoving {
+		if id := db.ReleaseID(c.Config.Labels[labelRelease]); e.owns(&c, id) && c.State.Status != container.StateRemoving {
 			list = append(list, e.instance(id, &c))
 		}
 	}
 	return list, nil
 }
 
-// ours returns the container of a release; nil when there is none or it is not ours.
+// ours returns the container of a release; nil when there is none, it is not ours or it is being removed.
 func (e *Engine) ours(ctx context.Context, id db.ReleaseID) (*container.InspectResponse, error) {
+	c, err := e.named(ctx, id)
+	if c != nil && c.State.Status == container.StateRemoving {
+		c = nil
+	}
+	return c, err
+}
+
+// named returns the container of a release, even while it is being removed; nil when there is none or it is not ours.
+func (e *Engine) named(ctx context.Context, id db.ReleaseID) (*container.InspectResponse, error) {
 	c, err := e.docker.ContainerInspect(ctx, string(id))
 	switch {
 	case errdefs.IsNotFound(err):
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case c.Config.Labels[labelInstance] != e.cfg.Instance, c.State.Status == container.StateRemoving:
+	case !e.owns(&c, id):
 		return nil, nil
 	}
 	return &c, nil
+}
+
+// owns tells whether a container is the one of that release of ours. Labels alone do not say so: containers inherit those
+// of their image, which anybody may have made; no two containers have the same name.
+func (e *Engine) owns(c *container.InspectResponse, id db.ReleaseID) bool {
+	labels := c.Config.Labels
+	return c.Name == "/"+string(id) && labels[labelRelease] == string(id) && labels[labelInstance] == e.cfg.Instance
 }
 
 func (e *Engine) find(ctx context.Context, args ...filters.KeyValuePair) ([]container.Summary, error) {

@@ -1,13 +1,15 @@
 package docker
 
 import (
+	"maps"
 	"strconv"
 
 	"tinyforge/db"
+	"tinyforge/deploy"
 )
 
-// Labels of our containers, volumes and networks. A container is ours when labelInstance names us; all else that Instance
-// tells without asking the database comes from the others.
+// Labels of our containers, volumes and networks. A container is ours when labelInstance names us and labelRelease is its
+// name; all else that Instance tells without asking the database comes from the others.
 const (
 	labelInstance   = "tinyforge.instance"
 	labelWorkload   = "tinyforge.workload"
@@ -22,6 +24,7 @@ const (
 	labelBuiltBy = "tinyforge.built-by"
 )
 
+// labels are all that are read of a container, so that none can be its image's.
 func (e *Engine) labels(r db.Release) map[string]string {
 	return map[string]string{
 		labelInstance:   e.cfg.Instance,
@@ -31,4 +34,16 @@ func (e *Engine) labels(r db.Release) map[string]string {
 		labelPort:       strconv.Itoa(r.Port),
 		labelConfig:     configHash(r),
 	}
+}
+
+// imageLabels are spec's, the mark that the image is of this Tinyforge, and an empty one for each of our containers' that
+// a Dockerfile or its base image could set.
+func (e *Engine) imageLabels(spec deploy.BuildSpec) map[string]string {
+	labels := map[string]string{labelVolume: ""}
+	for name := range e.labels(db.Release{}) {
+		labels[name] = ""
+	}
+	maps.Copy(labels, spec.Labels)
+	labels[labelBuiltBy] = e.cfg.Instance
+	return labels
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -139,6 +140,62 @@ func TestPullWithAnAccount(t *testing.T) {
 	}
 }
 
+// A hostile registry may say back what it was told: none of its words reach the user, the log or the error.
+func TestS12_PullTellsNoWordOfTheRegistry(t *testing.T) {
+	e := testEngine(t)
+	for name, test := range map[string]struct {
+		status int
+		code   string
+		want   string
+	}{
+		"weird":        {http.StatusBadRequest, "WEIRD", "could not be pulled"},
+		"broken":       {http.StatusInternalServerError, "UNKNOWN", ""},
+		"teapot":       {http.StatusTeapot, "", ""},
+		"too many":     {http.StatusTooManyRequests, "TOOMANYREQUESTS", "too many requests"},
+		"unauthorized": {http.StatusUnauthorized, "UNAUTHORIZED", "refuses us"},
+		"denied":       {http.StatusForbidden, "DENIED", "has no such image"},
+		"unknown":      {http.StatusNotFound, "MANIFEST_UNKNOWN", "has no such image"},
+		"full disk":    {http.StatusBadRequest, "no space left on device", "is full"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := parrot(t, test.status, test.code)
+			var log bytes.Buffer
+			_, err := e.Pull(t.Context(), host+"/web:1", &account, &log)
+			if text := failure(t, err); !strings.Contains(text, test.want) {
+				t.Errorf("failure is %q, want %q in it", text, test.want)
+			}
+			all := err.Error() + log.String()
+			for _, word := range []string{"sesame", "parrot", base64.StdEncoding.EncodeToString([]byte("deployer:open sesame"))} {
+				if strings.Contains(all, word) {
+					t.Errorf("the registry's %q is in %s", word, all)
+				}
+			}
+		})
+	}
+}
+
+// parrot is a registry that knows the account, and answers each request for an image with what it was told.
+func parrot(t *testing.T, status int, code string) (host string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, known := r.BasicAuth()
+		if !known {
+			w.Header().Set("WWW-Authenticate", `Basic realm="parrot"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if r.URL.Path == "/v2/" {
+			return
+		}
+		said := fmt.Sprintf("parrot: %s %s %s %s", code, user, password, r.Header.Get("Authorization"))
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(map[string]any{"errors": []any{map[string]string{"code": code, "message": said, "detail": said}}})
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
 func TestPullFailures(t *testing.T) {
 	e := testEngine(t)
 	host := testRegistry(t, nil)
@@ -195,7 +252,7 @@ func TestPullCancelled(t *testing.T) {
 	e := testEngine(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	asked, done := make(chan struct{}), make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {
 		case asked <- struct{}{}:
 		case <-done:

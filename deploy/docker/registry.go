@@ -1,7 +1,9 @@
 package docker
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -10,28 +12,47 @@ import (
 	"tinyforge/deploy"
 )
 
-// pullFailure says in one short sentence why a pull failed.
+// pullFailure says in one short sentence why a pull failed. It has no cause: what the engine said is in part the registry's
+// own text, which could reflect the account that it was given.
 func pullFailure(named reference.Named, err error) error {
+	if isFull(err.Error()) {
+		return &deploy.Failure{Text: fullText}
+	}
 	if isOutside(err) {
 		return err
 	}
-	text := fmt.Sprintf("Image %s: %s", short(reference.FamiliarString(named), 60), registryText(daemonText(err)))
-	return &deploy.Failure{Text: short(text, textLimit), Err: err}
+	why := cmp.Or(registryText(err.Error()), "it could not be pulled; Docker's own log says why")
+	text := fmt.Sprintf("Image %s: %s", short(reference.FamiliarString(named), 60), why)
+	return &deploy.Failure{Text: short(text, textLimit)}
 }
 
-// registryText is what an answer of a registry, or the want of one, means to the user. The engine hands such answers on as
-// text, in words that differ by engine and by registry.
+// httpStatus finds the status that a registry answered, as engines and BuildKit tell one that they did not expect.
+var httpStatus = regexp.MustCompile(`(?i)unexpected (?:http )?status[^\n]*?: ([1-5]\d\d)\b`)
+
+// registryText is what an answer of a registry, or the want of one, means to the user, in words of ours only; "" when we do
+// not know it. The engine hands such answers on as text that differs by engine and by registry.
 func registryText(text string) string {
 	switch {
 	case isUnauthorized(text):
 		return "the registry refuses us: it needs a username and password that may read the image"
+	case mentions(text, "no matching manifest", "no match for platform"):
+		return "it is not made for the kind of machine that Docker runs on"
 	case isUnknown(text):
 		return "the registry has no such image, or shows it to an account only"
+	case mentions(text, "toomanyrequests", "too many requests", "rate limit"):
+		return "the registry has had too many requests from here: deploy again later"
+	case mentions(text, "x509: "):
+		return "Docker does not trust its registry's certificate"
+	case mentions(text, "http response to https client"):
+		return "its registry speaks plain HTTP: name it in Docker's insecure-registries"
 	case mentions(text, "no such host", "connection refused", "connection reset", "timeout", "deadline exceeded", "awaiting headers",
 		"server misbehaving", "unreachable", "no route to host", "failed to do request", ": eof"):
 		return "its registry does not answer: check the name and the network"
 	}
-	return text
+	if status := httpStatus.FindStringSubmatch(text); status != nil {
+		return "its registry answered with HTTP status " + status[1]
+	}
+	return ""
 }
 
 // isUnknown tells whether a registry answered that it has no such image, or none that it would show us.

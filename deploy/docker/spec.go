@@ -17,27 +17,35 @@ import (
 	"tinyforge/deploy"
 )
 
+// pidsLimit is how many processes and threads a release may have.
+const pidsLimit = 4096
+
 // spec is the container of a release.
 //
 // The restart policy starts it again after a crash, counting each, and after a restart of the engine, but not when Stop
 // ended it. No init process is put in front: images with one of their own refuse to run behind another. Swap is not given
-// beyond the memory limit; engines that cannot count it ignore that.
+// beyond the memory limit; engines that cannot count it ignore that. Raw sockets, with which a container could pass for a
+// neighbour on the network, are denied. The limit of processes keeps a fork bomb from the rest of the machine; engines
+// without the pids controller drop it with a warning.
 func (e *Engine) spec(r db.Release) (*container.Config, *container.HostConfig, *network.NetworkingConfig) {
 	config := &container.Config{
 		Image:  r.Image,
 		Env:    environ(r.Env),
 		Labels: e.labels(r),
 	}
+	pids := int64(pidsLimit)
 	host := &container.HostConfig{
 		NetworkMode:   container.NetworkMode(e.cfg.Network),
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyUnlessStopped},
 		SecurityOpt:   []string{"no-new-privileges"},
+		CapDrop:       []string{"NET_RAW"},
 		LogConfig:     container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "3"}},
 		Mounts:        mounts(r),
 		Resources: container.Resources{
 			Memory:     r.Memory,
 			MemorySwap: r.Memory,
 			NanoCPUs:   int64(r.CPUs * 1e9),
+			PidsLimit:  &pids,
 		},
 	}
 	net := &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{

@@ -64,7 +64,7 @@ func (e *Engine) step(ctx context.Context, r db.Release) error {
 		return e.run(ctx, id)
 	case err != nil:
 		return err
-	case c.Config.Labels[labelInstance] != e.cfg.Instance:
+	case !e.owns(&c, r.ID):
 		return &deploy.Failure{Text: fmt.Sprintf("A container named %s exists and is not ours: remove it or rename it, then deploy again", r.ID)}
 	case c.State.Status == container.StateRemoving:
 		return errAgain

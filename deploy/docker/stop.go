@@ -6,7 +6,6 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
 
 	"tinyforge/db"
 )
@@ -21,16 +20,12 @@ func (e *Engine) Stop(ctx context.Context, id db.ReleaseID) error {
 	return e.explain("stop release "+string(id), err)
 }
 
-// Remove implements deploy.Runtime. It finds the containers by our labels, so that renamed ones go too, stops them as Stop
-// does, and removes them with their anonymous volumes.
+// Remove implements deploy.Runtime. It stops the container as Stop does, and removes it with its anonymous volumes. One
+// that is not ours is left alone, and so is one that somebody renamed.
 func (e *Engine) Remove(ctx context.Context, id db.ReleaseID) error {
-	found, err := e.find(ctx,
-		filters.Arg("label", labelInstance+"="+e.cfg.Instance),
-		filters.Arg("label", labelRelease+"="+string(id)))
-	for _, c := range found {
-		if err == nil {
-			err = e.end(ctx, c.ID)
-		}
+	c, err := e.named(ctx, id)
+	if err == nil && c != nil {
+		err = e.end(ctx, c.ID) // by Docker's id: the name may be another container's by now
 	}
 	return e.explain("remove release "+string(id), err)
 }

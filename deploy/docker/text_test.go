@@ -110,9 +110,20 @@ func TestRegistryText(t *testing.T) {
 		`Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused`:                          silent,
 		`Get "https://r.example/v2/": net/http: request canceled (Client.Timeout exceeded while awaiting headers)`: silent,
 		`failed to resolve reference "r.example/web:1": failed to do request: Head "https://r.example": EOF`:       silent,
-		"toomanyrequests: You have reached your pull rate limit":                                                   "toomanyrequests",
+		"toomanyrequests: You have reached your pull rate limit":                                                   "too many requests",
+		"received unexpected HTTP status: 502 Bad Gateway":                                                         "HTTP status 502",
+		"unexpected status from HEAD request to https://r.example/v2/web/manifests/1: 503 Service Unavailable":     "HTTP status 503",
+		"no matching manifest for linux/amd64 in the manifest list entries":                                        "kind of machine",
+		"base:1: no match for platform in manifest: not found":                                                     "kind of machine",
+		`Get "https://r.example/v2/": x509: certificate signed by unknown authority`:                               "certificate",
+		`Get "https://r.example/v2/": http: server gave HTTP response to HTTPS client`:                             "plain HTTP",
 	} {
 		if got := registryText(text); !strings.Contains(got, want) {
+			t.Errorf("%q is told as %q", text, got)
+		}
+	}
+	for _, text := range []string{"", "weird", "unexpected status: Basic ZGVwbG95ZXI6", "HTTP status 123"} {
+		if got := registryText(text); got != "" {
 			t.Errorf("%q is told as %q", text, got)
 		}
 	}

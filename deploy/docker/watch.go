@@ -13,7 +13,8 @@ import (
 )
 
 // Watch implements deploy.Runtime. It reconnects, with growing pauses of at most 5 s, until ctx is done, and then returns
-// nil. changed is called by one goroutine; a slow one delays later calls and loses none. It may be told of a start twice.
+// nil. changed is called by one goroutine; a slow one delays later calls and loses none. It may be told of a change twice.
+// Containers that carry our labels and not the name of their release are none of ours.
 func (e *Engine) Watch(ctx context.Context, changed func(db.ReleaseID)) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 5*time.Second
@@ -35,7 +36,7 @@ func (e *Engine) Watch(ctx context.Context, changed func(db.ReleaseID)) error {
 	return nil
 }
 
-// follow calls changed("") once it is connected, and then for each start, until the connection is lost.
+// follow calls changed("") once it is connected, and then for each start and end, until the connection is lost.
 func (e *Engine) follow(ctx context.Context, changed func(db.ReleaseID)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -49,6 +50,7 @@ func (e *Engine) follow(ctx context.Context, changed func(db.ReleaseID)) error {
 		Filters: filters.NewArgs(
 			filters.Arg("type", string(events.ContainerEventType)),
 			filters.Arg("event", string(events.ActionStart)),
+			filters.Arg("event", string(events.ActionDie)),
 			filters.Arg("label", labelInstance+"="+e.cfg.Instance)),
 	})
 	select {
@@ -60,7 +62,9 @@ func (e *Engine) follow(ctx context.Context, changed func(db.ReleaseID)) error {
 	for {
 		select {
 		case m := <-messages:
-			changed(db.ReleaseID(m.Actor.Attributes[labelRelease]))
+			if id := m.Actor.Attributes[labelRelease]; id != "" && id == m.Actor.Attributes["name"] {
+				changed(db.ReleaseID(id))
+			}
 		case err := <-errs:
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tinyforge/db"
+	"tinyforge/deploy"
 )
 
 func TestWatchReconnects(t *testing.T) {
@@ -37,8 +38,12 @@ func TestWatchReconnects(t *testing.T) {
 	start(t, e, r) // unseen
 	f.restore()
 	next("")
-	if err := e.Stop(t.Context(), r.ID); err != nil {
+	if err := e.docker.ContainerKill(t.Context(), string(r.ID), "KILL"); err != nil {
 		t.Fatal(err)
+	}
+	next(r.ID)
+	if in := inspect(t, e, r.ID); in.State != deploy.Exited || in.Upstream != (deploy.Upstream{}) {
+		t.Errorf("told of its end, it is %+v", in)
 	}
 	start(t, e, r)
 	next(r.ID)

@@ -24,6 +24,11 @@ func TestForwardingHeadersAreReplaced(t *testing.T) {
 		"X-Real-Ip":          {"6.6.6.6"},
 		"Forwarded":          {"for=6.6.6.6"},
 		"True-Client-Ip":     {"6.6.6.6"},
+		"Cf-Connecting-Ip":   {"6.6.6.6"},
+		"Fastly-Client-Ip":   {"6.6.6.6"},
+		"X-Forwarded":        {"for=6.6.6.6"},
+		"X_Forwarded_For":    {"6.6.6.6"},
+		"X_real_ip":          {"6.6.6.6"},
 		"X-Mine":             {"kept"},
 	})
 	want(t, got, map[string]string{
@@ -35,6 +40,11 @@ func TestForwardingHeadersAreReplaced(t *testing.T) {
 		"X-Real-Ip":          "127.0.0.1",
 		"Forwarded":          "",
 		"True-Client-Ip":     "",
+		"Cf-Connecting-Ip":   "",
+		"Fastly-Client-Ip":   "",
+		"X-Forwarded":        "",
+		"X_forwarded_for":    "",
+		"X_real_ip":          "",
 		"X-Mine":             "kept",
 		"Host":               "a.test",
 	})
@@ -61,6 +71,38 @@ func TestHopByHopHeadersStayHere(t *testing.T) {
 	})
 	want(t, got, map[string]string{
 		"Connection": "", "X-Secret-Hop": "", "Keep-Alive": "", "Proxy-Authorization": "", "Te": "", "Accept-Encoding": "br",
+	})
+}
+
+// A client cannot have what we say of it removed by calling it hop-by-hop.
+func TestConnectionDoesNotNameWhatWeSet(t *testing.T) {
+	ours := "X-Real-Ip, x-forwarded-for,X-FORWARDED-PROTO , X-Forwarded-Host"
+	t.Run("a client", func(t *testing.T) {
+		got := forwarded(t, Config{}, http.Header{
+			"Connection":   {ours, "close, X-Secret-Hop, x-real-ip"},
+			"X-Secret-Hop": {"1"},
+		})
+		want(t, got, map[string]string{
+			"X-Real-Ip":         "127.0.0.1",
+			"X-Forwarded-For":   "127.0.0.1",
+			"X-Forwarded-Proto": "http",
+			"X-Forwarded-Host":  "a.test",
+			"X-Secret-Hop":      "",
+			"Connection":        "",
+		})
+	})
+	t.Run("a client behind a trusted proxy", func(t *testing.T) {
+		cfg := Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+		got := forwarded(t, cfg, http.Header{
+			"Connection":        {ours},
+			"X-Forwarded-For":   {"192.0.2.7"},
+			"X-Forwarded-Proto": {"https"},
+		})
+		want(t, got, map[string]string{
+			"X-Real-Ip":         "192.0.2.7",
+			"X-Forwarded-For":   "192.0.2.7, 127.0.0.1",
+			"X-Forwarded-Proto": "https",
+		})
 	})
 }
 

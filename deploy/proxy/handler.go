@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -107,28 +106,6 @@ func pageFor(err error) page {
 		return timedOut
 	}
 	return noAnswer
-}
-
-// setForwarded replaces what the client claims about the way of the request, unless a trusted proxy claims it. Caddy
-// itself sets X-Forwarded-For, -Proto and -Host by the same rule.
-func setForwarded(r *http.Request) {
-	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted {
-		for name := range r.Header {
-			if strings.HasPrefix(name, "X-Forwarded-") || spoofable[name] {
-				delete(r.Header, name)
-			}
-		}
-	}
-	if ip, ok := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string); ok {
-		ip, _, _ = strings.Cut(ip, "%")
-		r.Header["X-Real-Ip"] = []string{ip}
-	}
-}
-
-// spoofable are the other header fields that servers behind a proxy believe.
-var spoofable = map[string]bool{
-	"Forwarded": true, "X-Real-Ip": true, "X-Client-Ip": true, "X-Cluster-Client-Ip": true, "True-Client-Ip": true,
-	"X-Original-Url": true, "X-Rewrite-Url": true, "Front-End-Https": true,
 }
 
 // redirect sends a request to the same address on HTTPS.

@@ -12,6 +12,8 @@ type route struct {
 	host   string
 	target atomic.Pointer[target] // nil once the route is deleted
 
+	reserved bool // leads to Tinyforge itself; guarded by the table's mu
+
 	inflight, waiting, requests, failed atomic.Int64
 
 	complained atomic.Int64 // Unix seconds of the last warning about its upstream

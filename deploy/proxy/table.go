@@ -39,7 +39,8 @@ func newTable(holdFor time.Duration, holdLimit int64) *Table {
 	return &Table{holdFor: holdFor, holdLimit: holdLimit, retired: map[string][]*target{}, closed: make(chan struct{})}
 }
 
-// Upsert implements deploy.Router. With the upstream that the route has already, it only releases a hold.
+// Upsert implements deploy.Router. With the upstream that the route has already, it only releases a hold. For a reserved
+// host it returns a deploy.Failure.
 func (tb *Table) Upsert(_ context.Context, rt db.Route, up deploy.Upstream) error {
 	host := hostKey(rt.Host)
 	if err := check(host, up); err != nil {
@@ -51,6 +52,9 @@ func (tb *Table) Upsert(_ context.Context, rt db.Route, up deploy.Upstream) erro
 	if r == nil {
 		tb.routes.Store(host, newRoute(host, newTarget(up)))
 		return nil
+	}
+	if r.reserved {
+		return reservedFailure(host)
 	}
 	if t := r.target.Load(); !t.held() && t.up == up {
 		return nil
@@ -70,13 +74,17 @@ func (tb *Table) Current(_ context.Context, rt db.Route) (deploy.Upstream, error
 	return r.target.Load().up, nil
 }
 
-// Hold implements deploy.Router. Holding an absent route, or a held one, does nothing.
+// Hold implements deploy.Router. Holding an absent route, or a held one, does nothing. For a reserved host it returns a
+// deploy.Failure.
 func (tb *Table) Hold(_ context.Context, rt db.Route) error {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	r := tb.lookup(hostKey(rt.Host))
 	if r == nil {
 		return nil
+	}
+	if r.reserved {
+		return reservedFailure(r.host)
 	}
 	if t := r.target.Load(); !t.held() {
 		tb.swap(r, newGate(t.up))
@@ -101,11 +109,12 @@ func (tb *Table) Drain(ctx context.Context, rt db.Route, old deploy.Upstream) er
 	return nil
 }
 
-// Delete implements deploy.Router. What is in flight goes on, and can be drained.
+// Delete implements deploy.Router. What is in flight goes on, and can be drained. A reserved host stays as it is, without
+// an error: the route that a workload had there is gone, and a workload that moves away or is removed must not fail at it.
 func (tb *Table) Delete(_ context.Context, rt db.Route) error {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	if r := tb.lookup(hostKey(rt.Host)); r != nil {
+	if r := tb.lookup(hostKey(rt.Host)); r != nil && !r.reserved {
 		tb.routes.Delete(r.host)
 		tb.swap(r, nil)
 	}

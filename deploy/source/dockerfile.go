@@ -103,6 +103,8 @@ func (c *dockerfileConfig) spec(dir string, in deploy.BuildInput) (deploy.BuildS
 		Secrets:    c.BuildSecrets,
 		Tag:        builtTag(in),
 		Labels:     map[string]string{"tinyforge.workload": in.Workload.Name, "tinyforge.release": string(in.ID)},
+
+		CacheNamespace: in.Workload.Name,
 	}, nil
 }
 

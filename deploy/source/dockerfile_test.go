@@ -66,6 +66,8 @@ func TestDockerfileBuild(t *testing.T) {
 		Dir: dir, Context: "app", Dockerfile: "app/Dockerfile", Target: "run",
 		Args: map[string]string{"V": "1"}, Secrets: map[string]string{"npm": "token"}, Tag: "tinyforge/web:17",
 		Labels: map[string]string{"tinyforge.workload": "web", "tinyforge.release": "tf-web-17"},
+
+		CacheNamespace: "web",
 	}
 	if !reflect.DeepEqual(b.specs, []deploy.BuildSpec{spec}) {
 		t.Errorf("built\n%+v, want\n%+v", b.specs, spec)

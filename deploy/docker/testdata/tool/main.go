@@ -48,6 +48,13 @@ func main() {
 	case "wait": // says so, and waits to be killed
 		fmt.Println("waiting")
 		time.Sleep(10 * time.Minute)
+	case "raw": // opens a raw socket, says how that went, and stays
+		_, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_ICMP)
+		fmt.Println("raw socket:", err)
+		time.Sleep(10 * time.Minute)
+	case "count": // count DIR FILE: notes how many files a folder has, and adds one
+		must(0, os.WriteFile(args[1], fmt.Append(nil, len(must(os.ReadDir(args[0])))), 0o644))
+		must(os.CreateTemp(args[0], "x"))
 	case "exit": // exit CODE
 		os.Exit(must(strconv.Atoi(args[0])))
 	case "hold": // ignores the request to end

@@ -1,0 +1,45 @@
+package proxy
+
+import (
+	"fmt"
+	"net/netip"
+
+	"tinyforge/deploy"
+)
+
+// Reserve makes a host lead to up, which is Tinyforge itself, and to nothing else from then on: what a workload had there
+// is replaced, and can be drained. Reserving a host again moves it. It is served, gets its certificate and is counted like
+// any other host.
+func (tb *Table) Reserve(host string, up deploy.Upstream) error {
+	key := reservedKey(host)
+	err := check(key, up)
+	if err == nil && up.Addr == "" {
+		err = fmt.Errorf("upstream %s has no address", up.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("reserve host %q: %w", host, err)
+	}
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	r := tb.lookup(key)
+	if r == nil {
+		r = newRoute(key, newTarget(up))
+		tb.routes.Store(key, r)
+	} else if t := r.target.Load(); t.held() || t.up != up {
+		tb.swap(r, newTarget(up))
+	}
+	r.reserved = true
+	return nil
+}
+
+// reservedKey is hostKey for what may be the host of a URL, in which an IPv6 address has lost its brackets.
+func reservedKey(host string) string {
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
+		return "[" + ip.String() + "]"
+	}
+	return hostKey(host)
+}
+
+func reservedFailure(host string) error {
+	return &deploy.Failure{Text: host + " is Tinyforge's own host (--public-url): give the workload another one"}
+}

@@ -75,21 +75,18 @@ type look struct {
 
 // pass reports whether a workload was skipped because the runner works on it.
 func (r *Recovery) pass(ctx context.Context) (skipped bool, err error) {
-	if err := r.knowHosts(ctx); err != nil {
-		return false, err
-	}
+	errs := []error{r.knowHosts(ctx)}
 	// What exists is read before the rows that justify it: a release that is started meanwhile is not in the list, and one
 	// that is in the list has had its row before.
 	instances, err := r.Runtime.List(ctx)
 	if err != nil {
-		return false, err
+		return false, errors.Join(append(errs, err)...)
 	}
 	workloads, err := r.DB.Workloads(ctx)
 	if err != nil {
 		return false, err
 	}
 	seen := look{instances, ownersOf(workloads)}
-	var errs []error
 	known := map[int64]bool{}
 	for _, w := range workloads {
 		known[w.ID] = true

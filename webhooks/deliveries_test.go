@@ -83,7 +83,7 @@ func TestPathFilter(t *testing.T) {
 				if !ok {
 					continue // Gitea does not tell of force
 				}
-				forge := w.forge(kind+"."+tc.name, kind)
+				forge := w.forge(kind+"-"+strings.ReplaceAll(tc.name, ".", "-"), kind)
 				repo := w.repository(forge, 4711, "acme/site", "main")
 				w.workload(repo, "app."+forge.Name, "", func(row *db.Workload) { row.Paths = []string{"**", "!docs/**"} })
 				w.workload(repo, "docs."+forge.Name, "", func(row *db.Workload) { row.Paths = []string{"docs/**"} })

@@ -8,9 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,17 +24,24 @@ const MaxBody = 25 << 20
 // patience is how long a delivery may take to be recorded.
 const patience = 30 * time.Second
 
+// retryAfter is what somebody is told who is answered 503.
+const retryAfter = 5 * time.Second
+
 // Handler answers POST /webhooks/{forge}. The address names the forge, so that its secret is known before a byte of the
-// body is looked at.
+// body is looked at. Until a signature has verified, a request is anybody's: what all of them hold in memory together, for
+// how long, and what they write to the log, is bounded.
 type Handler struct {
-	db   *db.DB
-	open func(row db.Forge) (app.Forge, error)
-	log  *slog.Logger
+	db     *db.DB
+	open   func(row db.Forge) (app.Forge, error)
+	log    *slog.Logger
+	budget budget
+
+	refusals, failures throttle
 }
 
 // New makes a handler. open opens a forge from its row.
 func New(d *db.DB, open func(row db.Forge) (app.Forge, error), log *slog.Logger) *Handler {
-	return &Handler{db: d, open: open, log: log}
+	return &Handler{db: d, open: open, log: log, budget: newBudget()}
 }
 
 // Answer is the body of every answer.
@@ -44,92 +51,89 @@ type Answer struct {
 }
 
 // ServeHTTP answers 202 when deployments were queued and 200 when an authentic delivery asks for none, since some forges
-// disable a hook that is answered 4xx. It answers 401 for a wrong or absent signature, 404 for an unknown forge, 413 for
-// too large a body, 400 for an authentic body that cannot be read, and 500 or 503 when the delivery is not recorded.
+// disable a hook that is answered 4xx. It answers 401 for a wrong or absent signature, 404 for an unknown forge, 408 for a
+// body that comes too slowly, 413 for too large a one, 400 for an authentic body that cannot be read, and 503 when the
+// delivery is not recorded or too many bodies are on their way.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("forge")
-	code, answer := h.receive(w, r, name)
-	level := slog.LevelInfo
-	if code >= 400 {
-		level = slog.LevelWarn
+	if !isName(name) {
+		name = ""
 	}
-	h.log.Log(r.Context(), level, "delivery", "forge", name, "code", code, "decision", answer.Decision,
-		"deployments", answer.Deployments)
+	in := h.budget.take(w, r)
+	defer in.close()
+	out := h.receive(r, name, in)
+	h.tell(r.Context(), name, out)
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(answer)
+	if out.code == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+	}
+	w.WriteHeader(out.code)
+	_ = json.NewEncoder(w).Encode(out.Answer)
 }
 
-func (h *Handler) receive(w http.ResponseWriter, r *http.Request, name string) (int, Answer) {
-	ctx := r.Context()
-	row, err := h.forge(ctx, name)
+func (h *Handler) receive(r *http.Request, name string, in *intake) outcome {
+	row, err := h.forge(r.Context(), name)
 	switch {
 	case errors.Is(err, db.ErrNotFound):
-		return http.StatusNotFound, Answer{Decision: "unknown forge: check the webhook's address"}
+		return refused(http.StatusNotFound, "unknown forge: check the webhook's address")
 	case err != nil:
-		return h.unavailable(ctx, err)
+		return unrecorded(err)
 	}
-	body, code, problem := read(w, r)
-	if problem != "" {
-		return code, Answer{Decision: problem}
+	body, err := in.read(r.Context())
+	if refusal, ok := errors.AsType[*bodyError](err); ok {
+		return refused(refusal.code, refusal.text)
 	}
 	forge, err := h.open(row)
 	if err != nil {
-		return h.unavailable(ctx, err)
+		return unrecorded(err)
 	}
 	push, err := forge.Push(r.Header, body)
-	switch {
-	case errors.Is(err, app.ErrSignature):
-		return http.StatusUnauthorized, Answer{Decision: "the signature does not verify: check the webhook's secret"}
-	case errors.Is(err, app.ErrIgnored):
-		return http.StatusOK, Answer{Decision: err.Error()}
-	case err != nil:
-		return http.StatusBadRequest, Answer{Decision: err.Error()}
+	if errors.Is(err, app.ErrSignature) {
+		return refused(http.StatusUnauthorized, "the signature does not verify: check the webhook's secret")
 	}
-	// It is authentic and complete: a forge that no longer waits for the answer does not send it again.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	out, err := h.record(ctx, row, push)
-	switch {
-	case err != nil:
-		return h.unavailable(ctx, err)
-	case out.Duplicate:
-		return http.StatusOK, Answer{Decision: "received before: " + out.Decision}
-	case len(out.Deployments) > 0:
-		return http.StatusAccepted, Answer{Decision: out.Decision, Deployments: out.Deployments}
-	}
-	return http.StatusOK, Answer{Decision: out.Decision}
+	out := h.decide(r.Context(), row, push, err)
+	out.authentic = true
+	return out
 }
 
-// forge returns the row that the address names. A zero byte, which anybody can send, is in no name: SQLite takes it for an
-// error of ours, and PostgreSQL would not see it.
+// decide answers an authentic delivery. unread is why it asks for nothing that could be recorded, or nil.
+func (h *Handler) decide(ctx context.Context, row db.Forge, push app.Push, unread error) outcome {
+	switch {
+	case errors.Is(unread, app.ErrIgnored):
+		return outcome{code: http.StatusOK, Answer: Answer{Decision: unread.Error()}}
+	case unread != nil:
+		return refused(http.StatusBadRequest, unread.Error())
+	}
+	// It is complete: a forge that no longer waits for the answer does not send it again.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	done, err := h.record(ctx, row, push)
+	switch {
+	case err != nil:
+		return unrecorded(err)
+	case done.Duplicate:
+		return outcome{code: http.StatusOK, Answer: Answer{Decision: "received before: " + done.Decision}}
+	case len(done.Deployments) > 0:
+		return outcome{code: http.StatusAccepted, Answer: Answer{done.Decision, done.Deployments}}
+	}
+	return outcome{code: http.StatusOK, Answer: Answer{Decision: done.Decision}}
+}
+
+// forge returns the row that the address names; "" is no forge's name.
 func (h *Handler) forge(ctx context.Context, name string) (db.Forge, error) {
-	if strings.ContainsRune(name, 0) {
+	if name == "" {
 		return db.Forge{}, db.ErrNotFound
 	}
 	return h.db.ForgeByName(ctx, name)
 }
 
-// read returns the body, or what is wrong with it.
-func read(w http.ResponseWriter, r *http.Request) (body []byte, code int, problem string) {
-	const tooLarge = "larger than 25 MB"
-	if r.ContentLength > MaxBody {
-		return nil, http.StatusRequestEntityTooLarge, tooLarge
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	if _, over := errors.AsType[*http.MaxBytesError](err); over {
-		return nil, http.StatusRequestEntityTooLarge, tooLarge
-	}
-	if err != nil {
-		return nil, http.StatusBadRequest, "the body broke off"
-	}
-	return body, 0, ""
-}
-
-// unavailable makes the forge show the delivery as failed, so that somebody can send it again.
-func (h *Handler) unavailable(ctx context.Context, err error) (int, Answer) {
-	h.log.ErrorContext(ctx, "receive delivery", "error", err)
-	return http.StatusServiceUnavailable, Answer{Decision: "not recorded: send it again"}
+// isName tells whether a forge can have this name. Anybody can send anything: what is no name is neither looked up nor
+// logged.
+func isName(s string) bool {
+	const most = 40
+	return s != "" && len(s) <= most && !strings.ContainsFunc(s, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_')
+	})
 }
 
 // record puts the delivery and what it asks for into the database.
@@ -153,6 +157,9 @@ func (h *Handler) record(ctx context.Context, row db.Forge, push app.Push) (db.E
 	}
 	sent := push.Repository
 	sent.DefaultBranch = cmp.Or(sent.DefaultBranch, repo.DefaultBranch)
+	if push.RepositorySigned {
+		sent.FullName = repo.FullName // its own administrators could make it another's
+	}
 	delivery.RepositoryID, delivery.Seen = repo.ID, news(repo, sent)
 	workloads, err := h.db.WorkloadsOf(ctx, repo.ID)
 	if err != nil {

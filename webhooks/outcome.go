@@ -1,0 +1,58 @@
+package webhooks
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// outcome is what came of a request.
+type outcome struct {
+	Answer
+	code      int
+	authentic bool  // its signature verified
+	err       error // what went wrong on our side, for the log
+}
+
+func refused(code int, decision string) outcome {
+	return outcome{code: code, Answer: Answer{Decision: decision}}
+}
+
+// unrecorded makes the forge show the delivery as failed, so that somebody can send it again.
+func unrecorded(err error) outcome {
+	out := refused(http.StatusServiceUnavailable, "not recorded: send it again")
+	out.err = err
+	return out
+}
+
+// tell logs an outcome. What anybody can cause is a warning, or an error, once a second at most: with left_out, the number
+// of those that were kept back since the last one, which are logged at debug level.
+func (h *Handler) tell(ctx context.Context, name string, out outcome) {
+	level, gate := slog.LevelInfo, &h.refusals
+	if out.code >= http.StatusBadRequest {
+		level = slog.LevelWarn
+	}
+	if out.err != nil {
+		level, gate = slog.LevelError, &h.failures
+	}
+	attrs := []slog.Attr{
+		slog.String("forge", name), slog.Int("code", out.code), slog.String("decision", out.Decision),
+	}
+	if len(out.Deployments) > 0 {
+		attrs = append(attrs, slog.Any("deployments", out.Deployments))
+	}
+	if out.err != nil {
+		attrs = append(attrs, slog.Any("error", out.err))
+	}
+	if !out.authentic {
+		left, ok := gate.pass(time.Now())
+		if !ok {
+			level = slog.LevelDebug
+		}
+		if left > 0 {
+			attrs = append(attrs, slog.Int("left_out", left))
+		}
+	}
+	h.log.LogAttrs(ctx, level, "delivery", attrs...)
+}

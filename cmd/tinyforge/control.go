@@ -96,7 +96,7 @@ func (p controlParts) privateHandler() *http.ServeMux {
 	return mux
 }
 
-// ready answers 200 when deliveries can be recorded. Docker being away is told but changes nothing: pushes wait.
+// ready answers 200 when deliveries can be recorded. Docker being away is told, but a push is recorded all the same.
 func (p controlParts) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
 	defer cancel()

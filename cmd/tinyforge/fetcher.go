@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"tinyforge/app"
 	"tinyforge/db"
@@ -29,13 +30,15 @@ func (f fetcher) text(err error) string {
 	case errors.Is(err, app.ErrNoCommit):
 		return app.ErrNoCommit.Error()
 	case !errors.As(err, &answer):
-		return err.Error()
+		return strings.TrimPrefix(err.Error(), "fetch commit: ")
 	}
-	switch answer.Code {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Sprintf("the forge refused our credentials (%d); renew the token or the installation", answer.Code)
-	case http.StatusNotFound:
+	switch code := answer.Code; {
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+		return fmt.Sprintf("the forge refused our credentials (%d); renew the token or the installation", code)
+	case code == http.StatusNotFound:
 		return "the forge shows no such repository (404); was it removed, or our access to it?"
+	case code >= 300 && code < 400:
+		return fmt.Sprintf("the forge answered with a redirect (%d); was the repository renamed?", code)
 	}
 	return fmt.Sprintf("the forge answered %d", answer.Code)
 }

@@ -38,38 +38,7 @@ func newOptions(command string, env []string, out io.Writer) *options {
 // secret declares an option that only the environment can set.
 func (o *options) secret(v *string, name string) { o.secrets[envName(name)] = v }
 
-// parse reads the arguments and the environment and returns what is left of the arguments. Its error names every fault.
-func (o *options) parse(args []string) (rest []string, err error) {
-	rest, err = o.parseFlags(args)
-	if err != nil {
-		return nil, err
-	}
-	given := map[string]bool{}
-	o.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	var faults []error
-	known := []string{}
-	o.flags.VisitAll(func(f *flag.Flag) {
-		name := envName(f.Name)
-		known = append(known, name)
-		if value, ok := o.env[name]; ok && !given[f.Name] {
-			if err := f.Value.Set(value); err != nil {
-				faults = append(faults, fmt.Errorf("%s=%q: %w", name, value, err))
-			}
-		}
-	})
-	for name, v := range o.secrets {
-		known = append(known, name, name+"_FILE")
-		faults = append(faults, o.readSecret(name, v))
-	}
-	for name := range o.env {
-		if !slices.Contains(known, name) && !strings.HasPrefix(name, envPrefix+"TEST_") {
-			faults = append(faults, fmt.Errorf("%s: there is no such option; -h lists them", name))
-		}
-	}
-	return rest, errors.Join(faults...)
-}
-
-// parseFlags lets flags stand before and after the other arguments.
+// parseFlags reads the arguments and returns those that are no flags; flags may stand before and after them.
 func (o *options) parseFlags(args []string) (rest []string, err error) {
 	for {
 		switch err := o.flags.Parse(args); {
@@ -85,6 +54,34 @@ func (o *options) parseFlags(args []string) (rest []string, err error) {
 		}
 		rest, args = append(rest, args[0]), args[1:]
 	}
+}
+
+// parseEnvironment reads what no flag has set. Its error names every fault.
+func (o *options) parseEnvironment() error {
+	given := map[string]bool{}
+	o.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var faults []error
+	known := []string{}
+	o.flags.VisitAll(func(f *flag.Flag) {
+		name := envName(f.Name)
+		known = append(known, name)
+		if value, ok := o.env[name]; ok && !given[f.Name] {
+			if f.Value.Set(value) != nil {
+				_, usage := flag.UnquoteUsage(f)
+				faults = append(faults, fmt.Errorf("%s=%q cannot be read; it takes: %s", name, value, usage), f.Value.Set(f.DefValue))
+			}
+		}
+	})
+	for name, v := range o.secrets {
+		known = append(known, name, name+"_FILE")
+		faults = append(faults, o.readSecret(name, v))
+	}
+	for name := range o.env {
+		if !slices.Contains(known, name) && !strings.HasPrefix(name, envPrefix+"TEST_") {
+			faults = append(faults, fmt.Errorf("%s: there is no such option; -h lists them", name))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 func (o *options) readSecret(name string, v *string) error {

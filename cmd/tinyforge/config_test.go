@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestConfigDefaults(t *testing.T) {
+	c, rest, err := readConfig("serve", []string{"--data", "/data"}, nil, io.Discard)
+	want := config{
+		Data: "/data", Database: "sqlite:///data/tinyforge.db", Listen: "127.0.0.1:4040", ProxyHTTP: ":80", ProxyHTTPS: ":443",
+		Network: "tinyforge", Workers: 2, Liveness: 5 * time.Second, Drain: 30 * time.Second, Build: time.Hour, LogFormat: "auto", LogLevel: slog.LevelInfo,
+	}
+	if err != nil || c != want || len(rest) > 0 {
+		t.Errorf("read %+v, rest %q, error %v", c, rest, err)
+	}
+	if c, _, err := readConfig("serve", nil, nil, io.Discard); err != nil || !filepath.IsAbs(c.Data) {
+		t.Errorf("the data folder is %q, error %v", c.Data, err)
+	}
+}
+
+// TestConfigSources: a flag wins over the environment, which wins over the default. Other programs' variables are left
+// alone, and flags may stand behind the other arguments.
+func TestConfigSources(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("postgres://tinyforge:secret@db/tinyforge\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{
+		"TINYFORGE_DATA=/env", "TINYFORGE_WORKERS=7", "TINYFORGE_DRAIN=1m", "TINYFORGE_LOG_LEVEL=warn", "TINYFORGE_INTERNAL_CA=true",
+		"TINYFORGE_PROXY_HTTP=off", "TINYFORGE_PUBLIC_URL=https://deploy.example.com/", "TINYFORGE_DATABASE_FILE=" + secret,
+		"TINYFORGE_KEY=key", "TINYFORGE_TEST_MAIN=1", "TINYFORGED=1", "PATH=/bin", "DOCKER_HOST=unix:///elsewhere",
+	}
+	c, rest, err := readConfig("apply", []string{"--workers=3", "tinyforge.yml", "--prune", "--data", "/flag"}, env, io.Discard)
+	want := config{
+		Data: "/flag", Database: "postgres://tinyforge:secret@db/tinyforge", Key: "key", Listen: "127.0.0.1:4040", ProxyHTTPS: ":443",
+		PublicURL: "https://deploy.example.com", InternalCA: true, Network: "tinyforge", Workers: 3, Liveness: 5 * time.Second,
+		Drain: time.Minute, Build: time.Hour, LogFormat: "auto", LogLevel: slog.LevelWarn, Prune: true,
+	}
+	if err != nil || c != want || !slices.Equal(rest, []string{"tinyforge.yml"}) {
+		t.Errorf("read %+v, rest %q, error %v", c, rest, err)
+	}
+}
+
+// TestConfigFaults: everything that is wrong is said at once.
+func TestConfigFaults(t *testing.T) {
+	for name, test := range map[string]struct {
+		args, env []string
+		want      []string
+	}{
+		"values": {
+			[]string{
+				"--public-url", "deploy.example.com", "--log-format", "xml", "--listen", "4040", "--proxy-http", "all",
+				"--workers", "0", "--liveness", "0s", "--drain", "-1s", "--build-timeout", "0",
+			},
+			[]string{"TINYFORGE_DATABASE=mysql://root:secret@db"},
+			[]string{
+				`--public-url "deploy.example.com": give a whole URL, such as https://deploy.example.com`,
+				`TINYFORGE_DATABASE: begin with sqlite:// or postgres://`,
+				`--log-format "xml": use auto, text or json`,
+				`--listen "4040": give an address such as :80 or 127.0.0.1:8080`,
+				`--proxy-http "all": give an address such as :80 or 127.0.0.1:8080`,
+				`--workers 0: at least one is needed`,
+				`--liveness 0s: give a time above zero, such as 5s`,
+				`--drain -1s: give a time above zero, such as 30s`,
+				`--build-timeout 0s: give a time above zero, such as 1h`,
+			},
+		},
+		"contradictions": {
+			[]string{"--proxy-http", "off", "--proxy-https", "off", "--internal-ca", "--acme-email", "dana@example.com"}, nil,
+			[]string{
+				"--proxy-http and --proxy-https are both off: nothing would serve the sites",
+				"--acme-email, --acme-ca and --internal-ca are about HTTPS, but --proxy-https is off",
+				"--internal-ca signs certificates locally, --acme-email and --acme-ca ask an authority: choose one",
+			},
+		},
+		"one address for two": {
+			[]string{"--listen", ":443"}, nil,
+			[]string{"--listen, --proxy-http and --proxy-https need three different addresses"},
+		},
+		"no address": {
+			[]string{"--listen", ""}, nil, []string{`--listen "": give an address such as :80 or 127.0.0.1:8080`},
+		},
+		"a path": {
+			[]string{"--public-url", "https://example.com/deploy"}, nil,
+			[]string{`--public-url "https://example.com/deploy": give scheme and host only; Tinyforge needs a host of its own`},
+		},
+		"variables": {
+			[]string{"--drain=0s"}, []string{
+				"TINYFORGE_PUBLIK_URL=x", "TINYFORGE_WORKERS=many", "TINYFORGE_LOG_LEVEL=loud", "TINYFORGE_DRAIN_FILE=/x",
+				"TINYFORGE_KEY=secret", "TINYFORGE_KEY_FILE=/secret", "TINYFORGE_DATABASE_FILE=/does/not/exist",
+			},
+			[]string{
+				"TINYFORGE_PUBLIK_URL: there is no such option; -h lists them",
+				`TINYFORGE_WORKERS="many" cannot be read; it takes: number of deployments at a time`,
+				`TINYFORGE_LOG_LEVEL="loud" cannot be read; it takes: debug, info, warn or error`,
+				"TINYFORGE_DRAIN_FILE: there is no such option; -h lists them",
+				"TINYFORGE_KEY and TINYFORGE_KEY_FILE are both set: keep one of them",
+				"TINYFORGE_DATABASE_FILE: open /does/not/exist: no such file or directory",
+				"--drain 0s: give a time above zero, such as 30s", // found in the same go
+			},
+		},
+		"a flag that is none": {[]string{"--publik-url=x"}, nil, []string{"flag provided but not defined: -publik-url; -h lists the options"}},
+		"an argument":         {[]string{"now"}, nil, []string{`unexpected argument "now": options begin with --`}},
+		"a secret as a flag":  {[]string{"--key=secret"}, nil, []string{"flag provided but not defined: -key; -h lists the options"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := readConfig("serve", test.args, test.env, io.Discard)
+			if err == nil {
+				t.Fatal("there was no error")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not say %q:\n%v", want, err)
+				}
+			}
+			if lines := strings.Count(err.Error(), "\n") + 1; lines != len(test.want) {
+				t.Errorf("the error has %d lines, want %d:\n%v", lines, len(test.want), err)
+			}
+			if strings.Contains(err.Error(), "secret@") || strings.Contains(err.Error(), "=secret") {
+				t.Errorf("the error holds a secret: %v", err)
+			}
+		})
+	}
+}
+
+// TestHelp: -h lists every option, and is no error.
+func TestHelp(t *testing.T) {
+	options := []string{
+		"acme-ca", "acme-email", "build-timeout", "data", "docker-host", "docker-network", "drain", "internal-ca", "listen", "liveness", "log-format",
+		"log-level", "proxy-http", "proxy-https", "public-url", "workers",
+	}
+	for command, want := range map[string][]string{"serve": options, "migrate": options, "apply": append(slices.Clone(options), "prune")} {
+		var out bytes.Buffer
+		err := run(t.Context(), []string{command, "-h"}, []string{"TINYFORGE_NONSENSE=1"}, io.Discard, &out)
+		if !errors.Is(err, flag.ErrHelp) {
+			t.Errorf("%s -h: %v", command, err)
+		}
+		var listed []string
+		for _, m := range regexp.MustCompile(`(?m)^  --([a-z-]+) .*\n      \S`).FindAllStringSubmatch(out.String(), -1) {
+			listed = append(listed, m[1])
+		}
+		slices.Sort(want)
+		if !slices.Equal(listed, want) || !strings.Contains(out.String(), "  TINYFORGE_DATABASE\n  TINYFORGE_KEY\n") {
+			t.Errorf("%s -h lists %q:\n%s", command, listed, out.String())
+		}
+	}
+}
+
+func TestCommands(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		out  string
+		err  string
+	}{
+		"version":         {[]string{"version"}, "tinyforge ", ""},
+		"--version":       {[]string{"--version"}, "tinyforge ", ""},
+		"none":            {nil, "Usage:", ""},
+		"help":            {[]string{"help"}, "tinyforge apply FILE", ""},
+		"unknown":         {[]string{"deploy"}, "", `unknown command "deploy": use serve, apply, migrate or version`},
+		"apply nothing":   {[]string{"apply"}, "", "apply takes one file, or - for standard input"},
+		"apply two files": {[]string{"apply", "a", "b"}, "", "apply takes one file, or - for standard input"},
+		"apply no file":   {[]string{"apply", "/does/not/exist"}, "", "no such file"},
+		"migrate a file":  {[]string{"migrate", "a"}, "", `unexpected argument "a"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			err := run(t.Context(), test.args, []string{"TINYFORGE_DATA=" + t.TempDir()}, &out, io.Discard)
+			if (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {
+				t.Errorf("error %v, want %q", err, test.err)
+			}
+			if !strings.Contains(out.String(), test.out) || test.out == "" && out.Len() > 0 {
+				t.Errorf("printed was %q, want %q", out.String(), test.out)
+			}
+		})
+	}
+}
+
+func TestMigrate(t *testing.T) {
+	env := []string{"TINYFORGE_DATA=" + filepath.Join(t.TempDir(), "data")}
+	migrated := func() string {
+		t.Helper()
+		var out bytes.Buffer
+		if err := run(t.Context(), []string{"migrate"}, env, &out, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	if out := migrated(); !strings.HasPrefix(out, "applied ") {
+		t.Errorf("the first time it says %q", out)
+	}
+	if out := migrated(); out != "the database is up to date\n" {
+		t.Errorf("the second time it says %q", out)
+	}
+	other := append(env, "TINYFORGE_KEY=nonsense")
+	if err := run(context.Background(), []string{"migrate"}, other, io.Discard, io.Discard); err == nil || strings.Contains(err.Error(), "nonsense") {
+		t.Errorf("with a key that is none: %v", err)
+	}
+}
+
+// TestProcess: errors go to standard error with status 1, help is no error.
+func TestProcess(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"unknown": {[]string{"deploy"}, 1, `tinyforge: unknown command "deploy"`},
+		"help":    {[]string{"serve", "-h"}, 0, "Usage of tinyforge serve:"},
+		"faults":  {[]string{"serve", "--workers=0"}, 1, "tinyforge: --workers 0: at least one is needed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startProcess(t, nil, test.args...)
+			_ = p.wait(30 * time.Second)
+			if code := p.cmd.ProcessState.ExitCode(); code != test.code || !strings.Contains(p.log.String(), test.says) {
+				t.Errorf("it ended with %d and\n%s", code, p.log.String())
+			}
+		})
+	}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"tinyforge/app/forgetest"
+	"tinyforge/db"
+	"tinyforge/deploy/deploytest"
+)
+
+// imageRegistry is a registry, to which a continuous integration of ours pushes images.
+type imageRegistry struct {
+	*testing.T
+	host  string
+	layer v1.Layer
+}
+
+func newImageRegistry(t *testing.T) *imageRegistry {
+	t.Helper()
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	layer, err := tarball.LayerFromOpener(sampleLayer(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &imageRegistry{t, strings.TrimPrefix(server.URL, "http://"), layer}
+}
+
+// sampleLayer is a layer that holds the sample program.
+func sampleLayer(t *testing.T) tarball.Opener {
+	t.Helper()
+	program, err := os.ReadFile(filepath.Join(deploytest.SampleCheckout(t), "sampleapp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var layer bytes.Buffer
+	w := tar.NewWriter(&layer)
+	if err := w.WriteHeader(&tar.Header{Name: "sampleapp", Mode: 0o755, Size: int64(len(program))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(program); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layer.Bytes())), nil }
+}
+
+// publish pushes an image of the sample program with these variables.
+func (r *imageRegistry) publish(image string, env ...string) {
+	r.Helper()
+	ref, err := name.ParseReference(r.host + "/" + image)
+	if err != nil {
+		r.Fatal(err)
+	}
+	made, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{
+		Architecture: runtime.GOARCH, OS: "linux", RootFS: v1.RootFS{Type: "layers"},
+		Config: v1.Config{Entrypoint: []string{"/sampleapp"}, Env: env},
+	})
+	if err != nil {
+		r.Fatal(err)
+	}
+	if made, err = mutate.AppendLayers(made, r.layer); err != nil {
+		r.Fatal(err)
+	}
+	if err := remote.Write(ref, made); err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(func() { newDockerAPI(r.T).removeImage(ref.String()) })
+}
+
+// TestS10_ImageHonoursRecreate: what continuous integration pushed to a registry under the commit's name goes live when the
+// commit is pushed: blue-green, unless the config asks for recreate.
+func TestS10_ImageHonoursRecreate(t *testing.T) {
+	t.Parallel()
+	s, forge, images := newService(t), newForge(t, forgetest.Options{Kind: forgetest.Gitea}), newImageRegistry(t)
+	c, web := newClone(t, forge, "acme/site"), unique("web")
+	config := "{image: '" + images.host + "/team/web:{{.ShortCommit}}', healthcheck: {path: /up, interval: 200ms}"
+	s.apply(forge, manifestOf(web, "image", config+"}"))
+
+	deploy := func(version string) {
+		t.Helper()
+		commit := c.commit("version", version)
+		images.publish("team/web:"+commit[:7], "VERSION="+version)
+		c.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+		c.ends(commit, "success", "Live in ")
+		s.serves(web, version)
+	}
+	deploy("one")
+	visitors := newLoad(t, s.site, web+".test")
+	deploy("two")
+	if d := s.deployments(web)[0]; d.Strategy != db.BlueGreen || !strings.Contains(d.Release.Image, "/team/web@sha256:") {
+		t.Errorf("by default it is %s of %s", d.Strategy, d.Release.Image)
+	}
+
+	s.apply(forge, manifestOf(web, "image", config+", deploy_strategy: recreate}"))
+	deploy("three")
+	visitors.stop()
+	if d := s.deployments(web)[0]; d.Strategy != db.Recreate {
+		t.Errorf("it asked for recreate and is %s", d.Strategy)
+	}
+	s.inOrder(web, "Pulling "+images.host, "Stopped tf-"+web+"-2", "Started tf-"+web+"-3", "Ready after", "goes to tf-"+web+"-3", "Removed tf-"+web+"-2")
+
+	missing := c.push("version", "four") // and no image of it
+	c.ends(missing, "failure", "has no such image", "the previous release still serves")
+	s.serves(web, "three")
+}
+
+// inOrder demands that the log of a workload's newest deployment has these words, one after the other.
+func (s *service) inOrder(workload string, words ...string) {
+	s.Helper()
+	all := s.deploymentLog(workload)
+	rest := all
+	for _, word := range words {
+		_, after, found := strings.Cut(rest, word)
+		if !found {
+			s.Fatalf("the log does not have %q in its place:\n%s", word, all)
+		}
+		rest = after
+	}
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// load sends requests to a site all the time and looks at every answer.
+type load struct {
+	*testing.T
+	url, host string
+	end       func() // stops it and waits for the last answers
+
+	mu       sync.Mutex
+	sent     int
+	faults   []string
+	versions map[string]int
+}
+
+// newLoad starts about 140 requests a second: on kept connections, on fresh ones, with bodies, and slow ones.
+func newLoad(t *testing.T, url, host string) *load {
+	l := &load{T: t, url: url, host: host, versions: map[string]int{}}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var all sync.WaitGroup
+	for _, v := range []struct {
+		every  time.Duration
+		fresh  bool
+		method string
+		path   string
+	}{
+		{20 * time.Millisecond, false, http.MethodGet, "/"},
+		{25 * time.Millisecond, true, http.MethodGet, "/"},
+		{25 * time.Millisecond, false, http.MethodPost, "/echo"},
+		{100 * time.Millisecond, false, http.MethodGet, "/slow?ms=150"},
+	} {
+		client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: v.fresh}}
+		all.Go(func() {
+			defer client.CloseIdleConnections()
+			tick := time.NewTicker(v.every)
+			defer tick.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+					l.note(l.once(client, v.method, v.path))
+				}
+			}
+		})
+	}
+	l.end = sync.OnceFunc(func() { cancel(); all.Wait() })
+	t.Cleanup(l.end)
+	return l
+}
+
+// stop ends the load and demands that no request failed.
+func (l *load) stop() {
+	l.Helper()
+	l.end()
+	if l.sent < 20 {
+		l.Errorf("only %d requests were sent", l.sent)
+	}
+	if len(l.faults) > 0 {
+		l.Errorf("%d of %d requests failed: %q", len(l.faults), l.sent, l.faults[:min(10, len(l.faults))])
+	}
+	l.Logf("load: %d requests, %d failed, answers by version: %v", l.sent, len(l.faults), l.versions)
+}
+
+func (l *load) note(version string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent++
+	switch {
+	case err != nil:
+		l.faults = append(l.faults, err.Error())
+	case version != "":
+		l.versions[version]++
+	}
+}
+
+// once returns the version that answered, "" for an echo.
+func (l *load) once(client *http.Client, method, path string) (version string, err error) {
+	sent := ""
+	if method == http.MethodPost {
+		sent = strings.Repeat("tiny", 1024)
+	}
+	request, err := http.NewRequestWithContext(context.Background(), method, l.url+path, strings.NewReader(sent))
+	if err != nil {
+		return "", err
+	}
+	request.Host, request.GetBody = l.host, nil // no silent second try
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	got := string(body)
+	switch {
+	case err != nil:
+		return "", err
+	case response.StatusCode != http.StatusOK:
+		return "", fmt.Errorf("%s answered %d %q", path, response.StatusCode, got)
+	case sent != "" && got != sent:
+		return "", fmt.Errorf("the echo has %d bytes of %d", len(got), len(sent))
+	case sent != "":
+		return "", nil
+	}
+	return strings.TrimSpace(got), nil
+}

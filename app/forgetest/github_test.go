@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -50,7 +51,8 @@ func wantCode(t *testing.T, err error, code int, words string) {
 		}
 		return
 	}
-	answer, ok := err.(*github.ErrorResponse)
+	var answer *github.ErrorResponse
+	ok := errors.As(err, &answer)
 	if !ok || answer.Response.StatusCode != code || !strings.Contains(answer.Error(), words) {
 		t.Errorf("error is %v, want %d %q", err, code, words)
 	}

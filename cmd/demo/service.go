@@ -32,7 +32,7 @@ func newService(ctx context.Context, dir string) (*service, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build tinyforge: %w\n%s", err, out)
 	}
-	addresses, err := freeAddresses(2)
+	addresses, err := freeAddresses(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,10 @@ func (s *service) stop() {
 	}
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
-	case <-s.ended:
+	case err := <-s.ended:
+		if err != nil {
+			say("tinyforge ended: %v", err)
+		}
 	case <-ctx.Done():
 		_ = s.cmd.Process.Kill()
 	}
@@ -191,9 +194,9 @@ func requestHost(url string) string {
 }
 
 // freeAddresses returns loopback addresses that nobody listens on at the moment.
-func freeAddresses(n int) (addresses []string, err error) {
+func freeAddresses(ctx context.Context, n int) (addresses []string, err error) {
 	for range n {
-		listener, listenErr := net.Listen("tcp", "127.0.0.1:0")
+		listener, listenErr := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 		if listenErr != nil {
 			return nil, errors.Join(err, listenErr)
 		}

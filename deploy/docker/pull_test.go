@@ -252,7 +252,7 @@ func TestPullCancelled(t *testing.T) {
 	e := testEngine(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	asked, done := make(chan struct{}), make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request) {
 		select {
 		case asked <- struct{}{}:
 		case <-done:

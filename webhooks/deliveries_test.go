@@ -108,7 +108,7 @@ func TestQueuedDeployment(t *testing.T) {
 		must(t, err)
 		if dep.WorkloadID != workload.ID || dep.RepositoryID != repo.ID || dep.DeliveryID == 0 || dep.Phase != db.PhaseQueued ||
 			dep.Status != db.StatusPending || dep.Ref != "refs/heads/main" || dep.Commit != hash("2") ||
-			dep.Message != "Move the header" || dep.Author != "Dana Dev" {
+			dep.Message != "Move the header" || dep.Author != "A Developer" {
 			t.Errorf("queued %+v", dep)
 		}
 	})

@@ -146,8 +146,8 @@ func (e *exercise) moved(sent []Delivery, ref, before, after string) app.Push {
 	e.check("commit", p.Commit, after)
 	e.check("name", p.Repository.FullName, want.FullName)
 	e.check("default branch", p.Repository.DefaultBranch, want.DefaultBranch)
-	if !strings.Contains(p.Author, "Dana") {
-		e.Errorf("author is %q, want Dana Dev", p.Author)
+	if !strings.Contains(p.Author, "A Developer") {
+		e.Errorf("author is %q, want A Developer", p.Author)
 	}
 	if p.Repository.ExternalID != want.ExternalID || p.Repository.ForgeID != want.ForgeID || !p.Repository.Private {
 		e.Errorf("repository is %+v, want %+v", p.Repository, want)

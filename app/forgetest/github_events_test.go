@@ -63,7 +63,7 @@ func TestGitHubPushEvents(t *testing.T) {
 		c[1].GetID() != after || strings.Join(c[1].Removed, " ") != "a" || strings.Join(c[1].Modified, " ") != "b" {
 		t.Errorf("commits: %v", c)
 	}
-	if p.GetHeadCommit().GetID() != after || p.GetHeadCommit().GetAuthor().GetName() != "Dana Dev" || p.GetSender().GetLogin() != Developer {
+	if p.GetHeadCommit().GetID() != after || p.GetHeadCommit().GetAuthor().GetName() != "A Developer" || p.GetSender().GetLogin() != Developer {
 		t.Errorf("head: %v", p.GetHeadCommit())
 	}
 

@@ -16,7 +16,7 @@ import (
 )
 
 // Developer is the account that may push everywhere.
-const Developer = "dana"
+const Developer = "dev"
 
 // ErrNoRepository is returned for a name that no repository has, or had.
 var ErrNoRepository = errors.New("no such repository")

@@ -63,11 +63,11 @@ func (w *Worktree) Push(ctx context.Context, args ...string) error {
 	return err
 }
 
-// Git runs any git command as Dana Dev and returns its output without the last line end.
+// Git runs any git command as a developer and returns its output without the last line end.
 func (w *Worktree) Git(ctx context.Context, args ...string) (string, error) {
 	out, err := w.git.run(ctx, w.Dir, []string{
-		"GIT_AUTHOR_NAME=Dana Dev", "GIT_AUTHOR_EMAIL=dana@example.com",
-		"GIT_COMMITTER_NAME=Dana Dev", "GIT_COMMITTER_EMAIL=dana@example.com",
+		"GIT_AUTHOR_NAME=A Developer", "GIT_AUTHOR_EMAIL=dev@example.com",
+		"GIT_COMMITTER_NAME=A Developer", "GIT_COMMITTER_EMAIL=dev@example.com",
 	}, args...)
 	return strings.TrimSuffix(out, "\n"), err
 }

@@ -130,7 +130,7 @@ func TestPushFields(t *testing.T) {
 		DeliveryID: "f77fa130-6635-4156-9f74-2ab47bb9ba62", Event: "push",
 		Repository: db.Repository{ForgeID: 3, ExternalID: 4711, FullName: "acme/site", DefaultBranch: "main", Private: true},
 		Ref:        "refs/heads/main", Before: strings.Repeat("a", 40), After: strings.Repeat("c", 40), Commit: strings.Repeat("c", 40),
-		Message: "Übergröße", Author: "Dana Dev", Files: []string{"a.txt", "index.html", "old.txt"},
+		Message: "Übergröße", Author: "A Developer", Files: []string{"a.txt", "index.html", "old.txt"},
 	}
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

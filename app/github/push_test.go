@@ -148,7 +148,7 @@ func TestPushFields(t *testing.T) {
 		DeliveryID: "72d3162e-cc78-11e3-81ab-4c9367dc0958", Event: "push",
 		Repository: db.Repository{ForgeID: 3, ExternalID: 4711, FullName: "acme/site", DefaultBranch: "main", Private: true},
 		Ref:        "refs/heads/main", Before: strings.Repeat("a", 40), After: strings.Repeat("c", 40), Commit: strings.Repeat("c", 40),
-		Message: "Übergröße", Author: "Dana Dev",
+		Message: "Übergröße", Author: "A Developer",
 		Files: []string{"a.txt", "index.html", "old.txt"}, FilesComplete: true,
 	}
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -58,9 +59,12 @@ func (r *Runner) worker(ctx context.Context) {
 // work takes one claimed deployment as far as it gets.
 func (r *Runner) work(ctx context.Context, dep *db.Deployment) {
 	log := r.Log.With("deployment", dep.ID, "workload", dep.WorkloadID, "commit", dep.Commit)
+	lease := *dep // the worker changes its own
 	leased, stop := context.WithCancelCause(ctx)
+	var keeper sync.WaitGroup
+	defer keeper.Wait()
 	defer stop(nil)
-	go r.keepLease(leased, stop, *dep)
+	keeper.Go(func() { r.keepLease(leased, stop, lease) })
 
 	err := r.busy.lock(leased, dep.WorkloadID) // the recovery may look at this workload; it will not be long
 	if err == nil {

@@ -68,7 +68,7 @@ func TestManifestIsPrivate(t *testing.T) {
 		t.Error("app.yml makes a public App: it must be for its owner's account only")
 	}
 	for _, address := range []string{m.URL, m.Hook.URL, m.Redirect} {
-		if !strings.HasPrefix(address, "https://tinyforge.example.com") {
+		if !strings.HasPrefix(address, "https://deploy.example.com") {
 			t.Errorf("app.yml names %q, want a placeholder", address)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := run(ctx, os.Getenv("KEEP") != ""); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
@@ -49,7 +49,10 @@ func run(ctx context.Context, keep bool) (err error) {
 	if err := service.start(ctx); err != nil {
 		return err
 	}
-	defer service.stop()
+	defer func() {
+		say("\nstopping")
+		service.stop()
+	}()
 	say("tinyforge serve: webhooks at %s, sites at %s, data in %s", service.control, service.site, dir)
 
 	site, err := newSite(ctx, forge, filepath.Join(dir, "hello"))
@@ -59,7 +62,7 @@ func run(ctx context.Context, keep bool) (err error) {
 	if err := service.apply(ctx, forge, site.repository); err != nil {
 		return err
 	}
-	say("tinyforge apply: pushes to %s deploy to http://%s", site.repository, host)
+	say("tinyforge apply: pushes to %s deploy to %s under the name %s", site.repository, service.site, host)
 
 	results, traffic, err := story(ctx, service, site)
 	if err != nil {
@@ -104,8 +107,8 @@ func conclude(ctx context.Context, service *service, forge *forgetest.Server, re
 		say("BROKEN PROMISE: %s", fault)
 	}
 	if keep {
-		say("\nIt goes on until Ctrl-C:\n  site      curl -H 'Host: %s' %s\n  metrics   %s/metrics\n  git       git clone %s\n  options   %s",
-			host, service.site, service.control, forge.PushURL(results[0].repository), service.environment())
+		say("\nIt goes on until Ctrl-C:\n  site      curl -H 'Host: %s' %s\n  metrics   %s/metrics\n  git       git clone %s\n  apply     env %s \\\n              %s apply FILE",
+			host, service.site, service.control, forge.PushURL(results[0].repository), service.environment(), service.binary)
 		<-ctx.Done()
 	}
 	if len(faults) > 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +20,7 @@ import (
 // service is a tinyforge process.
 type service struct {
 	dir, binary   string
+	workload      string // of this run alone: containers are named after it
 	control, site string // URLs
 	env           []string
 	cmd           *exec.Cmd
@@ -26,7 +28,8 @@ type service struct {
 }
 
 func newService(ctx context.Context, dir string) (*service, error) {
-	s := &service{dir: dir, binary: filepath.Join(dir, "tinyforge"), ended: make(chan error, 1)}
+	s := &service{dir: dir, binary: filepath.Join(dir, "tinyforge"), ended: make(chan error, 1),
+		workload: "hello-" + strings.ToLower(rand.Text()[:6])}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", s.binary, "tinyforge/cmd/tinyforge")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -53,10 +56,9 @@ func (s *service) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.cmd = s.command(ctx, "serve")
+	s.cmd = s.command(context.WithoutCancel(ctx), "serve")
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the demo, which ends it in order
 	s.cmd.Stdout, s.cmd.Stderr = logFile, logFile
-	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
-	s.cmd.WaitDelay = time.Minute
 	if err := s.cmd.Start(); err != nil {
 		return fmt.Errorf("start tinyforge: %w", err)
 	}
@@ -97,7 +99,7 @@ func (s *service) stop() {
 // removeImages leaves the machine as the demo found it.
 func (s *service) removeImages(ctx context.Context) {
 	for version := range 3 {
-		_ = exec.CommandContext(ctx, "docker", "image", "rm", fmt.Sprintf("tinyforge/hello:%d", version+1)).Run()
+		_ = exec.CommandContext(ctx, "docker", "image", "rm", fmt.Sprintf("tinyforge/%s:%d", s.workload, version+1)).Run()
 	}
 }
 
@@ -128,7 +130,7 @@ forges:
     webhook_secret: env:DEMO_WEBHOOK_SECRET
     networks: [loopback]
 workloads:
-  - name: hello
+  - name: %s
     forge: demo
     repository: %s
     source: dockerfile
@@ -136,7 +138,7 @@ workloads:
     config:
       deploy_strategy: blue-green
       healthcheck: {path: /up, interval: 500ms, attempts: 8}
-`, row.URL, row.APIURL, row.AppID, key, repository, host)
+`, row.URL, row.APIURL, row.AppID, key, s.workload, repository, host)
 	cmd := s.command(ctx, "apply", "-")
 	cmd.Env = append(cmd.Env, "DEMO_WEBHOOK_SECRET="+row.Credentials.WebhookSecret)
 	cmd.Stdin = strings.NewReader(file)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"tinyforge/app"
@@ -76,12 +77,16 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 	}
 	log.InfoContext(ctx, "tinyforge starts", "version", version(), "data", c.Data, "control", c.Listen,
 		"http", c.ProxyHTTP, "https", c.ProxyHTTPS, "public_url", c.PublicURL)
+	if c.InternalCA {
+		log.InfoContext(ctx, "certificates are signed locally: let browsers trust the root",
+			"root", filepath.Join(c.Data, "certificates", "pki", "authorities", "local", "root.crt"))
+	}
 	return runStages(ctx, log,
 		stage{"control", control.Run},
 		stage{"runner", deploy.NewRunner(deployer, owner()).Run},
 		stage{"recovery", recovery.Run},
 		stage{"reporter", app.NewReporter(store, forges.Open, c.PublicURL, log).Run},
-		stage{"proxy", router.Run},
+		stage{"proxy", func(ctx context.Context) error { return adviseProxy(router.Run(ctx)) }},
 		stage{"listener", store.Listen},
 	)
 }
@@ -120,6 +125,17 @@ func newProxy(c config, log *slog.Logger) (*proxy.Proxy, error) {
 		ACME: proxy.ACME{Email: c.ACMEEmail, CA: c.ACMECA}, InternalCA: c.InternalCA,
 		HoldFor: c.Drain + time.Minute, // a recreate drains, stops, starts and gates while requests wait
 	}, log)
+}
+
+// adviseProxy says what to do when an address cannot be listened on.
+func adviseProxy(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w; stop what listens there, or choose other addresses with --proxy-http and --proxy-https", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w; run as root, or choose addresses above port 1023 with --proxy-http and --proxy-https", err)
+	}
+	return err
 }
 
 // reservePublicHost makes the host of the public URL lead to ourselves.

@@ -51,12 +51,13 @@ func start(ctx context.Context, s stage, ended chan<- error) (stop func() error)
 	var mu sync.Mutex
 	go func() {
 		err := s.run(ctx)
-		done <- err
 		mu.Lock()
 		defer mu.Unlock()
 		if !stopping {
-			ended <- fmt.Errorf("%s ended by itself: %w", s.name, errOr(err, errors.New("without an error")))
+			ended <- fmt.Errorf("%s ended: %w", s.name, errOr(err, errors.New("by itself, without an error")))
+			err = nil // said
 		}
+		done <- err
 	}()
 	return func() (err error) {
 		once.Do(func() {

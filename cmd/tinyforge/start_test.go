@@ -67,7 +67,11 @@ func TestFirstStart(t *testing.T) {
 
 	s.must(os.Chmod(filepath.Join(data, "key"), 0o644))
 	s.refusesToServe("can be read by other users: chmod 600 " + filepath.Join(data, "key"))
-	s.must(os.Remove(filepath.Join(data, "key"))) // a new one is made, which opens nothing
+	s.must(os.Remove(filepath.Join(data, "key")))
+	s.refusesToServe("key is missing, and the database opens with it alone: put it back")
+	stranger, err := db.NewKeyring()
+	s.must(err)
+	s.must(os.WriteFile(filepath.Join(data, "key"), []byte(stranger.Text()), 0o600))
 	s.refusesToServe("put back the key that belongs to this database")
 }
 

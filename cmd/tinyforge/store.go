@@ -62,6 +62,9 @@ func sealingKey(c config) (*db.Keyring, error) {
 	path := filepath.Join(c.Data, "key")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if info, err := os.Stat(strings.TrimPrefix(c.Database, "sqlite://")); err == nil && info.Size() > 0 {
+			return nil, fmt.Errorf("%s is missing, and the database opens with it alone: put it back, or set TINYFORGE_KEY", path)
+		}
 		return newSealingKey(path)
 	}
 	if err != nil {

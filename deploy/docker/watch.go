@@ -27,7 +27,7 @@ func (e *Engine) Watch(ctx context.Context, changed func(db.ReleaseID)) error {
 			break
 		}
 		wait := pause.NextBackOff()
-		e.cfg.Log.WarnContext(ctx, "lost docker's events", "error", err, "retry_in", wait)
+		e.cfg.Log.WarnContext(ctx, "lost docker's events", "error", err, "retry_in", wait.Round(time.Millisecond).String())
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):

@@ -57,14 +57,21 @@ func (j *job) bounded(ctx context.Context, s step) error {
 	return err
 }
 
-// enter writes the next phase down, before its side effect. Leaving committing is the commit point.
+// enter writes a phase down, before its side effect.
 func (j *job) enter(ctx context.Context, next db.Phase) error {
-	committing := j.dep.Phase == db.PhaseCommitting && next != db.PhaseUndoing && next != j.dep.Phase
 	j.dep.Phase = next
 	j.log.enter(next)
-	if !committing {
-		return j.DB.Save(ctx, j.dep)
+	return j.DB.Save(ctx, j.dep)
+}
+
+// pass enters the phase after one that succeeded. After committing, that is the commit point.
+func (j *job) pass(ctx context.Context) error {
+	next := after(j.dep.Strategy, j.dep.Phase)
+	if j.dep.Phase != db.PhaseCommitting {
+		return j.enter(ctx, next)
 	}
+	j.dep.Phase = next
+	j.log.enter(next)
 	return j.DB.Commit(ctx, j.dep, db.RuntimeState{
 		WorkloadID:   j.workload.ID,
 		DeploymentID: j.dep.ID,
@@ -75,26 +82,26 @@ func (j *job) enter(ctx context.Context, next db.Phase) error {
 	})
 }
 
-// failed notes why a step failed and returns how to go on: back before the commit point, forward after it.
-func (j *job) failed(ctx context.Context, err error) func(db.Strategy, db.Phase) db.Phase {
+// failed notes why a step failed and returns the phase in which to go on: back before the commit point, forward after it.
+func (j *job) failed(ctx context.Context, err error) db.Phase {
 	if errors.Is(err, errSkip) {
-		return func(db.Strategy, db.Phase) db.Phase { return db.PhaseSkipped }
+		return db.PhaseSkipped
 	}
 	j.Log.WarnContext(ctx, "deployment step", "deployment", j.dep.ID, "phase", j.dep.Phase, "error", err)
 	text := userText(j.dep.Phase, err)
 	j.log.Printf("%s", text)
 	switch {
 	case j.dep.Phase.Committed():
-		return after // what is left over is removed by the recovery
+		return after(j.dep.Strategy, j.dep.Phase) // what is left over is removed by the recovery
 	case j.dep.Phase == db.PhaseUndoing:
 		j.dep.Error += "; undoing it is not finished"
 		if !strings.HasPrefix(j.dep.Error, text) { // what it failed of already
 			j.dep.Error += ": " + text
 		}
-		return after // the recovery goes on with it
+		return after(j.dep.Strategy, j.dep.Phase) // the recovery goes on with it
 	}
 	j.dep.Error = text
-	return func(db.Strategy, db.Phase) db.Phase { return db.PhaseUndoing }
+	return db.PhaseUndoing
 }
 
 // userText is what the user may read of an error.

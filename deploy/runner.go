@@ -134,14 +134,15 @@ func (r *Runner) deploy(ctx context.Context, dep *db.Deployment) error {
 		if err != nil {
 			return err
 		}
-		next := after
-		if err := j.bounded(ctx, s); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			next = j.failed(ctx, err)
+		switch err = j.bounded(ctx, s); {
+		case err == nil:
+			err = j.pass(ctx)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		default:
+			err = j.enter(ctx, j.failed(ctx, err))
 		}
-		if err := j.enter(ctx, next(dep.Strategy, dep.Phase)); err != nil {
+		if err != nil {
 			return err
 		}
 	}

@@ -163,7 +163,7 @@ func (j *job) upstream(ctx context.Context, id db.ReleaseID) (up Upstream, err e
 	return up, err
 }
 
-// commit has no effect of its own: see job.enter.
+// commit has no effect of its own: see job.pass.
 func (j *job) commit(context.Context) error { return nil }
 
 // drain waits until nobody is served by an older release any more, bounded.

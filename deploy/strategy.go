@@ -14,7 +14,7 @@ type step struct {
 }
 
 // strategies are the phases of each strategy, in order. Before committing there is only back, after it only forward.
-// The side effect of committing is the transaction that leaves it (see job.enter).
+// The side effect of committing is the transaction that leaves it (see job.pass).
 var strategies = map[db.Strategy][]step{
 	db.BlueGreen: {
 		{db.PhaseBuilding, (*job).build},

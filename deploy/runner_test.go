@@ -330,30 +330,3 @@ func TestOneDeploymentPerWorkload(t *testing.T) {
 	w.await(first.ID, func(d db.Deployment) bool { return d.Phase == db.PhaseRetired })
 	w.serves(last.Commit[:1])
 }
-
-// TestKilledBeforeTheCommit: a process died after it had written committing down and before the transaction. Nothing is
-// committed until the release has passed its gate again.
-func TestKilledBeforeTheCommit(t *testing.T) {
-	for name, config := range configs {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "dockerfile", config)
-			w.live("a")
-			w.workload.Config = []byte(strings.Replace(config, `"attempts":1`, `"attempts":1,"start_period":"1h"`, 1))
-			must(t, w.db.SaveWorkload(t.Context(), &w.workload))
-			dep := w.push("x")
-			stop := w.runInBackground()
-			w.await(dep.ID, func(d db.Deployment) bool { return d.Phase == db.PhaseGating })
-			stop()
-			dead, err := w.db.Claim(t.Context(), "dead", time.Minute)
-			must(t, err)
-			dead.Phase, dead.Release.Healthcheck.StartPeriod = db.PhaseCommitting, 0
-			must(t, w.db.Save(t.Context(), dead))
-			must(t, w.db.HandOver(t.Context(), dead))
-
-			if dep = w.run(dep); dep.Phase != db.PhaseFailed {
-				t.Errorf("phase %s", dep.Phase)
-			}
-			w.serves("a")
-		})
-	}
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"tinyforge/db"
@@ -112,13 +113,13 @@ func (f *fixture) breakRuntimeStates() (mend func()) {
 	return func() { f.exec("DROP FUNCTION broken CASCADE") }
 }
 
-func TestRuntimeHost(t *testing.T) {
+func TestRuntimeHosts(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		dep := f.live("", "A")
-		f.check(f.SetRuntimeHost(t.Context(), f.workload.ID, "new.example.com"))
+		f.check(f.SetRuntimeHosts(t.Context(), f.workload.ID, []string{"new.example.com", "example.com"}))
 		serves, err := f.RuntimeState(t.Context(), f.workload.ID)
 		f.check(err)
-		if serves.Host != "new.example.com" || serves.DeploymentID != dep.ID || !reflect.DeepEqual(serves.Release, *dep.Release) {
+		if !slices.Equal(serves.Hosts, []string{"new.example.com", "example.com"}) || serves.DeploymentID != dep.ID || !reflect.DeepEqual(serves.Release, *dep.Release) {
 			t.Errorf("got %+v", serves)
 		}
 	})

@@ -37,6 +37,7 @@ const (
 	PhaseFailed     Phase = "failed"     // undone; what served before serves
 	PhaseSuperseded Phase = "superseded" // a newer push came before its turn
 	PhaseSkipped    Phase = "skipped"    // its commit was live when its turn came
+	PhaseCancelled  Phase = "cancelled"  // somebody ended it; undone, what served before serves
 )
 
 // Status is what a commit status says.
@@ -53,7 +54,7 @@ func (p Phase) Status() Status {
 	switch p {
 	case PhaseDraining, PhaseReaping, PhaseLive, PhaseRetired, PhaseSkipped:
 		return StatusSuccess
-	case PhaseFailed, PhaseSuperseded:
+	case PhaseFailed, PhaseSuperseded, PhaseCancelled:
 		return StatusFailure
 	default:
 		return StatusPending
@@ -63,7 +64,7 @@ func (p Phase) Status() Status {
 // Final tells whether nothing more will happen in this deployment.
 func (p Phase) Final() bool {
 	switch p {
-	case PhaseLive, PhaseRetired, PhaseFailed, PhaseSuperseded, PhaseSkipped:
+	case PhaseLive, PhaseRetired, PhaseFailed, PhaseSuperseded, PhaseSkipped, PhaseCancelled:
 		return true
 	default:
 		return false
@@ -72,6 +73,16 @@ func (p Phase) Final() bool {
 
 // Committed tells whether the commit point is passed: from here there is only forward.
 func (p Phase) Committed() bool { return p == PhaseDraining || p == PhaseReaping }
+
+// Cause is why a deployment was asked for.
+type Cause string
+
+const (
+	CausePush     Cause = "push"     // a ref was moved
+	CausePackage  Cause = "package"  // a registry has a new image for it
+	CauseRedeploy Cause = "redeploy" // somebody wants the same commit built and started anew
+	CauseRollback Cause = "rollback" // somebody wants a release back that was live before
+)
 
 // Deployment is one attempt to make a commit the release of a workload.
 type Deployment struct {
@@ -85,11 +96,16 @@ type Deployment struct {
 	Message string // the commit's first line
 	Author  string
 
-	Phase        Phase
-	Strategy     Strategy // set when building begins
-	Error        string   // why it failed, in words for the user; never a secret
-	Tail         string   // the failed release's last log lines
-	SupersededBy string   // the newer commit
+	Phase      Phase
+	Cause      Cause // "" is queued as CausePush
+	RollbackTo int64 `bun:",nullzero"` // the deployment whose release is to serve again; 0 unless CauseRollback
+	Cancelled  bool  // somebody asked for its end, in time: it is undone
+
+	Strategy       Strategy // set when building begins
+	StrategyReason string   // why it is another one than the config asks for; "" when it is not
+	Error          string   // why it failed, in words for the user; never a secret
+	Tail           string   // the failed release's last log lines
+	SupersededBy   string   // the newer commit
 
 	Release *Release `bun:"-"` // nil until built
 	Sealed  []byte   // Release, sealed

@@ -86,7 +86,7 @@ func TestDeleteForge(t *testing.T) {
 			t.Error("deleted a forge whose repository a workload uses")
 		}
 		f.push("", "A")
-		f.check(f.DeleteWorkload(t.Context(), f.workload.ID))
+		f.check(f.DeleteWorkload(t.Context(), f.workload.ID, false))
 		f.reportAll()
 		if gone, err := f.PurgeWorkload(t.Context(), f.workload.ID); err != nil || !gone {
 			t.Fatalf("purge: %v, %v", gone, err)

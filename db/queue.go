@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -84,7 +85,7 @@ func queue(ctx context.Context, tx bun.Tx, dep *Deployment) error {
 	if err != nil {
 		return err
 	}
-	dep.Phase, dep.Status = PhaseQueued, StatusPending
+	dep.Phase, dep.Status, dep.Cause = PhaseQueued, StatusPending, cmp.Or(dep.Cause, CausePush)
 	dep.CreatedAt, dep.UpdatedAt, dep.ReportAfter = t, t, t
 	_, err = tx.NewInsert().Model(dep).Exec(ctx)
 	return err
@@ -220,7 +221,7 @@ func (dep *Deployment) set(q *bun.UpdateQuery) *bun.UpdateQuery {
 		}
 		q = q.Set("lease_until = NULL")
 	}
-	return q.Column("phase", "status", "strategy", "sealed", "error", "tail", "finished_at")
+	return q.Column("phase", "status", "strategy", "strategy_reason", "sealed", "error", "tail", "finished_at")
 }
 
 func (d *DB) leased(ctx context.Context, dep *Deployment, what string, set func(*bun.UpdateQuery) *bun.UpdateQuery) error {

@@ -1,6 +1,9 @@
 package db
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // ReleaseID names a release everywhere: its container, its network name, the proxy's forward host.
 // "tf-<workload>-<deployment id>", a valid DNS label, the same for every attempt of a deployment.
@@ -22,6 +25,33 @@ type Release struct {
 	Memory      int64             `json:"memory,omitempty"` // bytes; 0 means no limit
 	CPUs        float64           `json:"cpus,omitempty"`   // 0 means no limit
 	Healthcheck *Healthcheck      `json:"healthcheck,omitempty"`
+
+	User         string   `json:"user,omitempty"`         // "1000:1000"; "" means the image's own
+	ReadOnly     bool     `json:"read_only,omitempty"`    // the root file system
+	Tmpfs        []string `json:"tmpfs,omitempty"`        // paths that are writable and in memory
+	Capabilities []string `json:"capabilities,omitempty"` // beyond none, without "CAP_"; nil means the usual short list
+	Networks     []string `json:"networks,omitempty"`     // shared with the workloads that name them too
+	LogSize      int64    `json:"log_size,omitempty"`     // bytes of one log file; 0 means the default
+	LogFiles     int      `json:"log_files,omitempty"`    // how many of them; 0 means the default
+
+	Stack *ComposeStack `json:"stack,omitempty"` // set for a release of several containers; then Image is "" and all but Port unused
+}
+
+// ComposeStack is a release that Compose manages: containers, networks and volumes of one project, of which one service gets the
+// route.
+type ComposeStack struct {
+	Project json.RawMessage `json:"project"` // loaded, interpolated, allowed by the policy, every image named
+	Service string          `json:"service"`
+	Images  []string        `json:"images"`            // all that it needs, pinned
+	Allowed []string        `json:"allowed,omitempty"` // what of the policy's refusals an administrator allowed it
+}
+
+// AllImages returns the images without which the release cannot be started.
+func (r Release) AllImages() []string {
+	if r.Stack != nil {
+		return r.Stack.Images
+	}
+	return []string{r.Image}
 }
 
 // Volume is a named volume mounted into the containers of a release. Its real name is prefixed with the workload's.

@@ -16,7 +16,8 @@ type Repository struct {
 	FullName       string
 	DefaultBranch  string
 	Private        bool
-	Removed        bool // the forge no longer lets us see it; it comes back by being seen again
+	HookURL        string // of the webhook that we registered on it; "" means none
+	Removed        bool   // the forge no longer lets us see it; it comes back by being seen again
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
 }

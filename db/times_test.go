@@ -27,7 +27,7 @@ func TestTimesAreUTC(t *testing.T) {
 		f.check(f.SaveForge(t.Context(), &f.forge))
 		f.check(f.SaveRepository(t.Context(), &f.repo))
 		f.check(f.SaveWorkload(t.Context(), &f.workload))
-		f.check(f.DeleteWorkload(t.Context(), f.newWorkload("other").ID))
+		f.check(f.DeleteWorkload(t.Context(), f.newWorkload("other").ID, false))
 
 		forge, err := f.Forge(t.Context(), f.forge.ID)
 		f.check(err)

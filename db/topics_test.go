@@ -65,7 +65,7 @@ func TestWakeUps(t *testing.T) {
 		expect("a push that queues nothing")
 		other := f.newWorkload("other")
 		expect("workload", workloads)
-		f.check(f.DeleteWorkload(t.Context(), other.ID))
+		f.check(f.DeleteWorkload(t.Context(), other.ID, false))
 		expect("deletion", workloads, phase)
 		lost := *dep
 		lost.LeaseOwner = "nobody"
@@ -186,7 +186,7 @@ func TestWorkloadsChangedByAnotherProcessOnSQLite(t *testing.T) {
 	listen(t, server)
 	for name, change := range map[string]func(){
 		"changed": func() { f.check(f.SaveWorkload(t.Context(), &f.workload)) },
-		"deleted": func() { f.check(f.DeleteWorkload(t.Context(), f.workload.ID)) },
+		"deleted": func() { f.check(f.DeleteWorkload(t.Context(), f.workload.ID, false)) },
 	} {
 		until(t, "the server notices a workload that was "+name, func() bool {
 			change()

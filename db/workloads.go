@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,15 +27,17 @@ type Workload struct {
 	RefPattern string   // "main", "release/*", "tags/v*"; "" means the repository's default branch
 	Paths      []string `bun:"type:jsonb"` // globs over changed files, "!" excludes; empty means every push
 
-	Host string            // where people reach it: "www.example.com"; "" means it has no route
-	Env  map[string]string `bun:"-"` // of the containers; wins over the config's env
+	Host    string            // where people reach it: "www.example.com"; "" means it has no route
+	Routing Routing           `bun:"-"` // more hosts, and how all are served
+	Env     map[string]string `bun:"-"` // of the containers; wins over the config's env
 
 	Enabled bool
 
-	Sealed    []byte     // Config and Env, sealed
-	DeletedAt *time.Time // set by DeleteWorkload: the releases are taken down, then the row goes
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	Sealed     []byte     // Config, Routing and Env, sealed
+	DeletedAt  *time.Time // set by DeleteWorkload: the releases are taken down, then the row goes
+	VolumesToo bool       // with DeletedAt: its volumes are to be removed too
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
 }
 
 // ReportsStatus tells whether commit statuses are wanted: the config's report_commit_status, true unless it says false.
@@ -48,48 +51,85 @@ func (w Workload) ReportsStatus() bool {
 	return *c.Report
 }
 
-// Route is an address on the reverse proxy.
-type Route struct {
-	WorkloadID int64
-	Host       string // lower case, no port
-}
-
-// Route returns the workload's route; ok is false when it has none.
-func (w Workload) Route() (rt Route, ok bool) {
-	return Route{WorkloadID: w.ID, Host: w.Host}, w.Host != ""
-}
-
 const sealWorkload = "workloads.config"
 
 // sealedWorkload is what of a Workload is sealed.
 type sealedWorkload struct {
-	Config json.RawMessage   `json:"config"`
-	Env    map[string]string `json:"env,omitempty"`
+	Config  json.RawMessage   `json:"config"`
+	Routing Routing           `json:"routing,omitzero"`
+	Env     map[string]string `json:"env,omitempty"`
 }
 
 // SaveWorkload inserts the workload, or changes the one with the same name, which comes back if it was deleted. It fills
 // in ID. It returns ErrHostTaken when another workload has the host.
 func (d *DB) SaveWorkload(ctx context.Context, w *Workload) error {
-	sealed, err := d.keys.seal(sealedWorkload{Config: w.Config, Env: w.Env}, sealWorkload)
+	w.lowerHosts()
+	sealed, err := d.keys.seal(sealedWorkload{Config: w.Config, Routing: w.Routing, Env: w.Env}, sealWorkload)
 	if err != nil {
 		return err
 	}
-	w.Host = strings.ToLower(w.Host)
-	w.Sealed, w.DeletedAt, w.CreatedAt, w.UpdatedAt = sealed, nil, now(), now()
-	err = d.bun.NewInsert().Model(w).
-		On("CONFLICT (name) DO UPDATE").
-		Set("repository_id = EXCLUDED.repository_id, source = EXCLUDED.source, ref_pattern = EXCLUDED.ref_pattern").
-		Set("paths = EXCLUDED.paths, host = EXCLUDED.host, enabled = EXCLUDED.enabled, sealed = EXCLUDED.sealed").
-		Set("deleted_at = NULL, updated_at = EXCLUDED.updated_at").
-		Returning("id, created_at").
-		Scan(ctx)
-	if uniqueViolation(err) {
-		return fmt.Errorf("save workload %s: %s: %w", w.Name, w.Host, ErrHostTaken)
-	}
+	w.Sealed, w.DeletedAt, w.VolumesToo, w.CreatedAt, w.UpdatedAt = sealed, nil, false, now(), now()
+	err = d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		err := tx.NewInsert().Model(w).
+			On("CONFLICT (name) DO UPDATE").
+			Set("repository_id = EXCLUDED.repository_id, source = EXCLUDED.source, ref_pattern = EXCLUDED.ref_pattern").
+			Set("paths = EXCLUDED.paths, host = EXCLUDED.host, enabled = EXCLUDED.enabled, sealed = EXCLUDED.sealed").
+			Set("deleted_at = NULL, volumes_too = EXCLUDED.volumes_too, updated_at = EXCLUDED.updated_at").
+			Returning("id, created_at").
+			Scan(ctx)
+		if err != nil {
+			return err
+		}
+		return claimHosts(ctx, tx, w)
+	})
 	if err == nil {
 		d.notify(ctx, TopicWorkloads)
 	}
-	return found("save workload", err)
+	return found("save workload "+w.Name, err)
+}
+
+// hostClaim is a row of the table in which each host stands once: whose it is.
+type hostClaim struct {
+	bun.BaseModel `bun:"table:hosts"`
+
+	Host       string `bun:",pk"`
+	WorkloadID int64
+}
+
+// claimHosts makes the workload's hosts its own, and no others. In order, so that two that want the same hosts do not wait
+// for each other.
+func claimHosts(ctx context.Context, tx bun.Tx, w *Workload) error {
+	if err := releaseHosts(ctx, tx, w.ID); err != nil {
+		return err
+	}
+	hosts := w.Hosts()
+	slices.Sort(hosts)
+	for _, host := range slices.Compact(hosts) {
+		claimed, err := affected(tx.NewInsert().Model(&hostClaim{Host: host, WorkloadID: w.ID}).
+			On("CONFLICT (host) DO NOTHING").Exec(ctx))
+		if err != nil {
+			return err
+		}
+		if !claimed {
+			return fmt.Errorf("%s: %w", host, ErrHostTaken)
+		}
+	}
+	return nil
+}
+
+func releaseHosts(ctx context.Context, tx bun.Tx, workloadID int64) error {
+	_, err := tx.NewDelete().Model((*hostClaim)(nil)).Where("workload_id = ?", workloadID).Exec(ctx)
+	return err
+}
+
+func (w *Workload) lowerHosts() {
+	w.Host = strings.ToLower(w.Host)
+	for _, list := range []*[]string{&w.Routing.Aliases, &w.Routing.Redirects} {
+		*list = slices.Clone(*list)
+		for i, host := range *list {
+			(*list)[i] = strings.ToLower(host)
+		}
+	}
 }
 
 // Workload returns the workload with this id, deleted or not, or ErrNotFound.
@@ -126,18 +166,22 @@ func (d *DB) workloads(ctx context.Context, which func(*bun.SelectQuery) *bun.Se
 		if err := d.keys.open(w.Sealed, &s, sealWorkload); err != nil {
 			return nil, fmt.Errorf("workload %s: %w", w.Name, err)
 		}
-		list[i].Config, list[i].Env = s.Config, s.Env
+		list[i].Config, list[i].Routing, list[i].Env = s.Config, s.Routing, s.Env
 	}
 	return list, nil
 }
 
-// DeleteWorkload marks the workload as deleted and ends its queued deployment. Its releases are taken down by the
-// recovery, which then calls PurgeWorkload.
-func (d *DB) DeleteWorkload(ctx context.Context, id int64) error {
+// DeleteWorkload marks the workload as deleted, gives its hosts back and ends its queued deployment. Its releases are
+// taken down by the recovery, with their volumes only if volumesToo, which then calls PurgeWorkload.
+func (d *DB) DeleteWorkload(ctx context.Context, id int64, volumesToo bool) error {
 	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		t := now()
-		_, err := tx.NewUpdate().Model((*Workload)(nil)).Set("deleted_at = ?, updated_at = ?", t, t).Where("id = ?", id).Exec(ctx)
+		_, err := tx.NewUpdate().Model((*Workload)(nil)).Set("deleted_at = ?, updated_at = ?, volumes_too = ?", t, t, volumesToo).
+			Where("id = ?", id).Exec(ctx)
 		if err != nil {
+			return err
+		}
+		if err := releaseHosts(ctx, tx, id); err != nil {
 			return err
 		}
 		_, err = tx.NewUpdate().Model((*Deployment)(nil)).

@@ -3,6 +3,7 @@ package db_test
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"tinyforge/db"
@@ -11,16 +12,21 @@ import (
 func TestWorkload(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		saved := db.Workload{Name: "api", RepositoryID: f.repo.ID, Source: "image", RefPattern: "release/*", Host: "API.Example.COM",
-			Paths: []string{"api/**", "!api/docs/**"}, Config: json.RawMessage(`{"image":"acme/api"}`), Env: map[string]string{"A": "1"}}
+			Paths: []string{"api/**", "!api/docs/**"}, Config: json.RawMessage(`{"image":"acme/api"}`), Env: map[string]string{"A": "1"},
+			Routing: db.Routing{Aliases: []string{"Api.Example.org"}, Redirects: []string{"www.api.example.com"},
+				RouteOptions: db.RouteOptions{MaxBody: 1 << 20, BasicAuth: []db.BasicAuth{{Username: "me", Hash: "$2a$"}}}}}
 		f.check(f.SaveWorkload(t.Context(), &saved))
 		got, err := f.Workload(t.Context(), saved.ID)
 		f.check(err)
 		if same(t, got, saved); got.Host != "api.example.com" || got.Enabled || got.DeletedAt != nil {
 			t.Errorf("got %+v", got)
 		}
-		if rt, ok := got.Route(); !ok || rt.Host != "api.example.com" || rt.WorkloadID != got.ID {
-			t.Errorf("route %v", rt)
-		}
+		options := saved.Routing.RouteOptions
+		same(t, got.Routes(), []db.Route{
+			{WorkloadID: got.ID, Host: "api.example.com", RouteOptions: options},
+			{WorkloadID: got.ID, Host: "api.example.org", RouteOptions: options},
+			{WorkloadID: got.ID, Host: "www.api.example.com", RedirectTo: "api.example.com"},
+		})
 		list, err := f.WorkloadsOf(t.Context(), f.repo.ID)
 		f.check(err)
 		same(t, list, []db.Workload{saved, f.workload})
@@ -40,7 +46,7 @@ func TestWorkloadWithoutAnything(t *testing.T) {
 			f.check(f.SaveWorkload(t.Context(), &w))
 			got, err := f.Workload(t.Context(), w.ID)
 			f.check(err)
-			if _, ok := got.Route(); ok || got.Paths != nil || got.Env != nil || !got.ReportsStatus() {
+			if got.Routes() != nil || got.Paths != nil || got.Env != nil || !got.ReportsStatus() {
 				t.Errorf("got %+v", got)
 			}
 		}
@@ -93,11 +99,36 @@ func TestHostTaken(t *testing.T) {
 	})
 }
 
+func TestAHostIsOneWorkloads(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		api := db.Workload{Name: "api", RepositoryID: f.repo.ID, Source: "image", Host: "api.example.com",
+			Routing: db.Routing{Aliases: []string{"api.example.org"}, Redirects: []string{"www.api.example.com"}}}
+		f.check(f.SaveWorkload(t.Context(), &api))
+		f.check(f.SaveWorkload(t.Context(), &api)) // its own hosts are not in its way
+		for _, host := range api.Hosts() {
+			for _, other := range []db.Workload{
+				{Host: host},
+				{Host: "other.example.com", Routing: db.Routing{Aliases: []string{host}}},
+				{Host: "other.example.com", Routing: db.Routing{Redirects: []string{host}}},
+			} {
+				other.Name, other.RepositoryID = "other", f.repo.ID
+				if err := f.SaveWorkload(t.Context(), &other); !errors.Is(err, db.ErrHostTaken) || !strings.Contains(err.Error(), host) {
+					t.Errorf("%s claimed twice: %v", host, err)
+				}
+			}
+		}
+		api.Routing = db.Routing{}
+		f.check(f.SaveWorkload(t.Context(), &api))
+		free := db.Workload{Name: "other", RepositoryID: f.repo.ID, Host: "api.example.org"}
+		f.check(f.SaveWorkload(t.Context(), &free))
+	})
+}
+
 func TestDeletedWorkload(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.live("", "A")
 		queued := f.queued("A", "B")
-		f.check(f.DeleteWorkload(t.Context(), f.workload.ID))
+		f.check(f.DeleteWorkload(t.Context(), f.workload.ID, false))
 		if got, err := f.Workload(t.Context(), f.workload.ID); err != nil || got.DeletedAt == nil {
 			t.Errorf("got %+v, %v", got, err)
 		}
@@ -133,7 +164,7 @@ func TestDeletedWorkload(t *testing.T) {
 func TestPushToAWorkloadDeletedMeanwhile(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		other := f.newWorkload("other")
-		f.check(f.DeleteWorkload(t.Context(), f.workload.ID))
+		f.check(f.DeleteWorkload(t.Context(), f.workload.ID, false))
 		gone := db.Workload{ID: 999}
 		out := f.enqueue(f.delivery(main, "", "A"), deploy(main, "A", f.workload, gone, other)...)
 		if len(out.Deployments) != 1 || f.read(out.Deployments[0]).WorkloadID != other.ID {
@@ -156,7 +187,7 @@ func TestPurge(t *testing.T) {
 		f.queued("A", "B")
 		busy := f.claim()
 		purge("not deleted", false)
-		f.check(f.DeleteWorkload(t.Context(), f.workload.ID))
+		f.check(f.DeleteWorkload(t.Context(), f.workload.ID, false))
 		f.reportAll()
 		purge("in progress", false)
 		f.save(busy, db.PhaseFailed)

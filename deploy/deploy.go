@@ -15,8 +15,9 @@ type Source interface {
 	// Validate checks a config completely, Strategy included, and returns every fault at once, each with its path.
 	Validate(config json.RawMessage) error
 
-	// Strategy returns the effective strategy of a valid config.
-	Strategy(config json.RawMessage) (db.Strategy, error)
+	// Strategy returns the effective strategy of a valid config and, where that is not the one that the config asks for,
+	// why, in words for the user; "" where it is.
+	Strategy(config json.RawMessage) (s db.Strategy, why string, err error)
 
 	// Build makes the images of a release. All of db.Release but ID, WorkloadID, Workload, DeploymentID and Commit is
 	// filled in by it. Repeating it reuses what is there. What it writes to log is shown to the user line by line.
@@ -33,6 +34,10 @@ type BuildInput struct {
 	// Checkout makes a checkout of the commit and returns its folder, which is removed after Build. A source that needs
 	// no files does not call it.
 	Checkout func(ctx context.Context) (string, error)
+
+	// RegistryAuth returns the account that the workload's forge gives us for a registry by its host, nil where that
+	// registry is not the forge's own.
+	RegistryAuth func(ctx context.Context, host string) (*RegistryAuth, error)
 }
 
 // Fetcher brings a commit into a folder.
@@ -91,6 +96,8 @@ type Upstream struct {
 
 // Router is a reverse proxy. Implementations are safe for concurrent use.
 type Router interface {
+	// Check tells what of a route this proxy cannot do, in words that say what to do instead. It makes no call.
+	Check(rt db.Route) error
 	// Upsert points the route at up, in one step, creating it when absent. The zero Upstream is a route that answers 503.
 	// When it returns, no new request reaches what the route pointed at before. A held route is released.
 	Upsert(ctx context.Context, rt db.Route, up Upstream) error

@@ -60,7 +60,7 @@ func TestHostChangesHands(t *testing.T) {
 func TestDeletedWorkloadGivesItsHostAway(t *testing.T) {
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
-	must(t, w.db.DeleteWorkload(t.Context(), w.workload.ID))
+	must(t, w.db.DeleteWorkload(t.Context(), w.workload.ID, false))
 	_, heir := w.second("heir", host, "b")
 	for range 2 {
 		w.pass()

@@ -77,7 +77,7 @@ func (j *job) pass(ctx context.Context) error {
 		DeploymentID: j.dep.ID,
 		ReleaseID:    j.dep.Release.ID,
 		Commit:       j.dep.Commit,
-		Host:         j.hostToLeave(ctx),
+		Hosts:        append(j.workload.Hosts(), j.hostsToLeave(ctx)...),
 		Release:      *j.dep.Release,
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tinyforge/db"
@@ -108,12 +109,15 @@ func (r *Recovery) pass(ctx context.Context) (skipped bool, err error) {
 	return skipped, errors.Join(errs...)
 }
 
-// ownersOf returns the ids of the workloads that have a host, by host.
+// ownersOf returns the ids of the workloads that have hosts, by host.
 func ownersOf(workloads []db.Workload) map[string]int64 {
 	owners := map[string]int64{}
 	for _, w := range workloads {
-		if w.Host != "" && w.DeletedAt == nil {
-			owners[w.Host] = w.ID
+		if w.DeletedAt != nil {
+			continue
+		}
+		for _, host := range w.Hosts() {
+			owners[host] = w.ID
 		}
 	}
 	return owners
@@ -127,12 +131,13 @@ func (r *Recovery) knowHosts(ctx context.Context) error {
 	}
 	var errs []error
 	for _, w := range workloads {
-		route, routed := w.Route()
-		if !routed || w.DeletedAt != nil {
+		if w.DeletedAt != nil {
 			continue
 		}
-		if _, err := r.Router.Current(ctx, route); errors.Is(err, ErrNoRoute) {
-			errs = append(errs, r.Router.Upsert(ctx, route, Upstream{}))
+		for _, route := range w.Routes() {
+			if _, err := r.Router.Current(ctx, route); errors.Is(err, ErrNoRoute) {
+				errs = append(errs, r.Router.Upsert(ctx, route, Upstream{}))
+			}
 		}
 	}
 	return errors.Join(errs...)
@@ -161,7 +166,8 @@ func (r *Recovery) workload(ctx context.Context, w db.Workload, seen look) error
 		if dep != nil {
 			return nil
 		}
-		return errors.Join(r.emptyRoute(ctx, w), r.reap(ctx, w, "", seen))
+		// The hosts of a workload that never had a release are known: they answer 503, and may get certificates.
+		return errors.Join(r.point(ctx, w, Upstream{}), r.reap(ctx, w, "", seen))
 	case err != nil:
 		return err
 	}
@@ -191,24 +197,19 @@ func (r *Recovery) serve(ctx context.Context, w db.Workload, state db.RuntimeSta
 	if err != nil {
 		return err
 	}
-	route, routed := w.Route()
 	if live.State != Running || live.Upstream.Addr == "" {
-		if routed { // the address may be somebody else's by now
-			if err := r.point(ctx, route, Upstream{}); err != nil {
-				return err
-			}
+		if err := r.point(ctx, w, Upstream{}); err != nil { // the address may be somebody else's by now
+			return err
 		}
 		r.Log.WarnContext(ctx, "start what should run", "release", state.ReleaseID, "state", live.State, "exit_code", live.ExitCode)
 		if live, err = r.startAgain(ctx, w, state.Release, seen); err != nil {
 			return err
 		}
 	}
-	if routed {
-		if err := r.point(ctx, route, live.Upstream); err != nil {
-			return err
-		}
+	if err := r.point(ctx, w, live.Upstream); err != nil {
+		return err
 	}
-	return r.leaveHost(ctx, w, state, seen)
+	return r.leaveHosts(ctx, w, state, seen)
 }
 
 // startAgain starts the live release, alone, since a volume may be written by one release at a time.
@@ -230,15 +231,21 @@ func (r *Recovery) startAgain(ctx context.Context, w db.Workload, release db.Rel
 	return r.Runtime.Inspect(ctx, release.ID)
 }
 
-// leaveHost takes the host away that the row still names and the workload has no more.
-func (r *Recovery) leaveHost(ctx context.Context, w db.Workload, state db.RuntimeState, seen look) error {
-	if state.Host == w.Host {
+// leaveHosts takes the hosts away that the row still names and the workload has no more.
+func (r *Recovery) leaveHosts(ctx context.Context, w db.Workload, state db.RuntimeState, seen look) error {
+	hosts := w.Hosts()
+	if slices.Equal(state.Hosts, hosts) {
 		return nil
 	}
-	if err := r.deleteRoute(ctx, w, state.Host, seen); err != nil {
-		return err
+	for _, host := range state.Hosts {
+		if slices.Contains(hosts, host) {
+			continue
+		}
+		if err := r.deleteRoute(ctx, w, host, seen); err != nil {
+			return err
+		}
 	}
-	return r.DB.SetRuntimeHost(ctx, w.ID, w.Host)
+	return r.DB.SetRuntimeHosts(ctx, w.ID, hosts)
 }
 
 // deleteRoute deletes a host's route unless another workload has the host by now.
@@ -249,50 +256,46 @@ func (r *Recovery) deleteRoute(ctx context.Context, w db.Workload, host string, 
 	return r.Router.Delete(ctx, db.Route{WorkloadID: w.ID, Host: host})
 }
 
-// point upserts a route. Where it points there already that does nothing but release requests that are kept waiting.
-func (r *Recovery) point(ctx context.Context, route db.Route, up Upstream) error {
-	if current, err := r.Router.Current(ctx, route); err == nil && current != up {
-		r.Log.InfoContext(ctx, "correct route", "host", route.Host, "was", current.Addr, "is", up.Addr)
+// point upserts the workload's routes. Where one points there already that does nothing but release requests that are kept
+// waiting.
+func (r *Recovery) point(ctx context.Context, w db.Workload, up Upstream) error {
+	for _, route := range w.Routes() {
+		if current, err := r.Router.Current(ctx, route); err == nil && current != up {
+			r.Log.InfoContext(ctx, "correct route", "host", route.Host, "was", current.Addr, "is", up.Addr)
+		}
+		if err := r.Router.Upsert(ctx, route, up); err != nil {
+			return err
+		}
 	}
-	return r.Router.Upsert(ctx, route, up)
-}
-
-// emptyRoute makes the host of a workload known that never had a release: it answers 503, and may get a certificate.
-func (r *Recovery) emptyRoute(ctx context.Context, w db.Workload) error {
-	route, routed := w.Route()
-	if !routed {
-		return nil
-	}
-	return r.point(ctx, route, Upstream{})
+	return nil
 }
 
 // keepWaiting makes the requests of a recreate that goes on wait for it, when the proxy was started again in its middle.
 func (r *Recovery) keepWaiting(ctx context.Context, w db.Workload) error {
-	route, routed := w.Route()
-	if !routed {
-		return nil
-	}
-	if current, err := r.Router.Current(ctx, route); err != nil || current != (Upstream{}) {
-		return err
-	}
-	if err := r.Router.Hold(ctx, route); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
+	for _, route := range w.Routes() {
+		if current, err := r.Router.Current(ctx, route); err != nil || current != (Upstream{}) {
+			return err
+		}
+		if err := r.Router.Hold(ctx, route); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
 	}
 	return nil
 }
 
 // reap removes the releases of a workload that nothing justifies: not live and not routed.
 func (r *Recovery) reap(ctx context.Context, w db.Workload, live db.ReleaseID, seen look) error {
-	var routed Upstream
-	if route, ok := w.Route(); ok {
-		var err error
-		if routed, err = r.Router.Current(ctx, route); err != nil && !errors.Is(err, ErrNoRoute) {
+	keep := map[string]bool{string(live): true}
+	for _, route := range w.Routes() {
+		routed, err := r.Router.Current(ctx, route)
+		if err != nil && !errors.Is(err, ErrNoRoute) {
 			return err
 		}
+		keep[routed.Name] = true
 	}
 	var errs []error
 	for _, i := range seen.instances {
-		if i.WorkloadID != w.ID || i.ID == live || string(i.ID) == routed.Name {
+		if i.WorkloadID != w.ID || keep[string(i.ID)] {
 			continue
 		}
 		r.Log.InfoContext(ctx, "remove release that does not serve", "release", i.ID)
@@ -303,15 +306,11 @@ func (r *Recovery) reap(ctx context.Context, w db.Workload, live db.ReleaseID, s
 
 // takeDown ends a deleted workload: first its routes, then its releases, then its rows.
 func (r *Recovery) takeDown(ctx context.Context, w db.Workload, seen look) error {
-	hosts := []string{w.Host}
-	state, err := r.DB.RuntimeState(ctx, w.ID)
-	switch {
-	case err == nil && state.Host != w.Host:
-		hosts = append(hosts, state.Host)
-	case err != nil && !errors.Is(err, db.ErrNotFound):
+	state, err := r.DB.RuntimeState(ctx, w.ID) // names none when there is none
+	if err != nil && !errors.Is(err, db.ErrNotFound) {
 		return err
 	}
-	for _, host := range hosts {
+	for _, host := range append(w.Hosts(), state.Hosts...) {
 		if err := r.deleteRoute(ctx, w, host, seen); err != nil {
 			return err
 		}

@@ -173,8 +173,8 @@ func TestRecoveryMovesHost(t *testing.T) {
 		t.Errorf("routes %v", got)
 	}
 	state, err := w.db.RuntimeState(t.Context(), w.workload.ID)
-	if err != nil || state.Host != "new.example.com" {
-		t.Errorf("the row says %q (%v)", state.Host, err)
+	if err != nil || !slices.Equal(state.Hosts, []string{"new.example.com"}) {
+		t.Errorf("the row says %q (%v)", state.Hosts, err)
 	}
 }
 
@@ -182,7 +182,7 @@ func TestRecoveryTakesDeletedWorkloadsDown(t *testing.T) {
 	w := newWorld(t, "dockerfile", blueGreen)
 	dep := w.live("a")
 	must(t, w.db.MarkReported(t.Context(), db.CommitKey{RepositoryID: w.repo.ID, Commit: dep.Commit}, []db.Deployment{w.deployment(dep.ID)}))
-	must(t, w.db.DeleteWorkload(t.Context(), w.workload.ID))
+	must(t, w.db.DeleteWorkload(t.Context(), w.workload.ID, false))
 	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))
 	list, err := w.runtime.List(t.Context())
 	if len(list) > 0 || len(w.router.Routes()) > 0 || err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"tinyforge/db"
@@ -23,11 +24,14 @@ func (j *job) build(ctx context.Context) error {
 	if err := source.Validate(j.workload.Config); err != nil {
 		return &Failure{Text: "The workload's config is not valid: " + err.Error()}
 	}
-	strategy, err := source.Strategy(j.workload.Config)
+	strategy, why, err := source.Strategy(j.workload.Config)
 	if err != nil {
 		return err
 	}
-	j.dep.Strategy = strategy
+	j.dep.Strategy, j.dep.StrategyReason = strategy, why
+	if why != "" {
+		j.log.Printf("Strategy %s: %s", strategy, why)
+	}
 
 	workspace := workspace{parent: j.Config.Workspace}
 	defer workspace.remove()
@@ -67,19 +71,32 @@ func (j *job) stop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	route, routed := j.workload.Route()
-	if routed && j.blue != nil {
-		if err := j.Router.Hold(ctx, route); err == nil {
-			j.drainFrom(ctx, min(j.Config.Drain, holdDrain), route, instances)
-		} else if !errors.Is(err, errors.ErrUnsupported) {
-			return fmt.Errorf("hold requests: %w", err)
-		}
+	if err := j.hold(ctx, instances); err != nil {
+		return err
 	}
 	for _, i := range instances {
 		if err := j.Runtime.Stop(ctx, i.ID); err != nil {
 			return err
 		}
 		j.log.Printf("Stopped %s", i.ID)
+	}
+	return nil
+}
+
+// hold keeps new requests waiting, where the router can, and waits for those in flight to the instances.
+func (j *job) hold(ctx context.Context, instances []Instance) error {
+	if j.blue == nil {
+		return nil
+	}
+	for _, route := range j.workload.Routes() {
+		if err := j.Router.Hold(ctx, route); errors.Is(err, errors.ErrUnsupported) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("hold requests: %w", err)
+		}
+	}
+	for _, route := range j.workload.Routes() {
+		j.drainFrom(ctx, min(j.Config.Drain, holdDrain), route, instances)
 	}
 	return nil
 }
@@ -121,28 +138,36 @@ func (j *job) pointAll(ctx context.Context, up Upstream) error {
 	return nil
 }
 
-// routes are the workload's route and, when its host was changed since blue went live, the one that still leads to blue.
-func (j *job) routes(ctx context.Context) (routes []db.Route) {
-	if route, routed := j.workload.Route(); routed {
-		routes = append(routes, route)
-	}
-	if host := j.hostToLeave(ctx); host != "" && host != j.workload.Host {
+// routes are the workload's routes and, where hosts were taken from it since blue went live, those that still lead to blue.
+func (j *job) routes(ctx context.Context) []db.Route {
+	routes := j.workload.Routes()
+	for _, host := range j.hostsToLeave(ctx) {
 		routes = append(routes, db.Route{WorkloadID: j.workload.ID, Host: host})
 	}
 	return routes
 }
 
-// hostToLeave is the host that the runtime state row is to name: the one that the recovery has to take away as soon as
-// nothing needs it, or else the workload's.
-func (j *job) hostToLeave(ctx context.Context) string {
-	if j.blue == nil || j.blue.Host == "" || j.blue.Host == j.workload.Host {
-		return j.workload.Host
+// hostsToLeave are hosts that blue has and the workload has no more. The recovery takes them away as soon as nothing needs
+// them; those that somebody else has by now are not ours to touch.
+func (j *job) hostsToLeave(ctx context.Context) (hosts []string) {
+	if j.blue == nil {
+		return nil
+	}
+	mine := j.workload.Hosts()
+	for _, host := range j.blue.Hosts {
+		if !slices.Contains(mine, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	if len(hosts) == 0 {
+		return nil
 	}
 	workloads, err := j.DB.Workloads(ctx)
-	if err != nil || ownersOf(workloads)[j.blue.Host] != 0 {
-		return j.workload.Host // somebody else has it by now
+	if err != nil {
+		return nil
 	}
-	return j.blue.Host
+	owners := ownersOf(workloads)
+	return slices.DeleteFunc(hosts, func(host string) bool { return owners[host] != 0 })
 }
 
 // upstream waits a little for the address of a release that runs: Docker may not know it yet.

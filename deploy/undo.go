@@ -59,7 +59,7 @@ func (j *job) restore(ctx context.Context) error {
 		if _, err := j.Runtime.Start(ctx, j.blue.Release); err != nil {
 			return err
 		}
-		g := gate{runtime: j.Runtime, release: j.blue.Release, host: j.blue.Host}
+		g := gate{runtime: j.Runtime, release: j.blue.Release, host: firstOf(j.blue.Hosts)}
 		if err := g.accepts(ctx, blueStart); err != nil { // it was good once: better it than nothing
 			j.log.Printf("%s was started again but is not ready: %s", j.blue.ReleaseID, userText(j.dep.Phase, err))
 		}
@@ -74,3 +74,10 @@ func (j *job) restore(ctx context.Context) error {
 
 // blueStart bounds the wait for a release that is started again. It was ready once; requests are kept waiting meanwhile.
 const blueStart = 30 * time.Second
+
+func firstOf(hosts []string) string {
+	if len(hosts) == 0 {
+		return ""
+	}
+	return hosts[0]
+}

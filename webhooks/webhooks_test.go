@@ -180,7 +180,7 @@ func TestPushesThatMoveNothing(t *testing.T) {
 			main := push("refs/heads/main", hash("1"), hash("2")).body()
 			w.want(w.deliver(forge, "push", "5", main), http.StatusOK, "push to main: workload site-"+kind+" is disabled")
 
-			must(t, w.db.DeleteWorkload(t.Context(), workload.ID))
+			must(t, w.db.DeleteWorkload(t.Context(), workload.ID, false))
 			main = push("refs/heads/main", hash("2"), hash("3")).body()
 			w.want(w.deliver(forge, "push", "6", main), http.StatusOK, "no workload uses acme/site")
 			if n := w.queued(workload); n != 0 {

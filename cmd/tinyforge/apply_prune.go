@@ -22,7 +22,7 @@ func (a *applier) leaveWorkloads(ctx context.Context) error {
 		case !a.prune:
 			a.said(leftByChoice, "workload %s", name)
 		default:
-			if err := a.store.DeleteWorkload(ctx, w.ID); err != nil {
+			if err := a.store.DeleteWorkload(ctx, w.ID, false); err != nil {
 				return err
 			}
 			a.said(deleted, "workload %s", name)

@@ -51,6 +51,9 @@ func NewRouter(hook Hook) *Router {
 	}
 }
 
+// Check implements deploy.Router: it can do everything.
+func (r *Router) Check(db.Route) error { return nil }
+
 // Upsert implements deploy.Router.
 func (r *Router) Upsert(_ context.Context, rt db.Route, up deploy.Upstream) error {
 	r.record("upsert", rt, up)

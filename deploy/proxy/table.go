@@ -39,6 +39,9 @@ func newTable(holdFor time.Duration, holdLimit int64) *Table {
 	return &Table{holdFor: holdFor, holdLimit: holdLimit, retired: map[string][]*target{}, closed: make(chan struct{})}
 }
 
+// Check implements deploy.Router: it can do everything.
+func (tb *Table) Check(db.Route) error { return nil }
+
 // Upsert implements deploy.Router. With the upstream that the route has already, it only releases a hold. For a reserved
 // host it returns a deploy.Failure.
 func (tb *Table) Upsert(_ context.Context, rt db.Route, up deploy.Upstream) error {

@@ -51,12 +51,13 @@ func (d *Dockerfile) Validate(config json.RawMessage) error {
 }
 
 // Strategy implements deploy.Source: recreate, unless the config asks for blue-green.
-func (d *Dockerfile) Strategy(config json.RawMessage) (db.Strategy, error) {
+func (d *Dockerfile) Strategy(config json.RawMessage) (db.Strategy, string, error) {
 	var c dockerfileConfig
 	if err := d.checker.decode(config, &c); err != nil {
-		return "", invalid(err)
+		return "", "", invalid(err)
 	}
-	return effectiveStrategy(&c.common, db.Recreate), nil
+	s, why := effectiveStrategy(&c.common, db.Recreate)
+	return s, why, nil
 }
 
 // Build implements deploy.Source.

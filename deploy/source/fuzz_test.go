@@ -36,7 +36,7 @@ func addSeeds(f *testing.F, own string) {
 // writable volumes out of two containers.
 func checkValidate(t *testing.T, s deploy.Source, config []byte) {
 	err := s.Validate(config)
-	strategy, strategyErr := s.Strategy(config)
+	strategy, _, strategyErr := s.Strategy(config)
 	if (err == nil) != (strategyErr == nil) {
 		t.Fatalf("Validate: %v, but Strategy: %v", err, strategyErr)
 	}

@@ -46,12 +46,13 @@ func (i *Image) Validate(config json.RawMessage) error {
 }
 
 // Strategy implements deploy.Source: blue-green, unless the config asks for recreate or has a writable volume.
-func (i *Image) Strategy(config json.RawMessage) (db.Strategy, error) {
+func (i *Image) Strategy(config json.RawMessage) (db.Strategy, string, error) {
 	var c imageConfig
 	if err := i.checker.decode(config, &c); err != nil {
-		return "", invalid(err)
+		return "", "", invalid(err)
 	}
-	return effectiveStrategy(&c.common, db.BlueGreen), nil
+	s, why := effectiveStrategy(&c.common, db.BlueGreen)
+	return s, why, nil
 }
 
 // Build implements deploy.Source: it pulls. It needs no checkout.

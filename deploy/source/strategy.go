@@ -20,14 +20,16 @@ func ValidateStrategy(s string) error {
 // effectiveStrategy returns what the deploy_strategy of a valid config means. byDefault is the source kind's default:
 // blue-green for images, recreate for all others. Whatever the kind, a release that writes to a volume defaults to
 // recreate, since blue-green would mount the volume into two containers at once.
-func effectiveStrategy(c *common, byDefault db.Strategy) db.Strategy {
+// why says so where that changes the default.
+func effectiveStrategy(c *common, byDefault db.Strategy) (s db.Strategy, why string) {
 	if c.DeployStrategy != "" {
-		return db.Strategy(c.DeployStrategy)
+		return db.Strategy(c.DeployStrategy), ""
 	}
-	if writable(c.Volumes) != nil {
-		return db.Recreate
+	if v := writable(c.Volumes); v != nil && byDefault != db.Recreate {
+		return db.Recreate, fmt.Sprintf("the volume %q is writable, and %s would mount it into two containers at once",
+			shorten(v.Name), byDefault)
 	}
-	return byDefault
+	return byDefault, ""
 }
 
 func checkStrategy(c *common) Faults {

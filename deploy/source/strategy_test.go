@@ -63,7 +63,7 @@ func TestS3_EffectiveStrategy(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for i, want := range []db.Strategy{tt.dockerfile, tt.image} {
-			got, err := kinds[i].source.Strategy(kinds[i].config(tt.members))
+			got, _, err := kinds[i].source.Strategy(kinds[i].config(tt.members))
 			if err != nil || got != want {
 				t.Errorf("%s {%s}: got %q, %v, want %q", kinds[i].name, tt.members, got, err, want)
 			}
@@ -76,7 +76,7 @@ func TestBlueGreenIsRefusedForAWritableVolume(t *testing.T) {
 	for _, kind := range kinds {
 		wantFaults(t, kind.source.Validate(kind.config(members)), Fault{"deploy_strategy",
 			`blue-green would mount the writable volume "data" into two containers at once: use "recreate", or make the volume read_only`})
-		_, err := kind.source.Strategy(kind.config(members))
+		_, _, err := kind.source.Strategy(kind.config(members))
 		wantFailure(t, err, "config is not valid", "two containers at once")
 	}
 }

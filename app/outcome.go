@@ -54,7 +54,7 @@ func (o outcome) describe() string {
 		return fmt.Sprintf("Live in %d s", int(max(1, o.Duration().Round(time.Second).Seconds())))
 	case o.Phase == db.PhaseSuperseded:
 		return fmt.Sprintf("Superseded by %s before its turn came", o.SupersededBy[:min(7, len(o.SupersededBy))])
-	case o.Phase == db.PhaseFailed && o.Error != "":
+	case (o.Phase == db.PhaseFailed || o.Phase == db.PhaseCancelled) && o.Error != "":
 		return FirstLine(o.Error)
 	case o.Phase == db.PhaseFailed:
 		return "Failed"

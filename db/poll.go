@@ -4,30 +4,34 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/uptrace/bun"
 )
 
-// pollEvery is how soon a server on SQLite notices what another process (tinyforge apply) changed.
+// pollEvery is how soon a server on SQLite notices what another process (tinyforge apply, redeploy, cancel) changed.
 const pollEvery = time.Second
 
-// pollWorkloads wakes those who wait for workloads when another process changed one: SQLite tells nobody.
-func (d *DB) pollWorkloads(ctx context.Context) error {
+// polled is something that other processes change, in one text that is another one whenever it changed.
+type polled struct {
+	query  *bun.SelectQuery
+	topics []Topic
+	seen   string
+}
+
+// poll wakes those who wait for what another process changed: SQLite tells nobody.
+func (d *DB) poll(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	seen := ""
+	all := []*polled{
+		{topics: []Topic{TopicWorkloads}, query: d.bun.NewSelect().Model((*Workload)(nil)).
+			ColumnExpr("count(*) || ' ' || coalesce(max(updated_at), '')")},
+		{topics: []Topic{TopicQueued, TopicCancel}, query: d.bun.NewSelect().Model((*Deployment)(nil)).
+			ColumnExpr("count(*) || ' ' || coalesce(max(id), 0) || ' ' || coalesce(sum(cancelled), 0)").
+			Where("phase IN (?)", bun.List(unfinished))},
+	}
 	for {
-		var now string
-		err := d.bun.NewSelect().Model((*Workload)(nil)).
-			ColumnExpr("count(*) || ' ' || coalesce(max(updated_at), '')").Scan(ctx, &now)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			slog.WarnContext(ctx, "look for changed workloads", "error", err)
-		case now != seen && seen != "":
-			d.topics.wake(TopicWorkloads)
-		}
-		if err == nil {
-			seen = now
+		for _, p := range all {
+			d.look(ctx, p)
 		}
 		select {
 		case <-ctx.Done():
@@ -35,4 +39,20 @@ func (d *DB) pollWorkloads(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+func (d *DB) look(ctx context.Context, p *polled) {
+	var now string
+	if err := p.query.Scan(ctx, &now); err != nil {
+		if ctx.Err() == nil {
+			slog.WarnContext(ctx, "look for what other processes changed", "error", err)
+		}
+		return
+	}
+	if now != p.seen && p.seen != "" {
+		for _, topic := range p.topics {
+			d.topics.wake(topic)
+		}
+	}
+	p.seen = now
 }

@@ -146,11 +146,16 @@ func (d *DB) BreakLeases(ctx context.Context) (int, error) {
 	return int(n), found("break leases", err)
 }
 
-// Renew extends the lease, or answers ErrLeaseLost.
+// Renew extends the lease, or answers ErrLeaseLost. It reads Cancelled again.
 func (d *DB) Renew(ctx context.Context, dep *Deployment, lease time.Duration) error {
-	return d.leased(ctx, dep, "renew lease", func(q *bun.UpdateQuery) *bun.UpdateQuery {
-		return q.Set("lease_until = ?", now().Add(lease))
-	})
+	t := now()
+	err := d.bun.NewUpdate().Model((*Deployment)(nil)).Set("lease_until = ?, updated_at = ?", t.Add(lease), t).
+		Where("id = ? AND lease_owner = ? AND lease_owner <> ''", dep.ID, dep.LeaseOwner).
+		Returning("cancelled").Scan(ctx, &dep.Cancelled)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrLeaseLost
+	}
+	return found("renew lease", err)
 }
 
 // HandOver gives the lease up so that another worker goes on at once. The claim does not count as an attempt.
@@ -178,7 +183,8 @@ func (d *DB) Save(ctx context.Context, dep *Deployment) error {
 }
 
 // Commit is the commit point: in one transaction the deployment enters a phase beyond it, state becomes the single row
-// that says what serves, and what was live before is retired.
+// that says what serves, and what was live before is retired. It returns ErrCancelled, and does nothing, when the
+// deployment was cancelled before.
 func (d *DB) Commit(ctx context.Context, dep *Deployment, state RuntimeState) error {
 	if err := dep.seal(d.keys); err != nil {
 		return err
@@ -188,6 +194,13 @@ func (d *DB) Commit(ctx context.Context, dep *Deployment, state RuntimeState) er
 	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := leased(ctx, tx, dep, "commit deployment", dep.set); err != nil {
 			return err
+		}
+		var cancelled bool
+		if err := tx.NewSelect().Model((*Deployment)(nil)).Column("cancelled").Where("id = ?", dep.ID).Scan(ctx, &cancelled); err != nil {
+			return err
+		}
+		if cancelled { // what Cancel wrote before this transaction had the row
+			return ErrCancelled
 		}
 		_, err := tx.NewUpdate().Model((*Deployment)(nil)).Set("phase = ?, updated_at = ?", PhaseRetired, now()).
 			Where("workload_id = ? AND phase = ? AND id <> ?", dep.WorkloadID, PhaseLive, dep.ID).Exec(ctx)

@@ -15,6 +15,7 @@ type Topic string
 const (
 	TopicQueued    Topic = "tinyforge_queued"    // a deployment can be claimed
 	TopicPhase     Topic = "tinyforge_phase"     // a deployment's phase changed
+	TopicCancel    Topic = "tinyforge_cancel"    // a claimed deployment is to be undone
 	TopicWorkloads Topic = "tinyforge_workloads" // a workload was made, changed or deleted
 )
 
@@ -66,10 +67,10 @@ func (d *DB) notify(ctx context.Context, topic Topic) {
 }
 
 // Listen passes the wake-ups of other processes on until ctx is done. On SQLite, where one process deploys, it looks for
-// workloads that another one changed.
+// what another one changed.
 func (d *DB) Listen(ctx context.Context) error {
 	if !d.postgres() {
-		return d.pollWorkloads(ctx)
+		return d.poll(ctx)
 	}
 	for ctx.Err() == nil {
 		d.listenOnce(ctx)
@@ -89,7 +90,7 @@ func (d *DB) listenOnce(ctx context.Context) {
 			_ = listener.Close()
 		}
 	}()
-	if err := listener.Listen(ctx, string(TopicQueued), string(TopicPhase), string(TopicWorkloads)); err != nil {
+	if err := listener.Listen(ctx, allTopics()...); err != nil {
 		if ctx.Err() == nil {
 			slog.WarnContext(ctx, "listen to other processes", "error", err)
 		}
@@ -106,7 +107,11 @@ func (d *DB) listenOnce(ctx context.Context) {
 }
 
 func (d *DB) wakeAll() {
-	for _, topic := range []Topic{TopicQueued, TopicPhase, TopicWorkloads} {
-		d.topics.wake(topic)
+	for _, topic := range allTopics() {
+		d.topics.wake(Topic(topic))
 	}
+}
+
+func allTopics() []string {
+	return []string{string(TopicQueued), string(TopicPhase), string(TopicCancel), string(TopicWorkloads)}
 }

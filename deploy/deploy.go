@@ -50,6 +50,8 @@ type Fetcher interface {
 type Runtime interface {
 	// Start makes the release run, whatever of it exists already: absent, created, stopped or running.
 	Start(ctx context.Context, r db.Release) (Instance, error)
+	// Ready tells whether all that Start needs is there, images above all; a *Failure names what is not.
+	Ready(ctx context.Context, r db.Release) error
 	// Stop ends the release's processes and keeps it for a later Start. An absent release is not an error.
 	Stop(ctx context.Context, id db.ReleaseID) error
 	// Remove ends and removes it. An absent release is not an error. Volumes are kept.

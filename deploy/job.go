@@ -18,16 +18,23 @@ type job struct {
 	repo     db.Repository
 	blue     *db.RuntimeState // what serves; nil when nothing does
 	log      *logWriter
+	wanted   context.Context // done when the deployment was cancelled
 }
 
 // errSkip is returned by a step when nothing has to be deployed.
 var errSkip = errors.New("commit is live already")
+
+// cancelled is why a step that somebody does not want any more fails.
+var cancelled = &Failure{Text: "Cancelled"}
 
 // begin returns the phase in which the claimed deployment goes on.
 func (j *job) begin() db.Phase {
 	switch {
 	case j.dep.Phase.Committed() || j.dep.Phase == db.PhaseUndoing:
 		return j.dep.Phase
+	case j.dep.Cancelled:
+		j.dep.Error = cancelled.Text
+		return db.PhaseUndoing
 	case j.workload.DeletedAt != nil:
 		j.dep.Error = "The workload was deleted"
 		return db.PhaseUndoing
@@ -50,9 +57,16 @@ func (j *job) bounded(ctx context.Context, s step) error {
 	tooLong := &Failure{Text: fmt.Sprintf("Given up: %s took longer than %s", s.phase, limit)}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, tooLong)
 	defer cancel()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if s.phase != db.PhaseUndoing && !s.phase.Committed() {
+		defer context.AfterFunc(j.wanted, func() { stop(cancelled) })()
+	}
 	err := s.do(j, ctx)
-	if err != nil && errors.Is(context.Cause(ctx), tooLong) {
-		return tooLong
+	for _, cause := range []*Failure{tooLong, cancelled} {
+		if err != nil && errors.Is(context.Cause(ctx), cause) {
+			return cause
+		}
 	}
 	return err
 }
@@ -64,15 +78,24 @@ func (j *job) enter(ctx context.Context, next db.Phase) error {
 	return j.DB.Save(ctx, j.dep)
 }
 
-// pass enters the phase after one that succeeded. After committing, that is the commit point.
+// next is the phase after the present one. A deployment that was cancelled and is undone is told from one that failed.
+func (j *job) next() db.Phase {
+	if j.dep.Phase == db.PhaseUndoing && j.dep.Cancelled {
+		return db.PhaseCancelled
+	}
+	return after(j.dep.Strategy, j.dep.Phase)
+}
+
+// pass enters the phase after one that succeeded. After committing, that is the commit point, unless the deployment was
+// cancelled before: then it returns db.ErrCancelled, and nothing has changed.
 func (j *job) pass(ctx context.Context) error {
-	next := after(j.dep.Strategy, j.dep.Phase)
+	next := j.next()
 	if j.dep.Phase != db.PhaseCommitting {
 		return j.enter(ctx, next)
 	}
 	j.dep.Phase = next
 	j.log.enter(next)
-	return j.DB.Commit(ctx, j.dep, db.RuntimeState{
+	err := j.DB.Commit(ctx, j.dep, db.RuntimeState{
 		WorkloadID:   j.workload.ID,
 		DeploymentID: j.dep.ID,
 		ReleaseID:    j.dep.Release.ID,
@@ -80,6 +103,10 @@ func (j *job) pass(ctx context.Context) error {
 		Hosts:        append(j.workload.Hosts(), j.hostsToLeave(ctx)...),
 		Release:      *j.dep.Release,
 	})
+	if errors.Is(err, db.ErrCancelled) {
+		j.dep.Phase = db.PhaseCommitting
+	}
+	return err
 }
 
 // failed notes why a step failed and returns the phase in which to go on: back before the commit point, forward after it.
@@ -87,18 +114,21 @@ func (j *job) failed(ctx context.Context, err error) db.Phase {
 	if errors.Is(err, errSkip) {
 		return db.PhaseSkipped
 	}
+	if errors.Is(err, db.ErrCancelled) || errors.Is(err, cancelled) {
+		j.dep.Cancelled, err = true, cancelled
+	}
 	j.Log.WarnContext(ctx, "deployment step", "deployment", j.dep.ID, "phase", j.dep.Phase, "error", err)
 	text := userText(j.dep.Phase, err)
 	j.log.Printf("%s", text)
 	switch {
 	case j.dep.Phase.Committed():
-		return after(j.dep.Strategy, j.dep.Phase) // what is left over is removed by the recovery
+		return j.next() // what is left over is removed by the recovery
 	case j.dep.Phase == db.PhaseUndoing:
 		j.dep.Error += "; undoing it is not finished"
 		if !strings.HasPrefix(j.dep.Error, text) { // what it failed of already
 			j.dep.Error += ": " + text
 		}
-		return after(j.dep.Strategy, j.dep.Phase) // the recovery goes on with it
+		return j.next() // the recovery goes on with it
 	}
 	j.dep.Error = text
 	return db.PhaseUndoing

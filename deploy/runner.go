@@ -61,15 +61,16 @@ func (r *Runner) work(ctx context.Context, dep *db.Deployment) {
 	log := r.Log.With("deployment", dep.ID, "workload", dep.WorkloadID, "commit", dep.Commit)
 	lease := *dep // the worker changes its own
 	leased, stop := context.WithCancelCause(ctx)
+	wanted, cancel := context.WithCancel(leased)
 	var keeper sync.WaitGroup
 	defer keeper.Wait()
 	defer stop(nil)
-	keeper.Go(func() { r.keepLease(leased, stop, lease) })
+	keeper.Go(func() { r.keepLease(leased, stop, cancel, lease) })
 
 	err := r.busy.lock(leased, dep.WorkloadID) // the recovery may look at this workload; it will not be long
 	if err == nil {
 		defer r.busy.unlock(dep.WorkloadID)
-		err = r.deploy(leased, dep)
+		err = r.deploy(leased, wanted, dep)
 	}
 	switch {
 	case err == nil:
@@ -84,8 +85,11 @@ func (r *Runner) work(ctx context.Context, dep *db.Deployment) {
 	}
 }
 
-// keepLease renews the lease until ctx is done. It has the row as it was claimed; the worker goes on with its own.
-func (r *Runner) keepLease(ctx context.Context, stop context.CancelCauseFunc, dep db.Deployment) {
+// keepLease renews the lease until ctx is done, and calls cancel when somebody asked for the deployment's end. It has the
+// row as it was claimed; the worker goes on with its own.
+func (r *Runner) keepLease(ctx context.Context, stop context.CancelCauseFunc, cancel func(), dep db.Deployment) {
+	asked, unsubscribe := r.DB.Subscribe(db.TopicCancel)
+	defer unsubscribe()
 	expires := time.Now().Add(r.Config.Lease)
 	tick := time.NewTicker(r.Config.Lease / 4)
 	defer tick.Stop()
@@ -94,11 +98,15 @@ func (r *Runner) keepLease(ctx context.Context, stop context.CancelCauseFunc, de
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-asked:
 		}
 		begun := time.Now() // the database's answer may take long
-		renewing, cancel := context.WithDeadline(ctx, expires)
+		renewing, done := context.WithDeadline(ctx, expires)
 		err := r.DB.Renew(renewing, &dep, r.Config.Lease)
-		cancel()
+		done()
+		if dep.Cancelled {
+			cancel()
+		}
 		switch {
 		case err == nil:
 			expires = begun.Add(r.Config.Lease)
@@ -117,14 +125,15 @@ func (r *Runner) handOver(ctx context.Context, dep *db.Deployment) {
 	}
 }
 
-// deploy loops over the table of phases. An error means that the deployment is not finished: ctx is done, or the database
-// failed.
-func (r *Runner) deploy(ctx context.Context, dep *db.Deployment) error {
+// deploy loops over the table of phases. wanted is done when the deployment was cancelled. An error means that it is not
+// finished: ctx is done, or the database failed.
+func (r *Runner) deploy(ctx, wanted context.Context, dep *db.Deployment) error {
 	j, err := r.newJob(ctx, dep)
 	if err != nil {
 		return err
 	}
 	defer j.log.Close()
+	j.wanted = wanted
 
 	if err := j.enter(ctx, j.begin()); err != nil {
 		return err
@@ -134,15 +143,18 @@ func (r *Runner) deploy(ctx context.Context, dep *db.Deployment) error {
 		if err != nil {
 			return err
 		}
-		switch err = j.bounded(ctx, s); {
-		case err == nil:
-			err = j.pass(ctx)
-		case ctx.Err() != nil:
-			return ctx.Err()
-		default:
-			err = j.enter(ctx, j.failed(ctx, err))
+		if err = j.bounded(ctx, s); err == nil {
+			if err = j.pass(ctx); err == nil {
+				continue
+			}
+			if !errors.Is(err, db.ErrCancelled) {
+				return err
+			}
 		}
-		if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := j.enter(ctx, j.failed(ctx, err)); err != nil {
 			return err
 		}
 	}

@@ -7,14 +7,18 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"tinyforge/db"
 )
 
-// build makes the release of the commit, unless the commit is what serves.
+// build makes the release of the commit, unless a push asks for the one that serves.
 func (j *job) build(ctx context.Context) error {
-	if j.blue != nil && j.blue.Commit == j.dep.Commit {
+	if j.dep.RollbackTo != 0 {
+		return j.reuse(ctx)
+	}
+	if j.dep.Cause == db.CausePush && j.blue != nil && j.blue.Commit == j.dep.Commit {
 		return errSkip
 	}
 	source, ok := j.Sources[j.workload.Source]
@@ -45,10 +49,35 @@ func (j *job) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	release.ID, release.WorkloadID, release.Workload = id, j.workload.ID, j.workload.Name
+	j.adopt(release)
+	j.log.Printf("Built %s", strings.Join(release.AllImages(), ", "))
+	return nil
+}
+
+// adopt makes a release the one of this deployment.
+func (j *job) adopt(release db.Release) {
+	release.ID = BuildGreenName(j.workload.Name, j.dep.ID)
+	release.WorkloadID, release.Workload = j.workload.ID, j.workload.Name
 	release.DeploymentID, release.Commit = j.dep.ID, j.dep.Commit
 	j.dep.Release = &release
-	j.log.Printf("Built %s", release.Image)
+}
+
+// reuse takes the release of an earlier deployment, as it was, for a rollback. Its strategy is the one it had: the config
+// may be another source's by now.
+func (j *job) reuse(ctx context.Context) error {
+	old, err := j.DB.Deployment(ctx, j.dep.RollbackTo)
+	if err != nil {
+		return err
+	}
+	if old.Release == nil || old.WorkloadID != j.workload.ID {
+		return &Failure{Text: fmt.Sprintf("Deployment %d has no release to go back to: redeploy its commit", old.ID)}
+	}
+	if err := j.Runtime.Ready(ctx, *old.Release); err != nil {
+		return err
+	}
+	j.dep.Strategy, j.dep.StrategyReason = old.Strategy, old.StrategyReason
+	j.adopt(*old.Release)
+	j.log.Printf("Going back to the release of deployment %d", old.ID)
 	return nil
 }
 

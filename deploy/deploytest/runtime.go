@@ -28,6 +28,7 @@ type engine struct {
 
 	mu         sync.Mutex
 	containers map[db.ReleaseID]*container
+	lost       map[string]bool // images
 	watchers   map[*watcher]struct{}
 }
 
@@ -36,7 +37,7 @@ func NewRuntime(t testing.TB, app func(db.Release) http.Handler) *Runtime {
 	if app == nil {
 		app = Sample
 	}
-	e := &engine{app: app, containers: map[db.ReleaseID]*container{}, watchers: map[*watcher]struct{}{}}
+	e := &engine{app: app, containers: map[db.ReleaseID]*container{}, lost: map[string]bool{}, watchers: map[*watcher]struct{}{}}
 	t.Cleanup(e.close)
 	return &Runtime{engine: e}
 }
@@ -49,6 +50,18 @@ func (r *Runtime) Start(ctx context.Context, release db.Release) (deploy.Instanc
 	var in deploy.Instance
 	err := r.call(ctx, "runtime.start", func() { in = r.engine.start(release) })
 	return in, err
+}
+
+// Ready implements deploy.Runtime: all images are there but those that LoseImages took.
+func (r *Runtime) Ready(ctx context.Context, release db.Release) error {
+	r.engine.mu.Lock()
+	defer r.engine.mu.Unlock()
+	for _, image := range release.AllImages() {
+		if r.engine.lost[image] {
+			return &deploy.Failure{Text: "The image of release " + string(release.ID) + " was removed"}
+		}
+	}
+	return ctx.Err()
 }
 
 // Stop implements deploy.Runtime.
@@ -109,6 +122,15 @@ func (r *Runtime) Serve(id db.ReleaseID, app http.Handler) {
 // Print adds a line to the log of a release.
 func (r *Runtime) Print(id db.ReleaseID, line string) {
 	r.engine.with(id, func(c *container) { c.print(line) })
+}
+
+// LoseImages makes the images of a release be gone.
+func (r *Runtime) LoseImages(release db.Release) {
+	r.engine.mu.Lock()
+	defer r.engine.mu.Unlock()
+	for _, image := range release.AllImages() {
+		r.engine.lost[image] = true
+	}
 }
 
 // Lose makes every Watch believe that it missed events.

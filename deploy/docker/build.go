@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
 
+	"tinyforge/db"
 	"tinyforge/deploy"
 )
 
@@ -106,6 +107,20 @@ func (e *Engine) ImageExists(ctx context.Context, ref string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, e.explain("inspect image "+ref, err)
+}
+
+// Ready implements deploy.Runtime.
+func (e *Engine) Ready(ctx context.Context, r db.Release) error {
+	for _, image := range r.AllImages() {
+		there, err := e.ImageExists(ctx, image)
+		if err != nil {
+			return err
+		}
+		if !there {
+			return &deploy.Failure{Text: fmt.Sprintf("The image of release %s was removed from Docker: redeploy its commit to build it again", r.ID)}
+		}
+	}
+	return nil
 }
 
 // RemoveImage removes a tag, or an image by its id with all its tags. An absent one is not an error; one in use is.

@@ -1,0 +1,108 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/uptrace/bun"
+)
+
+var (
+	// ErrTooLate is returned by Cancel for a deployment that has passed its commit point, is being undone or has ended.
+	ErrTooLate = errors.New("it is too late to cancel this deployment")
+
+	// ErrCancelled is returned by Commit for a deployment that was cancelled before.
+	ErrCancelled = errors.New("the deployment was cancelled")
+
+	// ErrNoRollback is returned by QueueRollback, wrapped with the reason, for a deployment that cannot serve again.
+	ErrNoRollback = errors.New("cannot roll back to this deployment")
+)
+
+// cancellable are the phases in which a claimed deployment can still be taken back.
+var cancellable = []Phase{PhaseBuilding, PhaseStopping, PhaseStarting, PhaseGating, PhaseRouting, PhaseCommitting}
+
+// QueueRedeploy queues a deployment of the same commit once more: it is built and started anew, also when it is live.
+// A queued deployment of the workload is superseded. It returns ErrNotFound when the workload is deleted.
+func (d *DB) QueueRedeploy(ctx context.Context, deploymentID int64) (Deployment, error) {
+	return d.again(ctx, deploymentID, CauseRedeploy, func(Deployment) error { return nil })
+}
+
+// QueueRollback queues a deployment that makes the release of an earlier one serve again, without building it.
+func (d *DB) QueueRollback(ctx context.Context, deploymentID int64) (Deployment, error) {
+	return d.again(ctx, deploymentID, CauseRollback, func(old Deployment) error {
+		switch {
+		case old.Phase == PhaseLive:
+			return fmt.Errorf("%w: deployment %d is live", ErrNoRollback, old.ID)
+		case old.Phase != PhaseRetired || old.Sealed == nil:
+			return fmt.Errorf("%w: deployment %d was never live", ErrNoRollback, old.ID)
+		}
+		return nil
+	})
+}
+
+// again queues a copy of a deployment, if check allows it.
+func (d *DB) again(ctx context.Context, deploymentID int64, cause Cause, check func(Deployment) error) (Deployment, error) {
+	var dep Deployment
+	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		var old Deployment
+		if err := tx.NewSelect().Model(&old).Where("id = ?", deploymentID).Scan(ctx); err != nil {
+			return err
+		}
+		w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = ? AND deleted_at IS NULL", old.WorkloadID)
+		if err := d.forUpdate(w).Scan(ctx, new(int64)); err != nil {
+			return err
+		}
+		// Read again: it may have been retired, or gone live, while the lock was waited for.
+		if err := tx.NewSelect().Model(&old).WherePK().Scan(ctx); err != nil {
+			return err
+		}
+		if err := check(old); err != nil {
+			return err
+		}
+		dep = Deployment{
+			WorkloadID: old.WorkloadID, RepositoryID: old.RepositoryID, Ref: old.Ref, Commit: old.Commit,
+			Message: old.Message, Author: old.Author, Cause: cause,
+		}
+		if cause == CauseRollback {
+			dep.RollbackTo = old.ID
+		}
+		return queue(ctx, tx, &dep)
+	})
+	if err != nil {
+		return Deployment{}, found(fmt.Sprintf("queue %s", cause), err)
+	}
+	d.notify(ctx, TopicQueued)
+	d.notify(ctx, TopicPhase)
+	return dep, nil
+}
+
+// Cancel ends a deployment: a queued one at once, a claimed one by an undo, which its worker begins as soon as it hears of
+// it. It returns ErrTooLate when what served before can no longer be kept by it, and ErrNotFound.
+func (d *DB) Cancel(ctx context.Context, deploymentID int64) error {
+	t := now()
+	ended, err := affected(d.bun.NewUpdate().Model((*Deployment)(nil)).
+		Set("phase = ?, status = ?, error = ?", PhaseCancelled, StatusFailure, "Cancelled before its turn came").
+		Set("cancelled = ?, finished_at = ?, updated_at = ?", true, t, t).
+		Where("id = ? AND phase = ?", deploymentID, PhaseQueued).Exec(ctx))
+	if err != nil {
+		return found("cancel deployment", err)
+	}
+	if ended {
+		d.notify(ctx, TopicPhase)
+		return nil
+	}
+	asked, err := affected(d.bun.NewUpdate().Model((*Deployment)(nil)).Set("cancelled = ?, updated_at = ?", true, t).
+		Where("id = ? AND phase IN (?)", deploymentID, bun.List(cancellable)).Exec(ctx))
+	switch {
+	case err != nil:
+		return found("cancel deployment", err)
+	case asked:
+		d.notify(ctx, TopicCancel)
+		return nil
+	}
+	if _, err := d.Deployment(ctx, deploymentID); err != nil {
+		return err
+	}
+	return fmt.Errorf("deployment %d: %w", deploymentID, ErrTooLate)
+}

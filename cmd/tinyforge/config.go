@@ -41,7 +41,8 @@ type config struct {
 	LogFormat string
 	LogLevel  slog.Level
 
-	Prune bool // apply only
+	Prune   bool // apply only
+	Volumes bool // remove only
 }
 
 // off is what turns a listener off.
@@ -58,7 +59,7 @@ func readConfig(command string, args, env []string, out io.Writer) (config, []st
 		return c, nil, err
 	}
 	err = o.parseEnvironment()
-	if command != "apply" && len(rest) > 0 {
+	if (command == "serve" || command == "migrate") && len(rest) > 0 {
 		err = errors.Join(err, fmt.Errorf("unexpected argument %q: options begin with --", rest[0]))
 	}
 	c.normalize()
@@ -76,6 +77,9 @@ func (c *config) declare(o *options, command string) {
 	o.secret(&c.Key, "key")
 	if command == "apply" {
 		f.BoolVar(&c.Prune, "prune", false, "delete forges and workloads that are not in the file")
+	}
+	if command == "remove" {
+		f.BoolVar(&c.Volumes, "volumes", false, "remove the workload's volumes, with all that is in them")
 	}
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:4040", "`address` for webhooks, health and metrics; reached from outside through the proxy at --public-url")
 	f.StringVar(&c.ProxyHTTP, "proxy-http", ":80", "`address` on which the proxy serves HTTP; off for none")

@@ -168,7 +168,7 @@ func TestCommands(t *testing.T) {
 		"--version":       {[]string{"--version"}, "tinyforge ", ""},
 		"none":            {nil, "Usage:", ""},
 		"help":            {[]string{"help"}, "tinyforge apply FILE", ""},
-		"unknown":         {[]string{"deploy"}, "", `unknown command "deploy": use serve, apply, migrate or version`},
+		"unknown":         {[]string{"deploy"}, "", `unknown command "deploy": tinyforge help lists them`},
 		"apply nothing":   {[]string{"apply"}, "", "apply takes one file, or - for standard input"},
 		"apply two files": {[]string{"apply", "a", "b"}, "", "apply takes one file, or - for standard input"},
 		"apply no file":   {[]string{"apply", "/does/not/exist"}, "", "no such file"},

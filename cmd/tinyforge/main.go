@@ -18,6 +18,12 @@ const usage = `Tinyforge makes git push deploy.
 Usage:
   tinyforge serve            receive pushes, deploy, and serve the sites
   tinyforge apply FILE       make the forges and workloads what a YAML file says; --prune removes the others
+  tinyforge deployments W    list the deployments of a workload
+  tinyforge log W [N]        print the log of its newest deployment, or of deployment N
+  tinyforge redeploy W [N]   build and start the commit of the live deployment anew, or of deployment N
+  tinyforge rollback W [N]   make the release before the live one serve again, or that of deployment N; nothing is built
+  tinyforge cancel W [N]     end the deployment in progress; what served before it goes on
+  tinyforge remove W         take a workload down; --volumes removes its volumes too
   tinyforge migrate          bring the database up to date (serve does it too)
   tinyforge version          print the version
 
@@ -52,7 +58,9 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 		return nil
 	case "serve", "apply", "migrate":
 	default:
-		return fmt.Errorf("unknown command %q: use serve, apply, migrate or version", command)
+		if requests()[command] == nil {
+			return fmt.Errorf("unknown command %q: tinyforge help lists them", command)
+		}
 	}
 	cfg, rest, err := readConfig(command, args, env, stderr)
 	if err != nil {
@@ -63,8 +71,10 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 		return apply(ctx, cfg, rest, stdout)
 	case "migrate":
 		return migrate(ctx, cfg, stdout)
+	case "serve":
+		return serve(ctx, cfg, newLogger(cfg, stderr))
 	}
-	return serve(ctx, cfg, newLogger(cfg, stderr))
+	return runRequest(ctx, command, cfg, rest, stdout)
 }
 
 // version is the module's version, or the commit it was built from.

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"tinyforge/app"
+	"tinyforge/db"
+)
+
+// request is a command about the deployments of one workload: tinyforge NAME WORKLOAD [DEPLOYMENT].
+type request func(ctx context.Context, r requested) error
+
+// requested is what the arguments of a request name.
+type requested struct {
+	store    *db.DB
+	workload db.Workload
+	history  []db.Deployment // newest first
+	id       int64           // of the deployment; 0 when none is named
+	config   config
+	out      io.Writer
+}
+
+// requests are the commands that look at deployments or ask for one; tinyforge serve does what they ask for.
+func requests() map[string]request {
+	return map[string]request{
+		"deployments": listDeployments,
+		"log":         printLog,
+		"redeploy":    redeploy,
+		"rollback":    rollback,
+		"cancel":      cancelDeployment,
+		"remove":      removeWorkload,
+	}
+}
+
+// historyShown is how many deployments of a workload are looked at.
+const historyShown = 50
+
+func runRequest(ctx context.Context, name string, c config, args []string, out io.Writer) error {
+	if len(args) < 1 || len(args) > 2 {
+		return fmt.Errorf("%s takes a workload, and the number of a deployment where another than the usual one is meant: tinyforge %s WORKLOAD [DEPLOYMENT]", name, name)
+	}
+	store, err := readyStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	r := requested{store: store, config: c, out: out}
+	if r.workload, err = namedWorkload(ctx, store, args[0]); err != nil {
+		return err
+	}
+	if r.history, err = store.DeploymentsOf(ctx, r.workload.ID, historyShown); err != nil {
+		return err
+	}
+	if len(args) == 2 {
+		if r.id, err = r.number(ctx, args[1]); err != nil {
+			return err
+		}
+	}
+	return requests()[name](ctx, r)
+}
+
+func namedWorkload(ctx context.Context, store *db.DB, name string) (db.Workload, error) {
+	workloads, err := store.Workloads(ctx)
+	if err != nil {
+		return db.Workload{}, err
+	}
+	names := []string{}
+	for _, w := range workloads {
+		if w.DeletedAt != nil {
+			continue
+		}
+		if w.Name == name {
+			return w, nil
+		}
+		names = append(names, w.Name)
+	}
+	if len(names) == 0 {
+		return db.Workload{}, fmt.Errorf("there is no workload %q, nor any other: make some with tinyforge apply", name)
+	}
+	return db.Workload{}, fmt.Errorf("there is no workload %q: use one of %s", name, strings.Join(names, ", "))
+}
+
+// number reads the id of a deployment of the workload.
+func (r requested) number(ctx context.Context, text string) (int64, error) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not the number of a deployment: tinyforge deployments %s lists them", text, r.workload.Name)
+	}
+	dep, err := r.store.Deployment(ctx, id)
+	if errors.Is(err, db.ErrNotFound) || err == nil && dep.WorkloadID != r.workload.ID {
+		return 0, fmt.Errorf("workload %s has no deployment %d: tinyforge deployments %s lists them", r.workload.Name, id, r.workload.Name)
+	}
+	return id, err
+}
+
+// newest is the id of the newest deployment in one of the phases, 0 for none.
+func (r requested) newest(phases ...db.Phase) int64 {
+	for _, dep := range r.history {
+		if slices.Contains(phases, dep.Phase) {
+			return dep.ID
+		}
+	}
+	return 0
+}
+
+func listDeployments(_ context.Context, r requested) error {
+	if len(r.history) == 0 {
+		fmt.Fprintf(r.out, "workload %s was never deployed: push to its repository\n", r.workload.Name)
+		return nil
+	}
+	table := tabwriter.NewWriter(r.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "DEPLOYMENT\tPHASE\tCAUSE\tCOMMIT\tQUEUED\tTOOK\tWHAT")
+	for _, dep := range r.history {
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", dep.ID, dep.Phase, dep.Cause, dep.Commit[:min(7, len(dep.Commit))],
+			dep.CreatedAt.Local().Format(time.DateTime), dep.Duration().Round(100*time.Millisecond), cmp.Or(dep.Error, dep.Message))
+	}
+	return table.Flush()
+}
+
+// printLog prints a deployment's log, the newest one's when none is named.
+func printLog(ctx context.Context, r requested) error {
+	if r.id == 0 && len(r.history) > 0 {
+		r.id = r.history[0].ID
+	}
+	if r.id == 0 {
+		return fmt.Errorf("workload %s was never deployed", r.workload.Name)
+	}
+	dep, err := r.store.Deployment(ctx, r.id)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(r.out, "deployment %d of %s: %s %s\n", dep.ID, r.workload.Name, dep.Phase, app.FirstLine(dep.Error))
+	if dep.StrategyReason != "" {
+		fmt.Fprintf(r.out, "strategy %s: %s\n", dep.Strategy, dep.StrategyReason)
+	}
+	for last := int64(0); ; {
+		lines, err := r.store.Log(ctx, r.id, last, 1000)
+		if err != nil || len(lines) == 0 {
+			return err
+		}
+		for _, l := range lines {
+			fmt.Fprintf(r.out, "%s %-10s %s\n", l.At.Local().Format("15:04:05.000"), l.Phase, l.Text)
+			last = l.ID
+		}
+	}
+}
+
+// redeploy asks for the commit of a deployment once more: the live one's, or else the newest one's.
+func redeploy(ctx context.Context, r requested) error {
+	if r.id == 0 {
+		r.id = r.newest(db.PhaseLive)
+	}
+	if r.id == 0 && len(r.history) > 0 {
+		r.id = r.history[0].ID
+	}
+	if r.id == 0 {
+		return fmt.Errorf("workload %s was never deployed: push to its repository", r.workload.Name)
+	}
+	dep, err := r.store.QueueRedeploy(ctx, r.id)
+	if err != nil {
+		return err
+	}
+	return r.queued(dep)
+}
+
+// rollback asks for the release of an earlier deployment: of the one before the live one when none is named.
+func rollback(ctx context.Context, r requested) error {
+	if r.id == 0 {
+		r.id = r.newest(db.PhaseRetired)
+	}
+	if r.id == 0 {
+		return fmt.Errorf("workload %s has no earlier release to go back to", r.workload.Name)
+	}
+	dep, err := r.store.QueueRollback(ctx, r.id)
+	if err != nil {
+		return err
+	}
+	return r.queued(dep)
+}
+
+func (r requested) queued(dep db.Deployment) error {
+	fmt.Fprintf(r.out, "deployment %d queued: %s of %s at %s\n", dep.ID, dep.Cause, r.workload.Name, dep.Commit[:min(7, len(dep.Commit))])
+	return nil
+}
+
+// cancelDeployment ends the deployment that is queued or in progress.
+func cancelDeployment(ctx context.Context, r requested) error {
+	if r.id == 0 && len(r.history) > 0 && !r.history[0].Phase.Final() {
+		r.id = r.history[0].ID
+	}
+	if r.id == 0 {
+		return fmt.Errorf("workload %s has no deployment in progress", r.workload.Name)
+	}
+	switch err := r.store.Cancel(ctx, r.id); {
+	case errors.Is(err, db.ErrTooLate):
+		return fmt.Errorf("%w: what it has made live can be undone with tinyforge rollback %s", err, r.workload.Name)
+	case err != nil:
+		return err
+	}
+	fmt.Fprintf(r.out, "deployment %d is cancelled: what served before it goes on serving\n", r.id)
+	return nil
+}
+
+// removeWorkload takes the workload down, with its volumes only where that is asked for.
+func removeWorkload(ctx context.Context, r requested) error {
+	if r.id != 0 {
+		return errors.New("remove takes a workload alone: tinyforge remove WORKLOAD [--volumes]")
+	}
+	if err := r.store.DeleteWorkload(ctx, r.workload.ID, r.config.Volumes); err != nil {
+		return err
+	}
+	kept := "its volumes are kept"
+	if r.config.Volumes {
+		kept = "its volumes go too"
+	}
+	fmt.Fprintf(r.out, "workload %s is being taken down by tinyforge serve; %s\n", r.workload.Name, kept)
+	return nil
+}

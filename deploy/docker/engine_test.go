@@ -212,3 +212,19 @@ func TestStartLimits(t *testing.T) {
 		t.Errorf("it may have %d processes, %v", stats.PidsStats.Limit, err)
 	}
 }
+
+func TestReadyNamesTheImageThatIsGone(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	r := release(e, sampleImage(t, e))
+	if err := e.Ready(t.Context(), r); err != nil {
+		t.Errorf("an image that is there: %v", err)
+	}
+	if err := e.RemoveImage(t.Context(), e.tag("sample")); err != nil {
+		t.Fatal(err)
+	}
+	failure, ok := errors.AsType[*deploy.Failure](e.Ready(t.Context(), r))
+	if !ok || !strings.Contains(failure.Text, string(r.ID)) || !strings.Contains(failure.Text, "redeploy its commit") {
+		t.Errorf("an image that is gone: %v", failure)
+	}
+}

@@ -26,13 +26,13 @@ type Release struct {
 	CPUs        float64           `json:"cpus,omitempty"`   // 0 means no limit
 	Healthcheck *Healthcheck      `json:"healthcheck,omitempty"`
 
-	User         string   `json:"user,omitempty"`         // "1000:1000"; "" means the image's own
-	ReadOnly     bool     `json:"read_only,omitempty"`    // the root file system
-	Tmpfs        []string `json:"tmpfs,omitempty"`        // paths that are writable and in memory
-	Capabilities []string `json:"capabilities,omitempty"` // beyond none, without "CAP_"; nil means the usual short list
-	Networks     []string `json:"networks,omitempty"`     // shared with the workloads that name them too
-	LogSize      int64    `json:"log_size,omitempty"`     // bytes of one log file; 0 means the default
-	LogFiles     int      `json:"log_files,omitempty"`    // how many of them; 0 means the default
+	User         string   `json:"user,omitempty"`        // "1000:1000"; "" means the image's own
+	ReadOnly     bool     `json:"read_only,omitempty"`   // the root file system
+	Tmpfs        []string `json:"tmpfs,omitempty"`       // paths that are writable and in memory
+	Capabilities []string `json:"capabilities,omitzero"` // all it has, without "CAP_"; nil means the usual short list
+	Networks     []string `json:"networks,omitempty"`    // shared with the workloads that name them too
+	LogSize      int64    `json:"log_size,omitempty"`    // bytes of one log file; 0 means the default
+	LogFiles     int      `json:"log_files,omitempty"`   // how many of them; 0 means the default
 
 	Stack *ComposeStack `json:"stack,omitempty"` // set for a release of several containers; then Image is "" and all but Port unused
 }

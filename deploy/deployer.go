@@ -19,7 +19,11 @@ type Config struct {
 	Attempts  int           // claims of one deployment, hand-overs not counted, before it is undone; default 5
 	Poll      time.Duration // how often the queue is looked at without being woken; default 5 s
 	Reconcile time.Duration // how often recovery compares rows, releases and routes; default 30 s
+	Tidy      time.Duration // how long after a change of a deployment old images are removed; default 10 s
 	Workspace string        // folder for checkouts, ours alone; default the system's temporary folder
+
+	KeepReleases int   // good releases of a workload whose images are kept, the live one included; default 3
+	MinFree      int64 // bytes that must be free before a build; default 1 GiB
 }
 
 func (c Config) withDefaults() Config {
@@ -31,6 +35,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Attempts, 5)
 	setDefault(&c.Poll, 5*time.Second)
 	setDefault(&c.Reconcile, 30*time.Second)
+	setDefault(&c.Tidy, 10*time.Second)
+	setDefault(&c.KeepReleases, 3)
+	setDefault(&c.MinFree, 1<<30)
 	return c
 }
 
@@ -46,6 +53,7 @@ type Deployer struct {
 	DB      *db.DB
 	Sources map[string]Source // by workload.Source
 	Runtime Runtime
+	Images  Images
 	Router  Router
 	Fetcher Fetcher
 	Log     *slog.Logger

@@ -1,5 +1,11 @@
 package deploy
 
+import (
+	"context"
+
+	"tinyforge/db"
+)
+
 // BuildSpec is one image to build from a checkout. All paths are relative to Dir, slash-separated, and already known to
 // stay inside it, symlinks included.
 type BuildSpec struct {
@@ -22,4 +28,26 @@ type BuildSpec struct {
 type RegistryAuth struct {
 	Username string
 	Password string
+}
+
+// Images is what a runtime keeps on its disk. Implementations are safe for concurrent use.
+type Images interface {
+	// FreeSpace returns the free bytes of the disk that holds images and builds; errors.ErrUnsupported, wrapped, where that
+	// cannot be told.
+	FreeSpace(ctx context.Context) (int64, error)
+	// PruneImages removes all images that were built for us, and those of Kept.Old, which were pulled, that neither a
+	// container nor Kept needs and that nobody has given another name. keep is called after it has looked at what exists, and
+	// again before a pulled image goes: what is begun meanwhile is in its answer. It goes on after an error, and returns what
+	// it removed.
+	PruneImages(ctx context.Context, keep func(context.Context) (Kept, error)) (removed []string, err error)
+	// PruneBuildCache gives up what builds could reuse.
+	PruneBuildCache(ctx context.Context) error
+}
+
+// Kept are the images that must stay: by name or id, and by the release for which they were built, since the image of a
+// build that has just ended is not in a row yet.
+type Kept struct {
+	Images   []string
+	Releases []db.ReleaseID
+	Old      []string // those that may go, by name
 }

@@ -240,9 +240,13 @@ func TestNewWorkloadAnswers503(t *testing.T) {
 
 func recoverInBackground(t *testing.T, w *world) (stop func()) {
 	t.Helper()
+	return inBackground(deploy.NewRecovery(w.deployer).Run)
+}
+
+// inBackground starts a loop. stop ends it.
+func inBackground(run func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	recovery := deploy.NewRecovery(w.deployer)
-	go func() { defer close(done); _ = recovery.Run(ctx) }()
+	go func() { defer close(done); _ = run(ctx) }()
 	return func() { cancel(); <-done }
 }

@@ -37,6 +37,9 @@ func (j *job) build(ctx context.Context) error {
 		j.log.Printf("Strategy %s: %s", strategy, why)
 	}
 
+	if err := j.room(ctx); err != nil {
+		return err
+	}
 	workspace := workspace{parent: j.Config.Workspace}
 	defer workspace.remove()
 	id := BuildGreenName(j.workload.Name, j.dep.ID)

@@ -35,6 +35,7 @@ type world struct {
 	repo     db.Repository
 	workload db.Workload
 	builds   *builds
+	disk     *deploytest.Disk
 	pushes   int
 }
 
@@ -84,7 +85,7 @@ func newWorld(t *testing.T, sourceKind, config string) *world {
 	t.Helper()
 	keys, err := db.NewKeyring()
 	must(t, err)
-	w := &world{t: t, address: dbtest.SQLite(t), keys: keys, builds: &builds{}}
+	w := &world{t: t, address: dbtest.SQLite(t), keys: keys, builds: &builds{}, disk: deploytest.NewDisk(100 << 30)}
 	w.runtime = deploytest.NewRuntime(t, w.app)
 	w.start(nil)
 	must2(t)(w.db.Migrate(t.Context()))
@@ -120,7 +121,7 @@ func (w *world) start(hook deploytest.Hook) {
 	w.router = deploytest.NewRouter(hook)
 	runtime := w.runtime.With(hook)
 	w.deployer = &deploy.Deployer{
-		DB: w.db, Runtime: runtime, Router: w.router, Fetcher: checkout{},
+		DB: w.db, Runtime: runtime, Images: w.disk, Router: w.router, Fetcher: checkout{},
 		Sources: map[string]deploy.Source{"dockerfile": source.NewDockerfile(w.builds), "image": source.NewImage(w.builds)},
 		Log:     slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 		Config: deploy.Config{Workers: 2, Lease: 2 * time.Second, Liveness: 30 * time.Millisecond, Drain: 2 * time.Second,
@@ -161,11 +162,7 @@ func (w *world) run(dep db.Deployment) db.Deployment {
 
 // runInBackground starts a runner. stop shuts it down as a SIGTERM does.
 func (w *world) runInBackground() (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	runner := deploy.NewRunner(w.deployer, "test")
-	go func() { defer close(done); _ = runner.Run(ctx) }()
-	return func() { cancel(); <-done }
+	return inBackground(deploy.NewRunner(w.deployer, "test").Run)
 }
 
 // await waits for the row of a deployment, woken by its phases.

@@ -38,6 +38,9 @@ type config struct {
 	Drain    time.Duration
 	Build    time.Duration
 
+	KeepReleases int
+	MinFree      byteSize
+
 	LogFormat string
 	LogLevel  slog.Level
 
@@ -92,6 +95,9 @@ func (c *config) declare(o *options, command string) {
 	f.IntVar(&c.Workers, "workers", 2, "`number` of deployments at a time")
 	f.DurationVar(&c.Liveness, "liveness", 5*time.Second, "`time` for which a release without a healthcheck must stay up")
 	f.DurationVar(&c.Drain, "drain", 30*time.Second, "`time` for which requests in flight to the old release are waited for")
+	c.MinFree = 1 << 30
+	f.IntVar(&c.KeepReleases, "keep-releases", 3, "`number` of good releases of a workload to which one can roll back, the live one included")
+	f.TextVar(&c.MinFree, "min-free", c.MinFree, "`size` that must be free on the disks of Docker and of the data folder before a build, such as 2GB")
 	f.DurationVar(&c.Build, "build-timeout", time.Hour, "`time` after which a build is given up")
 }
 
@@ -159,6 +165,7 @@ func (c *config) checkServe() (faults []error) {
 	fault(c.Workers < 1, "--workers %d: at least one is needed", c.Workers)
 	fault(c.Liveness <= 0, "--liveness %s: give a time above zero, such as 5s", c.Liveness)
 	fault(c.Drain <= 0, "--drain %s: give a time above zero, such as 30s", c.Drain)
+	fault(c.KeepReleases < 1 || c.KeepReleases > 50, "--keep-releases %d: give a number from 1 to 50", c.KeepReleases)
 	fault(c.Build <= 0, "--build-timeout %s: give a time above zero, such as 1h", c.Build)
 	return faults
 }

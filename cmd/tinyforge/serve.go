@@ -60,8 +60,9 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 	}
 	forges := app.NewForges(store, forgeKinds())
 	deployer := &deploy.Deployer{
-		DB: store, Sources: sourceKinds(engine), Runtime: engine, Router: router, Fetcher: fetcher{forges}, Log: log,
-		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: filepath.Join(c.Data, "checkouts")},
+		DB: store, Sources: sourceKinds(engine), Runtime: engine, Images: engine, Router: router, Fetcher: fetcher{forges}, Log: log,
+		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: filepath.Join(c.Data, "checkouts"),
+			KeepReleases: c.KeepReleases, MinFree: int64(max(1, c.MinFree))},
 	}
 	recovery := deploy.NewRecovery(deployer)
 	recoverFirst(ctx, recovery, log)
@@ -85,6 +86,7 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 		stage{"control", control.Run},
 		stage{"runner", deploy.NewRunner(deployer, owner()).Run},
 		stage{"recovery", recovery.Run},
+		stage{"janitor", deploy.NewJanitor(deployer).Run},
 		stage{"reporter", app.NewReporter(store, forges.Open, c.PublicURL, log).Run},
 		stage{"proxy", func(ctx context.Context) error { return adviseProxy(router.Run(ctx)) }},
 		stage{"listener", store.Listen},

@@ -182,13 +182,13 @@ func TestStartMakesOneNetwork(t *testing.T) {
 			t.Fatal(err)
 		}
 		all.Go(func() {
-			if err := same.ensureNetwork(t.Context()); err != nil {
+			if err := same.ensureNetwork(t.Context(), same.cfg.Network); err != nil {
 				t.Errorf("ensure network: %v", err)
 			}
 		})
 	}
 	all.Wait()
-	if found, err := e.networks(t.Context()); err != nil || len(found) != 1 {
+	if found, err := e.networks(t.Context(), e.cfg.Network); err != nil || len(found) != 1 {
 		t.Errorf("there are %d networks, %v", len(found), err)
 	}
 }

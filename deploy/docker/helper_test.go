@@ -50,11 +50,12 @@ func sweep(t *testing.T, e *Engine) {
 	for _, c := range found {
 		note(e.docker.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}))
 	}
-	networks, err := e.networks(ctx)
+	networks, err := e.networks(ctx, e.cfg.Network)
 	note(err)
 	for _, n := range networks {
 		note(e.docker.NetworkRemove(ctx, n.ID))
 	}
+	note(e.pruneNetworks(ctx))
 	volumes, err := e.docker.VolumeList(ctx, volume.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelInstance+"="+e.cfg.Instance))})
 	note(err)
 	for _, v := range volumes.Volumes {

@@ -4,30 +4,36 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
+
+	"tinyforge/db"
 )
 
-// ensureNetwork makes sure that exactly one network has our name. One that the operator made is used as it is. Engines
+// sharedNetwork is the real name of a network that workloads share: "tinyforge-<name>".
+func (e *Engine) sharedNetwork(name string) string { return e.cfg.Network + "-" + name }
+
+// ensureNetwork makes sure that exactly one network has a name. One that the operator made is used as it is. Engines
 // before 25 may create two of a name when two processes ask at once: then both keep the older one.
-func (e *Engine) ensureNetwork(ctx context.Context) error {
+func (e *Engine) ensureNetwork(ctx context.Context, name string) error {
 	e.networkMu.Lock()
 	defer e.networkMu.Unlock()
-	found, err := e.networks(ctx)
+	found, err := e.networks(ctx, name)
 	if err != nil || len(found) == 1 {
 		return err
 	}
 	if len(found) == 0 {
-		_, err := e.docker.NetworkCreate(ctx, e.cfg.Network, network.CreateOptions{
+		_, err := e.docker.NetworkCreate(ctx, name, network.CreateOptions{
 			Driver: "bridge",
 			Labels: map[string]string{labelInstance: e.cfg.Instance},
 		})
 		if err != nil && !errdefs.IsConflict(err) {
 			return err
 		}
-		if found, err = e.networks(ctx); err != nil {
+		if found, err = e.networks(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -42,15 +48,67 @@ func (e *Engine) ensureNetwork(ctx context.Context) error {
 	return nil
 }
 
-// networks returns those with our name, the oldest first.
-func (e *Engine) networks(ctx context.Context) ([]network.Summary, error) {
-	all, err := e.docker.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("name", e.cfg.Network))})
+// networks returns those with a name, the oldest first.
+func (e *Engine) networks(ctx context.Context, name string) ([]network.Summary, error) {
+	all, err := e.docker.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("name", name))})
 	if err != nil {
 		return nil, err
 	}
-	found := slices.DeleteFunc(all, func(n network.Summary) bool { return n.Name != e.cfg.Network })
+	found := slices.DeleteFunc(all, func(n network.Summary) bool { return n.Name != name })
 	slices.SortFunc(found, func(a, b network.Summary) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 	})
 	return found, nil
+}
+
+// join connects a release's container to the networks that its workload shares, where it is not yet. There it answers to
+// the workload's name, as every release of the workload does: while two of them run, either may be found.
+func (e *Engine) join(ctx context.Context, id string, r db.Release) error {
+	if len(r.Networks) == 0 {
+		return nil
+	}
+	c, err := e.docker.ContainerInspect(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, shared := range r.Networks {
+		name := e.sharedNetwork(shared)
+		if c.NetworkSettings.Networks[name] != nil {
+			continue
+		}
+		if err := e.ensureNetwork(ctx, name); err != nil {
+			return err
+		}
+		if err := e.docker.NetworkConnect(ctx, name, id, &network.EndpointSettings{Aliases: []string{r.Workload, string(r.ID)}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pruneNetworks removes the shared networks of ours that no container names any more, running or not.
+func (e *Engine) pruneNetworks(ctx context.Context) error {
+	e.networkMu.Lock()
+	defer e.networkMu.Unlock()
+	ours, err := e.docker.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelInstance+"="+e.cfg.Instance))})
+	if err != nil {
+		return err
+	}
+	for _, n := range ours {
+		if !strings.HasPrefix(n.Name, e.sharedNetwork("")) {
+			continue
+		}
+		users, err := e.find(ctx, filters.Arg("network", n.ID))
+		if err != nil {
+			return err
+		}
+		if len(users) > 0 {
+			continue
+		}
+		// One that is used meanwhile is refused by the engine.
+		if err := e.docker.NetworkRemove(ctx, n.ID); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsPermissionDenied(err) {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,12 +1,14 @@
 package docker
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
@@ -20,27 +22,49 @@ import (
 // pidsLimit is how many processes and threads a release may have.
 const pidsLimit = 4096
 
+// usualCapabilities are what a container has when its release does not say: what images need that begin as root, make
+// their folders their own and give their rights up (CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID, SETPCAP), that end
+// their children (KILL) and listen below port 1024 (NET_BIND_SERVICE). Of Docker's own list raw sockets are left out, with
+// which a container could pass for a neighbour on the network, and device nodes, chroot, file capabilities and what writes into the host's
+// audit log.
+var usualCapabilities = []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETPCAP", "SETUID"}
+
+const (
+	logSize  = 10 << 20
+	logFiles = 3
+)
+
 // spec is the container of a release.
 //
 // The restart policy starts it again after a crash, counting each, and after a restart of the engine, but not when Stop
 // ended it. No init process is put in front: images with one of their own refuse to run behind another. Swap is not given
-// beyond the memory limit; engines that cannot count it ignore that. Raw sockets, with which a container could pass for a
-// neighbour on the network, are denied. The limit of processes keeps a fork bomb from the rest of the machine; engines
-// without the pids controller drop it with a warning.
+// beyond the memory limit; engines that cannot count it ignore that. The limit of processes keeps a fork bomb from the rest
+// of the machine; engines without the pids controller drop it with a warning.
 func (e *Engine) spec(r db.Release) (*container.Config, *container.HostConfig, *network.NetworkingConfig) {
 	config := &container.Config{
 		Image:  r.Image,
+		User:   r.User,
 		Env:    environ(r.Env),
 		Labels: e.labels(r),
 	}
-	pids := int64(pidsLimit)
+	pids, capabilities := int64(pidsLimit), r.Capabilities
+	if capabilities == nil {
+		capabilities = usualCapabilities
+	}
 	host := &container.HostConfig{
 		NetworkMode:   container.NetworkMode(e.cfg.Network),
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyUnlessStopped},
 		SecurityOpt:   []string{"no-new-privileges"},
-		CapDrop:       []string{"NET_RAW"},
-		LogConfig:     container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "3"}},
-		Mounts:        mounts(r),
+		CapDrop:       []string{"ALL"},
+		CapAdd:        capabilities,
+
+		ReadonlyRootfs: r.ReadOnly,
+		Tmpfs:          tmpfs(r),
+		Mounts:         mounts(r),
+		LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{
+			"max-size": strconv.FormatInt(cmp.Or(r.LogSize, logSize), 10),
+			"max-file": strconv.Itoa(cmp.Or(r.LogFiles, logFiles)),
+		}},
 		Resources: container.Resources{
 			Memory:     r.Memory,
 			MemorySwap: r.Memory,
@@ -60,6 +84,15 @@ func environ(env map[string]string) []string {
 		list = append(list, name+"="+env[name])
 	}
 	return list
+}
+
+// tmpfs are the folders in memory, which everybody in the container may write to, as to /tmp.
+func tmpfs(r db.Release) map[string]string {
+	folders := make(map[string]string, len(r.Tmpfs))
+	for _, p := range r.Tmpfs {
+		folders[p] = "mode=1777"
+	}
+	return folders
 }
 
 func mounts(r db.Release) []mount.Mount {

@@ -23,7 +23,7 @@ var errAgain = errors.New("the container is being changed by somebody else")
 func (e *Engine) Start(ctx context.Context, r db.Release) (deploy.Instance, error) {
 	err := checkRelease(r)
 	if err == nil {
-		err = e.ensureNetwork(ctx)
+		err = e.ensureNetwork(ctx, e.cfg.Network)
 	}
 	if err == nil {
 		err = e.converge(ctx, r)
@@ -61,7 +61,7 @@ func (e *Engine) step(ctx context.Context, r db.Release) error {
 		if err != nil {
 			return err
 		}
-		return e.run(ctx, id)
+		return e.run(ctx, id, r)
 	case err != nil:
 		return err
 	case !e.owns(&c, r.ID):
@@ -71,11 +71,11 @@ func (e *Engine) step(ctx context.Context, r db.Release) error {
 	case c.State.Status == container.StateDead, c.Config.Labels[labelConfig] != configHash(r):
 		return e.replace(ctx, c.ID, r)
 	case c.State.Paused:
-		return again(e.docker.ContainerUnpause(ctx, c.ID))
+		return again(e.docker.ContainerUnpause(ctx, c.ID), errAgain)
 	case c.State.Running: // or in the pause before Docker restarts it
-		return nil
+		return again(e.join(ctx, c.ID, r), nil)
 	}
-	return e.run(ctx, c.ID)
+	return e.run(ctx, c.ID, r)
 }
 
 func (e *Engine) replace(ctx context.Context, id string, r db.Release) error {
@@ -86,7 +86,7 @@ func (e *Engine) replace(ctx context.Context, id string, r db.Release) error {
 	if err != nil {
 		return err
 	}
-	return e.run(ctx, newID)
+	return e.run(ctx, newID, r)
 }
 
 func (e *Engine) create(ctx context.Context, r db.Release) (id string, err error) {
@@ -113,7 +113,10 @@ func (e *Engine) create(ctx context.Context, r db.Release) (id string, err error
 
 // run starts a container that exists. One that cannot start for want of its network, which somebody removed while it was
 // stopped, is removed, since Docker ties it to that network's id.
-func (e *Engine) run(ctx context.Context, id string) error {
+func (e *Engine) run(ctx context.Context, id string, r db.Release) error {
+	if err := again(e.join(ctx, id, r), nil); err != nil {
+		return err
+	}
 	err := e.docker.ContainerStart(ctx, id, container.StartOptions{})
 	switch {
 	case err == nil:
@@ -121,7 +124,7 @@ func (e *Engine) run(ctx context.Context, id string) error {
 	case isOutside(err):
 		return err
 	case errdefs.IsNotFound(err) && strings.Contains(err.Error(), "network"):
-		return again(e.end(ctx, id))
+		return again(e.end(ctx, id), errAgain)
 	case errdefs.IsNotFound(err) && strings.Contains(err.Error(), "No such container"), errdefs.IsConflict(err):
 		return errAgain
 	}
@@ -137,9 +140,12 @@ func startText(err error) string {
 	return strings.TrimSuffix(text, ": unknown")
 }
 
-// again asks for another look after a step that went well or that somebody else took first.
-func again(err error) error {
-	if err == nil || errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
+// again asks for another look after a step that somebody else took first; after one that went well it returns next.
+func again(err, next error) error {
+	switch {
+	case err == nil:
+		return next
+	case errdefs.IsNotFound(err), errdefs.IsConflict(err), errdefs.IsPermissionDenied(err) && strings.Contains(err.Error(), "already exists in network"):
 		return errAgain
 	}
 	return err

@@ -19,12 +19,15 @@ type checker struct{ validate *validator.Validate }
 
 // tagTexts says what each tag wants.
 var tagTexts = map[string]string{
-	"required":  "is required",
-	"urlpath":   `must be a path on the release, such as "/up"`,
-	"mountpath": `must be an absolute path in the container, such as "/data", and not one of the system's`,
-	"name":      "must begin with a letter or digit and hold only letters, digits, '_', '.' and '-'",
-	"stage":     "must be the name or number of a stage of the Dockerfile",
-	"repopath":  `must be a relative path inside the repository, with "/" and without ".."`,
+	"required":   "is required",
+	"urlpath":    `must be a path on the release, such as "/up"`,
+	"mountpath":  `must be an absolute path in the container, such as "/data", and not one of the system's`,
+	"name":       "must begin with a letter or digit and hold only letters, digits, '_', '.' and '-'",
+	"stage":      "must be the name or number of a stage of the Dockerfile",
+	"user":       `must be a user and perhaps a group, by name or number: "app", "1000:1000"`,
+	"net":        "must have lower-case letters, digits and '-', and neither begin nor end with '-'",
+	"capability": "must be one of " + strings.Join(capabilities, ", ") + ": others hand the machine over to the container",
+	"repopath":   `must be a relative path inside the repository, with "/" and without ".."`,
 }
 
 func newChecker() *checker {
@@ -32,6 +35,7 @@ func newChecker() *checker {
 	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("json") })
 	for tag, ok := range map[string]func(string) bool{
 		"urlpath": isURLPath, "mountpath": isMountPath, "name": isName, "stage": isName, "repopath": isRepoPath,
+		"user": isUser, "net": isNetworkName, "capability": isCapability,
 	} {
 		must(v.RegisterValidation(tag, func(f validator.FieldLevel) bool {
 			s := f.Field().String()
@@ -60,7 +64,7 @@ func (c *checker) tags(config any) Faults {
 // jsonPath turns "dockerfileConfig.common.healthcheck.path" into "healthcheck.path".
 func jsonPath(namespace string) string {
 	_, p, _ := strings.Cut(namespace, ".")
-	return strings.TrimPrefix(p, "common.")
+	return strings.TrimPrefix(strings.TrimPrefix(p, "common."), "container.")
 }
 
 func tagText(f validator.FieldError) string {

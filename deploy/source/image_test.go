@@ -28,7 +28,7 @@ func TestImageFields(t *testing.T) {
 		`{"image":"web","registry":{"password":"p"}}`:                               {"registry.username", "is required"},
 		`{"image":"web","registry":{"username":"u"}}`:                               {"registry.password", "is required"},
 		`{"image":"web","registry":{"username":"u","passwort":"p","password":"p"}}`: {"registry.passwort", `is not a known key: did you mean "password"?`},
-		`{"image":"web","dockerfile":"x"}`:                                          {"dockerfile", "is not a known key: use cpus, deploy_strategy, env, healthcheck, image, memory, port, registry, report_commit_status, volumes"},
+		`{"image":"web","dockerfile":"x"}`:                                          {"dockerfile", "is not a known key: use capabilities, cpus, deploy_strategy, env, healthcheck, image, log, memory, networks, port, read_only, registry, report_commit_status, tmpfs, user, volumes"},
 	} {
 		t.Run(config, func(t *testing.T) { wantFaults(t, NewImage(&pulls{}).Validate(json.RawMessage(config)), want) })
 	}

@@ -37,12 +37,14 @@ type common struct {
 	Volumes            []volume          `json:"volumes" validate:"dive"`
 	Memory             size              `json:"memory" validate:"omitempty,min=6291456,max=1125899906842624"`
 	CPUs               float64           `json:"cpus" validate:"omitempty,min=0.01,max=1024"`
+
+	container
 }
 
 func (c *common) setDefaults() { c.Port = defaultPort }
 
 func (c *common) check() Faults {
-	return faults(checkStrategy(c), checkVolumes(c.Volumes), checkEnv("env", c.Env))
+	return faults(checkStrategy(c), checkVolumes(c.Volumes), checkEnv("env", c.Env), c.container.check(c.Volumes))
 }
 
 // release is what the config says about how to run what was built for in.
@@ -55,6 +57,14 @@ func (c *common) release(in deploy.BuildInput, image string) db.Release {
 		Memory:      int64(c.Memory),
 		CPUs:        c.CPUs,
 		Healthcheck: c.Healthcheck.release(),
+
+		User:         c.User,
+		ReadOnly:     c.ReadOnly,
+		Tmpfs:        c.Tmpfs,
+		Capabilities: c.Capabilities,
+		Networks:     c.Networks,
+		LogSize:      int64(c.Log.MaxSize),
+		LogFiles:     c.Log.MaxFiles,
 	}
 }
 

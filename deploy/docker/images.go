@@ -1,0 +1,143 @@
+package docker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/build"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+)
+
+// FreeSpace implements deploy.Images. It can tell where the engine runs on this machine and we see its folder.
+func (e *Engine) FreeSpace(ctx context.Context) (int64, error) {
+	if !strings.HasPrefix(e.docker.DaemonHost(), "unix://") {
+		return 0, fmt.Errorf("look for free space: docker is on another machine: %w", errors.ErrUnsupported)
+	}
+	info, err := e.docker.Info(ctx)
+	if err != nil {
+		return 0, e.explain("look for free space", err)
+	}
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(info.DockerRootDir, &fs); err != nil {
+		return 0, fmt.Errorf("look for free space in %s: %w: %w", info.DockerRootDir, errors.ErrUnsupported, err)
+	}
+	return int64(fs.Bavail) * fs.Bsize, nil
+}
+
+// PruneImages implements deploy.Images. An image without a release, on which others are built, stays as long as it is the
+// newest of its name. Shared networks that no container names go too.
+func (e *Engine) PruneImages(ctx context.Context, keep func(context.Context) (deploy.Kept, error)) (removed []string, err error) {
+	ours, err := e.docker.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelBuiltBy+"="+e.cfg.Instance))})
+	if err != nil {
+		return nil, e.explain("remove images", err)
+	}
+	kept, used, err := e.needed(ctx, keep)
+	if err != nil {
+		return nil, e.explain("remove images", err)
+	}
+	slices.SortFunc(ours, func(a, b image.Summary) int { return cmp.Compare(b.Created, a.Created) })
+	bases := map[string]bool{}
+	var errs []error
+	for _, i := range ours {
+		id := db.ReleaseID(i.Labels[labelRelease])
+		if used[i.ID] || id != "" && slices.Contains(kept.Releases, id) || id == "" && newestBase(bases, i) {
+			continue
+		}
+		gone, err := e.removeImage(ctx, i.ID)
+		if errs = append(errs, err); gone {
+			removed = append(removed, append(i.RepoTags, i.ID)[0])
+		}
+	}
+	for _, ref := range kept.Old {
+		gone, err := e.removePulled(ctx, ref, keep)
+		if errs = append(errs, err); gone {
+			removed = append(removed, ref)
+		}
+	}
+	errs = append(errs, e.pruneNetworks(ctx))
+	return removed, e.explain("remove images", errors.Join(errs...))
+}
+
+// needed returns what must stay, also by the ids of the images.
+func (e *Engine) needed(ctx context.Context, keep func(context.Context) (deploy.Kept, error)) (deploy.Kept, map[string]bool, error) {
+	kept, err := keep(ctx)
+	if err != nil {
+		return kept, nil, err
+	}
+	all, err := e.find(ctx)
+	if err != nil {
+		return kept, nil, err
+	}
+	used := map[string]bool{}
+	for _, c := range all {
+		used[c.ImageID] = true
+	}
+	for _, ref := range kept.Images {
+		found, err := e.docker.ImageInspect(ctx, ref)
+		if err != nil && !errdefs.IsNotFound(err) {
+			return kept, nil, err
+		}
+		used[found.ID] = true
+	}
+	return kept, used, nil
+}
+
+// newestBase tells whether an image, which comes after all newer ones, is the first of one of its names.
+func newestBase(seen map[string]bool, i image.Summary) (newest bool) {
+	for _, tag := range i.RepoTags {
+		name := repository(tag)
+		newest = newest || !seen[name]
+		seen[name] = true
+	}
+	return newest
+}
+
+// removeImage removes an image with all its tags. One that is used meanwhile, or that others are built on, is left.
+func (e *Engine) removeImage(ctx context.Context, id string) (gone bool, err error) {
+	_, err = e.docker.ImageRemove(ctx, id, image.RemoveOptions{PruneChildren: true, Force: true})
+	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// removePulled removes an image that was pulled for a release, unless it is needed, or somebody gave it another name.
+func (e *Engine) removePulled(ctx context.Context, ref string, keep func(context.Context) (deploy.Kept, error)) (gone bool, err error) {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil || reference.IsNameOnly(named) {
+		return false, nil // an id: it was built here
+	}
+	found, err := e.docker.ImageInspect(ctx, ref)
+	if errdefs.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, tag := range slices.Concat(found.RepoTags, found.RepoDigests) {
+		if repository(tag) != named.Name() {
+			return false, nil
+		}
+	}
+	if _, used, err := e.needed(ctx, keep); err != nil || used[found.ID] {
+		return false, err
+	}
+	return e.removeImage(ctx, found.ID)
+}
+
+// PruneBuildCache implements deploy.Images. The cache is shared by all who build on this engine.
+func (e *Engine) PruneBuildCache(ctx context.Context) error {
+	_, err := e.docker.BuildCachePrune(ctx, build.CachePruneOptions{All: true})
+	return e.explain("prune the build cache", err)
+}

@@ -1,0 +1,54 @@
+package deploy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/docker/go-units"
+)
+
+// room makes sure that the disks have room for a build, and makes some on Docker's where it has not. Where free space
+// cannot be told it is taken for granted.
+func (j *job) room(ctx context.Context) error {
+	workspace := cmp.Or(j.Config.Workspace, os.TempDir())
+	if free, err := freeSpace(workspace); err == nil && free < j.Config.MinFree {
+		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of %s, and %s are wanted for a checkout: free some space, then redeploy",
+			inBytes(free), workspace, inBytes(j.Config.MinFree))}
+	}
+	free, err := j.Images.FreeSpace(ctx)
+	for _, makeRoom := range []func(context.Context) error{j.tidy, j.Images.PruneBuildCache} {
+		if err != nil || free >= j.Config.MinFree {
+			break
+		}
+		j.log.Printf("Only %s are free on the disk of Docker: making room", inBytes(free))
+		if err := makeRoom(ctx); err != nil {
+			j.Log.WarnContext(ctx, "make room on the disk of docker", "error", err)
+		}
+		free, err = j.Images.FreeSpace(ctx)
+	}
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return nil
+	case err != nil:
+		return err
+	case free < j.Config.MinFree:
+		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of Docker, and %s are wanted before a build: free some space, then redeploy",
+			inBytes(free), inBytes(j.Config.MinFree))}
+	}
+	return nil
+}
+
+// freeSpace returns what is free for us on the disk of a folder.
+func freeSpace(dir string) (int64, error) {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return 0, err
+	}
+	return int64(fs.Bavail) * fs.Bsize, nil
+}
+
+func inBytes(n int64) string { return units.BytesSize(float64(n)) }

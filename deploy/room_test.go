@@ -1,0 +1,121 @@
+package deploy_test
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+	"tinyforge/deploy/deploytest"
+)
+
+func TestRoomBeforeABuild(t *testing.T) {
+	const wanted = 1 << 30 // the default
+	tests := map[string]struct {
+		disk  *deploytest.Disk
+		calls []string
+		fails bool
+	}{
+		"enough":               {deploytest.NewDisk(wanted), nil, false},
+		"unknown":              {&deploytest.Disk{Unknown: true}, nil, false},
+		"images are removed":   {&deploytest.Disk{ByImages: wanted, ByCache: wanted}, []string{"images"}, false},
+		"the cache goes too":   {&deploytest.Disk{ByImages: wanted - 1, ByCache: 1}, []string{"images", "cache"}, false},
+		"nothing helps":        {&deploytest.Disk{ByImages: 1 << 20, ByCache: 1 << 20}, []string{"images", "cache"}, true},
+		"nothing can be freed": {&deploytest.Disk{ByImages: wanted, Untouched: errors.New("docker is busy")}, []string{"images", "cache"}, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "dockerfile", blueGreen)
+			w.live("a")
+			built := len(w.builds.specs)
+			w.deployer.Images = tt.disk
+			dep := w.run(w.push("b"))
+			if calls := tt.disk.Calls(); !slices.Equal(calls, tt.calls) {
+				t.Errorf("pruned %q, want %q", calls, tt.calls)
+			}
+			if !tt.fails {
+				w.serves("b")
+				return
+			}
+			if dep.Phase != db.PhaseFailed || !strings.Contains(dep.Error, "are free on the disk of Docker, and 1GiB are wanted") || len(w.builds.specs) != built {
+				t.Errorf("%s: %s, %d builds", dep.Phase, dep.Error, len(w.builds.specs)-built)
+			}
+			w.serves("a")
+		})
+	}
+}
+
+// TestRoomForACheckout: the folder of the checkouts is on a small disk of its own.
+func TestRoomForACheckout(t *testing.T) {
+	w := newWorld(t, "dockerfile", blueGreen)
+	w.live("a")
+	small := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", small).CombinedOutput(); err != nil {
+		t.Logf("no small disk can be mounted (%v: %s): a large demand does it too", err, out)
+		w.deployer.Config.MinFree = 1 << 60
+		w.deployer.Images = &deploytest.Disk{Unknown: true}
+	} else {
+		t.Cleanup(func() { _ = exec.Command("umount", small).Run() })
+		w.deployer.Config.Workspace = small
+	}
+	dep := w.run(w.push("b"))
+	if dep.Phase != db.PhaseFailed || !strings.Contains(dep.Error, "are wanted for a checkout: free some space, then redeploy") {
+		t.Errorf("%s: %s", dep.Phase, dep.Error)
+	}
+	w.serves("a")
+}
+
+// TestWhatTheJanitorKeeps: the last three good releases, and whatever is not finished.
+func TestWhatTheJanitorKeeps(t *testing.T) {
+	w := newWorld(t, "dockerfile", blueGreen)
+	var good []string
+	for _, letter := range []string{"a", "b", "x", "c", "d", "x"} {
+		dep := w.run(w.push(letter))
+		if dep.Phase == db.PhaseLive {
+			good = append(good, string(deploy.BuildGreenName("web", dep.ID)))
+		}
+	}
+	back, err := w.db.QueueRollback(t.Context(), 1)
+	must(t, err)
+	must(t, deploy.NewJanitor(w.deployer).Pass(t.Context()))
+	var names []string
+	for _, id := range w.disk.Kept().Releases {
+		names = append(names, string(id))
+	}
+	slices.Sort(names)
+	// The first is kept because a rollback to it waits.
+	want := append(slices.Clone(good), fmt.Sprintf("tf-web-%d", back.ID))
+	if names = slices.Compact(names); !slices.Equal(names, want) {
+		t.Errorf("kept %q, want %q", names, want)
+	}
+	if got := len(w.disk.Kept().Old); got != 2 {
+		t.Errorf("%d images may go, want the 2 of the releases that failed", got)
+	}
+	must(t, w.db.Cancel(t.Context(), back.ID))
+	must(t, deploy.NewJanitor(w.deployer).Pass(t.Context()))
+	if slices.Contains(w.disk.Kept().Releases, "tf-web-1") {
+		t.Error("the fourth last good release is kept")
+	}
+}
+
+func TestJanitorIsWokenByDeployments(t *testing.T) {
+	w := newWorld(t, "dockerfile", blueGreen)
+	w.deployer.Config.Tidy = 1
+	stop := inBackground(deploy.NewJanitor(w.deployer).Run)
+	defer stop()
+	dep := w.live("a")
+	deadline, tick := time.After(30*time.Second), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for !slices.Contains(w.disk.Kept().Releases, deploy.BuildGreenName("web", dep.ID)) {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("the janitor has not seen the deployment")
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package source
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// container is the part of a config that says what a container may do and have.
+type container struct {
+	User         string   `json:"user" validate:"max=128,user"`               // "" means the image's own
+	ReadOnly     bool     `json:"read_only"`                                  // the root file system
+	Tmpfs        []string `json:"tmpfs" validate:"dive,max=1024,mountpath"`   // writable, in memory
+	Capabilities []string `json:"capabilities" validate:"dive,capability"`    // nil means the usual short list, [] none
+	Networks     []string `json:"networks" validate:"max=16,dive,max=40,net"` // shared with the workloads that name them too
+	Log          logLimit `json:"log"`
+}
+
+// logLimit bounds what Docker keeps of a container's output.
+type logLimit struct {
+	MaxSize  size `json:"max_size" validate:"omitempty,min=65536,max=1099511627776"` // of one file; 0 means 10 MB
+	MaxFiles int  `json:"max_files" validate:"omitempty,min=1,max=100"`              // 0 means 3
+}
+
+func (c *container) check(volumes []volume) Faults {
+	var all Faults
+	mounted := map[string]bool{}
+	for _, v := range volumes {
+		mounted[path.Clean(v.Path)] = true
+	}
+	for i, p := range c.Tmpfs {
+		if p = path.Clean(p); mounted[p] {
+			all = append(all, Fault{fmt.Sprintf("tmpfs[%d]", i), "is mounted already: by a volume, or by another entry of tmpfs"})
+		}
+		mounted[p] = true
+	}
+	return faults(all, unique("capabilities", c.Capabilities), unique("networks", c.Networks))
+}
+
+// unique finds what stands in a list twice.
+func unique(at string, list []string) Faults {
+	var all Faults
+	for i, v := range list {
+		if first := slices.Index(list, v); first < i {
+			all = append(all, Fault{fmt.Sprintf("%s[%d]", at, i), fmt.Sprintf("is the same as %s[%d]", at, first)})
+		}
+	}
+	return all
+}
+
+var userPattern = regexp.MustCompile(`^[a-z0-9_][a-z0-9_.-]*\$?(:[a-z0-9_][a-z0-9_.-]*)?$`)
+
+func isUser(s string) bool { return userPattern.MatchString(s) }
+
+func isNetworkName(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && s[0] != '-' && s[len(s)-1] != '-'
+}
+
+// capabilities are those that a container may be given: what is not here hands the machine over to it.
+var capabilities = []string{
+	"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE", "MKNOD", "NET_ADMIN",
+	"NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT", "SYS_NICE", "SYS_RESOURCE",
+}
+
+func isCapability(s string) bool { return slices.Contains(capabilities, s) }

@@ -1,13 +1,13 @@
 package docker
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
@@ -46,12 +46,14 @@ func (e *Engine) PruneImages(ctx context.Context, keep func(context.Context) (de
 	if err != nil {
 		return nil, e.explain("remove images", err)
 	}
-	slices.SortFunc(ours, func(a, b image.Summary) int { return cmp.Compare(b.Created, a.Created) })
-	bases := map[string]bool{}
+	bases, err := e.newestBases(ctx, ours)
+	if err != nil {
+		return nil, e.explain("remove images", err)
+	}
 	var errs []error
 	for _, i := range ours {
 		id := db.ReleaseID(i.Labels[labelRelease])
-		if used[i.ID] || id != "" && slices.Contains(kept.Releases, id) || id == "" && newestBase(bases, i) {
+		if used[i.ID] || bases[i.ID] || id != "" && slices.Contains(kept.Releases, id) {
 			continue
 		}
 		gone, err := e.removeImage(ctx, i.ID)
@@ -93,14 +95,36 @@ func (e *Engine) needed(ctx context.Context, keep func(context.Context) (deploy.
 	return kept, used, nil
 }
 
-// newestBase tells whether an image, which comes after all newer ones, is the first of one of its names.
-func newestBase(seen map[string]bool, i image.Summary) (newest bool) {
-	for _, tag := range i.RepoTags {
-		name := repository(tag)
-		newest = newest || !seen[name]
-		seen[name] = true
+// newestBases are the ids of those images without a release that are the newest of a name.
+func (e *Engine) newestBases(ctx context.Context, images []image.Summary) (map[string]bool, error) {
+	type base struct {
+		id      string
+		created time.Time
 	}
-	return newest
+	newest := map[string]base{}
+	for _, i := range images {
+		if i.Labels[labelRelease] != "" {
+			continue
+		}
+		found, err := e.docker.ImageInspect(ctx, i.ID) // the list tells whole seconds only
+		if err != nil && !errdefs.IsNotFound(err) {
+			return nil, err
+		}
+		created, err := time.Parse(time.RFC3339Nano, found.Created)
+		if err != nil {
+			continue // it has just been removed, or is of no build
+		}
+		for _, tag := range found.RepoTags {
+			if name := repository(tag); created.After(newest[name].created) {
+				newest[name] = base{found.ID, created}
+			}
+		}
+	}
+	ids := map[string]bool{}
+	for _, b := range newest {
+		ids[b.id] = true
+	}
+	return ids, nil
 }
 
 // removeImage removes an image with all its tags. One that is used meanwhile, or that others are built on, is left.

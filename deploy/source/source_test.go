@@ -6,10 +6,12 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"tinyforge/db"
 	"tinyforge/deploy"
 )
 
@@ -99,6 +101,18 @@ func TestCommonFields(t *testing.T) {
 		{"negative memory", `"memory":"-1GB"`, "memory", `must be a size such as "256MB" or "1GB"`},
 		{"little memory", `"memory":"5MB"`, "memory", "must be at least 6MiB"},
 		{"memory beyond all", `"memory":"2000TB"`, "memory", "must be at most 1PiB"},
+		{"user", `"user":"app:app:app"`, "user", `must be a user and perhaps a group, by name or number: "app", "1000:1000"`},
+		{"user with flag", `"user":"-1"`, "user", `must be a user and perhaps a group, by name or number: "app", "1000:1000"`},
+		{"read-only root", `"read_only":"yes"`, "read_only", "must be true or false"},
+		{"tmpfs over proc", `"tmpfs":["/proc"]`, "tmpfs[0]", `must be an absolute path in the container, such as "/data", and not one of the system's`},
+		{"tmpfs twice", `"tmpfs":["/tmp","/tmp/"]`, "tmpfs[1]", "is mounted already: by a volume, or by another entry of tmpfs"},
+		{"tmpfs over a volume", `"tmpfs":["/data"],"volumes":[{"name":"a","path":"/data"}]`, "tmpfs[0]", "is mounted already: by a volume, or by another entry of tmpfs"},
+		{"capability twice", `"capabilities":["KILL","KILL"]`, "capabilities[1]", "is the same as capabilities[0]"},
+		{"network name", `"networks":["Back"]`, "networks[0]", "must have lower-case letters, digits and '-', and neither begin nor end with '-'"},
+		{"network twice", `"networks":["back","db","back"]`, "networks[2]", "is the same as networks[0]"},
+		{"log as size", `"log":"10MB"`, "log", "must be an object"},
+		{"small log", `"log":{"max_size":"1KB"}`, "log.max_size", "must be at least 64KiB"},
+		{"log files", `"log":{"max_files":1000}`, "log.max_files", "must be at most 100"},
 		{"cpus as text", `"cpus":"2"`, "cpus", "must be a number, without quotes"},
 		{"negative cpus", `"cpus":-1`, "cpus", "must be at least 0.01"},
 		{"given twice", `"port":80,"port":81`, "port", "is given twice"},
@@ -126,6 +140,8 @@ func TestCommonFieldsThatAreFine(t *testing.T) {
 			`"healthcheck":{"path":"/up?full=1","status":204,"interval":"100ms","timeout":"10m","attempts":1,"start_period":"1h"}`,
 			`"env":{"_A.b-c":"","spring.profile":"x"},"memory":"1.5g","cpus":0.25,"report_commit_status":false`,
 			`"volumes":[{"name":"data","path":"/data"},{"name":"data","path":"/more"}],"deploy_strategy":"recreate"`,
+			`"user":"1000:1000","read_only":true,"tmpfs":["/tmp"],"capabilities":[],"networks":["back","db-1"]`,
+			`"capabilities":["NET_ADMIN"],"log":{"max_size":"1MB","max_files":1}`,
 		} {
 			if err := kind.source.Validate(kind.config(members)); err != nil {
 				t.Errorf("%s %s: %v", kind.name, members, err)
@@ -221,5 +237,31 @@ func wantMap(t *testing.T, what string, got, want map[string]string) {
 	t.Helper()
 	if !maps.Equal(got, want) {
 		t.Errorf("%s: got %q, want %q", what, got, want)
+	}
+}
+
+// TestCapabilities: nothing said is the usual list, and an empty list is none at all; the rows must know the difference.
+func TestCapabilities(t *testing.T) {
+	for members, want := range map[string][]string{``: nil, `"capabilities":[]`: {}, `"capabilities":["KILL"]`: {"KILL"}} {
+		var c struct{ common }
+		if err := newChecker().decode(json.RawMessage("{"+members+"}"), &c); err != nil {
+			t.Fatal(err)
+		}
+		row, err := json.Marshal(c.release(deploy.BuildInput{}, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read db.Release
+		if err := json.Unmarshal(row, &read); err != nil || !reflect.DeepEqual(read.Capabilities, want) {
+			t.Errorf("{%s} is saved as %s and read as %#v, %v", members, row, read.Capabilities, err)
+		}
+	}
+	for _, kind := range kinds {
+		for _, name := range []string{"ALL", "SYS_ADMIN", "CAP_KILL", "kill"} {
+			err := kind.source.Validate(kind.config(`"capabilities":["` + name + `"]`))
+			if err == nil || !strings.Contains(err.Error(), "capabilities[0]: must be one of AUDIT_WRITE, CHOWN") {
+				t.Errorf("capability %s: %v", name, err)
+			}
+		}
 	}
 }

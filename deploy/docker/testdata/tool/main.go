@@ -4,6 +4,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"strconv"
@@ -51,6 +52,24 @@ func main() {
 	case "raw": // opens a raw socket, says how that went, and stays
 		_, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_ICMP)
 		fmt.Println("raw socket:", err)
+		time.Sleep(10 * time.Minute)
+	case "self": // self FOLDERS...: who it is, what it may do, and which folders it can write to; then it stays
+		fmt.Printf("user %d:%d\n", os.Getuid(), os.Getgid())
+		for line := range strings.Lines(string(must(os.ReadFile("/proc/self/status")))) {
+			if bits, found := strings.CutPrefix(line, "CapBnd:"); found {
+				fmt.Println("capabilities", strings.TrimSpace(bits))
+			}
+		}
+		for _, dir := range args {
+			_, err := os.Create(dir + "/x")
+			fmt.Println(dir, "writable:", err == nil)
+		}
+		time.Sleep(10 * time.Minute)
+	case "reach": // reach NAMES...: which names are known; then it stays
+		for _, name := range args {
+			_, err := net.LookupHost(name)
+			fmt.Println(name, "known:", err == nil)
+		}
 		time.Sleep(10 * time.Minute)
 	case "count": // count DIR FILE: notes how many files a folder has, and adds one
 		must(0, os.WriteFile(args[1], fmt.Append(nil, len(must(os.ReadDir(args[0])))), 0o644))

@@ -52,7 +52,7 @@ func (e *exercise) checkStatuses(commit string, want ...app.Status) {
 	}
 	for i, st := range got {
 		e.check("context", st.Context, app.StatusContext)
-		e.check("state", st.State, e.s.manners.stateName(want[i].State))
+		e.check("state", st.State, string(want[i].State))
 		e.check("description", st.Description, want[i].Description)
 		e.check("target URL", st.TargetURL, want[i].TargetURL)
 	}

@@ -60,7 +60,6 @@ func (g *gitea) created(*repository)            {}
 func (g *gitea) nests() bool                    { return false }
 func (g *gitea) hookEvents() []string           { return []string{"push", "delete"} }
 func (g *gitea) answered(int64, Delivery)       {}
-func (g *gitea) stateName(s db.Status) string   { return string(s) }
 func (g *gitea) grant(token string, a Access)   { g.tokens[token] = a }
 
 func (g *gitea) complete(row *db.Forge) {

@@ -48,7 +48,6 @@ func (g *gitHub) deliveryTimeout() time.Duration { return 10 * time.Second }
 func (g *gitHub) nests() bool                    { return false }
 func (g *gitHub) hookEvents() []string           { return nil }
 func (g *gitHub) answered(int64, Delivery)       {}
-func (g *gitHub) stateName(s db.Status) string   { return string(s) }
 
 func (g *gitHub) complete(row *db.Forge) {
 	row.Kind, row.AppID = string(GitHub), g.appID

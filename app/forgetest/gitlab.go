@@ -41,13 +41,6 @@ func (g *gitLab) nests() bool                    { return true }
 func (g *gitLab) hookEvents() []string           { return []string{"push", "tag_push"} }
 func (g *gitLab) grant(token string, a Access)   { g.tokens[token] = a }
 
-func (g *gitLab) stateName(s db.Status) string {
-	if s == db.StatusFailure {
-		return "failed"
-	}
-	return string(s)
-}
-
 func (g *gitLab) complete(row *db.Forge) {
 	row.Kind = string(GitLab)
 	row.Credentials = db.Credentials{WebhookSecret: g.secret, Token: g.token, SigningToken: g.signing}

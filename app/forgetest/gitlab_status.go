@@ -31,7 +31,7 @@ func (g *gitLab) status(st Status, ref string) gitlabStatus {
 		return &s
 	}
 	return gitlabStatus{
-		ID: st.ID, SHA: st.Commit, Ref: ref, State: st.State, Name: st.Context, TargetURL: optional(st.TargetURL),
+		ID: st.ID, SHA: st.Commit, Ref: ref, State: strings.Replace(st.State, "failure", "failed", 1), Name: st.Context, TargetURL: optional(st.TargetURL),
 		Description: optional(st.Description), CreatedAt: st.At.UTC().Truncate(time.Second), PipelineID: 1,
 	}
 }
@@ -66,7 +66,10 @@ func (g *gitLab) createStatus(w http.ResponseWriter, r *http.Request, repo Repos
 			return
 		}
 	}
-	st := Status{Commit: commit, State: ask.State, Context: ask.Name, Description: ask.Description, TargetURL: ask.TargetURL}
+	st := Status{
+		Commit: commit, State: strings.Replace(ask.State, "failed", "failure", 1), Context: ask.Name,
+		Description: ask.Description, TargetURL: ask.TargetURL,
+	}
 	if st.Context == "" {
 		st.Context = ask.Context
 	}

@@ -84,8 +84,6 @@ type manners interface {
 	// hookEvents are what a repository's webhook asks for to hear of every branch and tag that is moved or deleted; nil where
 	// repositories have no webhooks.
 	hookEvents() []string
-	// stateName is the forge's own word for a commit status.
-	stateName(s db.Status) string
 	// nests tells whether owners may lie within owners, as in "acme/tools/site".
 	nests() bool
 	// deliveryTimeout is how long the forge waits for an answer.

@@ -57,7 +57,7 @@ func TestManifestForgeFaults(t *testing.T) {
 		"null name":             {"name: git", "name: null", "name (line 3): is required"},
 		"number":                {"name: git", "name: 1", "name (line 3): must be a string, in quotes"},
 		"same name":             {"name: git", "name: hub", "name (line 3): is the same name as forges[0].name (line 2)"},
-		"kind":                  {"kind: gitea", "kind: gitlab", `kind (line 3): "gitlab" is not known: use gitea, github`},
+		"kind":                  {"kind: gitea", "kind: bitbucket", `kind (line 3): "bitbucket" is not known: use forgejo, gitea, github, gitlab`},
 		"no URL":                {"url: https://git.example.com, ", "", "url (line 3): is required"},
 		"URL":                   {"https://git.example.com", "git.example.com", "url (line 3): must be an address such as https://git.example.com"},
 		"URL user":              {"https://git", "https://a:" + secretText + "@git", "url (line 3): must not hold a user or a password"},

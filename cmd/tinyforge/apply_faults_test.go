@@ -63,6 +63,7 @@ func TestManifestForgeFaults(t *testing.T) {
 		"URL user":              {"https://git", "https://a:" + secretText + "@git", "url (line 3): must not hold a user or a password"},
 		"URL query":             {"git.example.com", "git.example.com?a", "url (line 3): must not have a query or a fragment"},
 		"foreign key":           {"token:", "app_id: 1, token:", "app_id (line 3): means nothing to a forge of kind gitea: leave it out"},
+		"foreign secret":        {"token:", "signing_token: env:TOKEN, token:", "signing_token (line 3): means nothing to a forge of kind gitea: leave it out"},
 		"no token":              {", token: env:TOKEN", "", "token (line 3): is required"},
 		"plain token":           {"env:TOKEN", secretText, "token (line 3): " + plain},
 		"text token":            {"env:TOKEN", "text:env:" + secretText, "token (line 3): " + plain},

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"slices"
 
-	"gitlab.com/gitlab-org/api/client-go"
+	gitlab "gitlab.com/gitlab-org/api/client-go"
 
 	"tinyforge/app"
 	"tinyforge/db"

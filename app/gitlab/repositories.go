@@ -7,7 +7,7 @@ import (
 	"iter"
 	"net/http"
 
-	"gitlab.com/gitlab-org/api/client-go"
+	gitlab "gitlab.com/gitlab-org/api/client-go"
 
 	"tinyforge/app"
 	"tinyforge/db"

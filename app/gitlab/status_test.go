@@ -36,11 +36,11 @@ func states(s *forgetest.Server, repo db.Repository, commit string) string {
 
 func TestStatusTransitions(t *testing.T) {
 	for want, sent := range map[string][]db.Status{
-		"0:pending":                              {db.StatusPending, db.StatusPending, db.StatusPending},
-		"0:pending 0:success":                    {db.StatusPending, db.StatusPending, db.StatusSuccess},
+		"0:pending":           {db.StatusPending, db.StatusPending, db.StatusPending},
+		"0:pending 0:success": {db.StatusPending, db.StatusPending, db.StatusSuccess},
 		"0:pending 0:failure 1:pending 1:success": {db.StatusPending, db.StatusFailure, db.StatusPending, db.StatusSuccess},
 		"0:success 1:failure":                     {db.StatusSuccess, db.StatusFailure},
-		"0:success 1:success":                    {db.StatusSuccess, db.StatusSuccess},
+		"0:success 1:success":                     {db.StatusSuccess, db.StatusSuccess},
 	} {
 		s, repo := start(t, forgetest.Options{})
 		commit := commitTo(t, s, "acme/site", "one")

@@ -86,6 +86,13 @@ func SplitName(full string) (owner, name string, ok bool) {
 	return owner, name, ok && validSegment(owner) && validSegment(name)
 }
 
+// NestedName tells whether full is a repository's full name on a forge where groups may lie within groups: two or more of
+// the path segments that SplitName splits a name into.
+func NestedName(full string) bool {
+	segments := strings.Split(full, "/")
+	return len(segments) > 1 && !slices.ContainsFunc(segments, func(s string) bool { return !validSegment(s) })
+}
+
 func validSegment(s string) bool {
 	if s == "" || s == "." || s == ".." {
 		return false

@@ -110,6 +110,15 @@ func TestHashesRefsAndNames(t *testing.T) {
 			t.Errorf("name %q", s)
 		}
 	}
+	for s, want := range map[string]bool{
+		"acme/site": true, "acme/tools/site": true, "a/b/c/d/e": true, "a-b/c_d/e.f": true,
+		"acme": false, "": false, "/": false, "acme//site": false, "/acme/site": false, "acme/site/": false, "acme/../site": false,
+		"acme/./site": false, "acme/tools/..": false, "acme/a b/site": false, "acme/a%2e/site": false, "acme/ä/site": false, "acme/a?b/c": false,
+	} {
+		if NestedName(s) != want {
+			t.Errorf("nested name %q", s)
+		}
+	}
 }
 
 func TestFirstLineAndPaths(t *testing.T) {

@@ -46,7 +46,7 @@ type opened struct {
 	updated time.Time // of the row
 }
 
-// NewForges takes the openers by kind: "github", "gitea".
+// NewForges takes the openers by kind: "github", "gitea", "gitlab".
 func NewForges(store Store, kinds map[string]Opener) *Forges {
 	return &Forges{store: store, kinds: kinds, open: map[int64]opened{}}
 }

@@ -128,3 +128,53 @@ func TestAForgeSaysWhenToComeBack(t *testing.T) {
 		}
 	}
 }
+
+// Two statuses of one commit at once are nobody's fault: the later one comes again.
+func TestConflictsAreTriedAgain(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			d := newDesk(t)
+			p := d.place(kind, "site")
+			p.forge.Fault(func(r *http.Request) *forgetest.Fault {
+				if !strings.Contains(r.URL.Path, "/statuses/") {
+					return nil
+				}
+				return &forgetest.Fault{Status: http.StatusConflict}
+			})
+			id := p.queue(p.first, p.workload)[0]
+			d.until(1)
+			if dep := d.deployment(id); dep.Reported != "" || dep.ReportAttempts != 1 {
+				t.Errorf("row %+v", dep)
+			}
+			p.forge.Fault(nil)
+			p.due(p.first)
+			d.until(1)
+			p.wantStates(p.first, "pending")
+		})
+	}
+}
+
+// A status that was set by a process which ended before it could note that is set again, and that is no failure on any forge.
+func TestAStatusThatIsThereAlready(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			d := newDesk(t)
+			p := d.place(kind, "site")
+			forge, err := d.forges.Open(t.Context(), p.row.ID)
+			must(t, err)
+			must(t, forge.SetStatus(t.Context(), p.repo, app.Status{Commit: p.first, State: db.StatusPending, Description: "Waiting for its turn"}))
+			id := p.queue(p.first, p.workload)[0]
+			if told := d.until(1)[0]; told.err != nil {
+				t.Error(told.err)
+			}
+			if dep := d.deployment(id); dep.Reported != db.StatusPending || dep.ReportAttempts != 0 {
+				t.Errorf("row %+v", dep)
+			}
+			d.live(d.start())
+			d.until(1)
+			if all := p.forge.Statuses("acme/site", p.first); all[len(all)-1].State != "success" {
+				t.Errorf("there are %+v", all)
+			}
+		})
+	}
+}

@@ -16,11 +16,12 @@ import (
 	"tinyforge/app/forgetest"
 	"tinyforge/app/gitea"
 	"tinyforge/app/github"
+	"tinyforge/app/gitlab"
 	"tinyforge/db"
 	"tinyforge/db/dbtest"
 )
 
-var kinds = []forgetest.Kind{forgetest.GitHub, forgetest.Gitea}
+var kinds = []forgetest.Kind{forgetest.GitHub, forgetest.Gitea, forgetest.GitLab}
 
 // patience bounds every wait. Nothing waits that long unless it fails.
 const patience = 30 * time.Second
@@ -72,7 +73,7 @@ func newDeskOn(t *testing.T, address string) *desk {
 	return &desk{
 		t: t, db: store, log: new(lockedBuffer), told: make(chan told, 1000),
 		dir:    filepath.Dir(strings.TrimPrefix(address, "sqlite://")),
-		forges: app.NewForges(store, map[string]app.Opener{"github": github.New, "gitea": gitea.New}),
+		forges: app.NewForges(store, map[string]app.Opener{"github": github.New, "gitea": gitea.New, "gitlab": gitlab.New}),
 	}
 }
 

@@ -11,11 +11,12 @@ import (
 // ErrForgeInUse is returned by DeleteForge while a workload, or a deployment in the history of one, needs the forge.
 var ErrForgeInUse = errors.New("the forge is in use")
 
-// Forge is a server that holds repositories and sends webhooks: one GitHub App, or one token on a Gitea or Forgejo.
+// Forge is a server that holds repositories and sends webhooks: one GitHub App, or one token on a Gitea, Forgejo
+// or GitLab.
 type Forge struct {
 	ID   int64  `bun:",pk,autoincrement"`
 	Name string // unique; part of the webhook address, /webhooks/{name}
-	Kind string // "github", "gitea": the key under which serve.go registered it
+	Kind string // "github", "gitea", "gitlab": the key under which serve.go registered it
 
 	URL    string // where people and git find it: "https://github.com", without a trailing slash
 	APIURL string `bun:"api_url"` // "" means the usual one of the kind
@@ -35,8 +36,9 @@ type Forge struct {
 // Credentials are the secrets of a Forge. They are sealed at rest.
 type Credentials struct {
 	WebhookSecret string `json:"webhook_secret,omitempty"`
-	Token         string `json:"token,omitempty"`       // Gitea, Forgejo
-	PrivateKey    string `json:"private_key,omitempty"` // GitHub App, PEM
+	SigningToken  string `json:"signing_token,omitempty"` // GitLab: what its webhooks sign with; "" where they do not
+	Token         string `json:"token,omitempty"`         // Gitea, Forgejo, GitLab
+	PrivateKey    string `json:"private_key,omitempty"`   // GitHub App, PEM
 }
 
 // clearCredentials has no methods, so that it is encoded as it is.

@@ -128,7 +128,11 @@ func TestBrokenBody(t *testing.T) {
 		})
 		t.Run(kind+" truncated after it was signed", func(t *testing.T) {
 			w := w.with(t)
-			w.want(w.post(forge.Name, signed(kind, "push", "1", body), bytes.NewReader(half)), http.StatusUnauthorized, "does not verify")
+			code, text := http.StatusUnauthorized, "does not verify"
+			if kind == "gitlab" { // its secret does not depend on the body
+				code, text = http.StatusBadRequest, "malformed delivery"
+			}
+			w.want(w.post(forge.Name, signed(kind, "push", "1", body), bytes.NewReader(half)), code, text)
 		})
 		for name, text := range map[string][]byte{
 			"truncated before it was signed": half,

@@ -64,24 +64,34 @@ func TestDeliveries(t *testing.T) {
 			"delete.branch":      {200, "feature/header was deleted: nothing is deployed", ""},
 			"create.branch":      {200, `event "create" moves nothing`, ""},
 		})
+		w.answerAll("gitlab", readOwn(t, "gitlab"), acme, map[string]answered{
+			"push.branch":            {202, "queued", "any@2222222 web@2222222"},
+			"push.docs":              {202, "queued", "any@2222222 web@2222222"},
+			"push.branch-create":     {202, "queued", "any@2222222"},
+			"push.branch-delete":     {200, "feature/header was deleted: nothing is deployed", ""},
+			"tag_push.tag-annotated": {202, "queued", "tags@2222222"},
+			"tag_push.tag-delete":    {200, "tags/v1.2.0 was deleted: nothing is deployed", ""},
+			"push.test-delivery":     {200, "a test delivery; the webhook works", ""},
+			"issue.opened":           {200, `event "Issue Hook" moves nothing`, ""},
+		})
 	})
 }
 
-// GitHub's list of files can be complete, and is not after a forced push; Gitea's never is.
+// GitHub's list of files can be complete, and is not after a forced push; Gitea's and GitLab's never are.
 func TestPathFilter(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
-		for _, kind := range []string{"github", "gitea"} {
+		for _, kind := range kinds {
 			for _, tc := range []struct {
 				name     string
 				deployed map[string]string
 			}{
-				{"push.branch", map[string]string{"github": "app@2222222", "gitea": "app@2222222 docs@2222222"}},
-				{"push.docs", map[string]string{"github": "docs@2222222", "gitea": "app@2222222 docs@2222222"}},
+				{"push.branch", map[string]string{"github": "app@2222222", "gitea": "app@2222222 docs@2222222", "gitlab": "app@2222222 docs@2222222"}},
+				{"push.docs", map[string]string{"github": "docs@2222222", "gitea": "app@2222222 docs@2222222", "gitlab": "app@2222222 docs@2222222"}},
 				{"push.forced-docs", map[string]string{"github": "app@2222222 docs@2222222"}},
 			} {
 				sent, ok := readOwn(t, kind)[tc.name]
 				if !ok {
-					continue // Gitea does not tell of force
+					continue // the others do not tell of force
 				}
 				forge := w.forge(kind+"-"+strings.ReplaceAll(tc.name, ".", "-"), kind)
 				repo := w.repository(forge, 4711, "acme/site", "main")

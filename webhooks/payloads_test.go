@@ -246,6 +246,34 @@ func TestRecordedGiteaDeliveries(t *testing.T) {
 	})
 }
 
+func TestRecordedGitLabDeliveries(t *testing.T) {
+	const moves, deleted = "moves nothing", "nothing is deployed"
+	newWorld(t, dbtest.SQLite(t)).answerAll("gitlab", readRecorded(t, "gitlab"), []db.Repository{
+		{ExternalID: 15, FullName: "mike/diaspora", DefaultBranch: "master"},
+		{ExternalID: 1, FullName: "jsmith/example", DefaultBranch: "master"},
+		{ExternalID: 4861503, FullName: "gitlab-org/hello-world", DefaultBranch: "master"},
+	}, map[string]answered{
+		"push":               {202, "queued", "any@da15608 web@da15608"},
+		"push.real":          {202, "queued", "any@2adc946 web@2adc946"},
+		"push.subgroup":      {202, "queued", "any@2adc946 web@2adc946"},
+		"push.merge":         {202, "queued", "any@78a76ee web@78a76ee"},
+		"push.branch-create": {202, "queued", "any@c4c7922"},
+		"tag_push":           {202, "queued", "tags@82b3d5a"},
+		"tag_push.create":    {202, "queued", "tags@2adc946"},
+
+		"push.branch-delete":          {200, "feature was deleted: " + deleted, ""},
+		"push.branch-delete.subgroup": {200, "feature was deleted: " + deleted, ""},
+		"tag_push.delete":             {200, "tags/v1.0.0 was deleted: " + deleted, ""},
+		"tag_push.delete.subgroup":    {200, "tags/v1.0.0 was deleted: " + deleted, ""},
+
+		"merge_request": {200, moves, ""},
+		"pipeline":      {200, moves, ""},
+		"release":       {200, moves, ""},
+		"deployment":    {200, moves, ""},
+		"job":           {200, moves, ""},
+	})
+}
+
 // A form is signed as it is sent by GitHub, and as the JSON in it by Gitea: each is refused where the other is expected.
 func TestRecordedFormsAreVerifiedPerForge(t *testing.T) {
 	w := newWorld(t, dbtest.SQLite(t))

@@ -23,6 +23,7 @@ import (
 	"tinyforge/app"
 	"tinyforge/app/gitea"
 	"tinyforge/app/github"
+	"tinyforge/app/gitlab"
 	"tinyforge/db"
 	"tinyforge/db/dbtest"
 	"tinyforge/webhooks"
@@ -58,7 +59,7 @@ func newWorld(t *testing.T, address string) *world {
 	must(t, err)
 
 	w := &world{t: t, db: store, log: new(lockedBuffer)}
-	forges := app.NewForges(store, map[string]app.Opener{"github": github.New, "gitea": gitea.New})
+	forges := app.NewForges(store, map[string]app.Opener{"github": github.New, "gitea": gitea.New, "forgejo": gitea.New, "gitlab": gitlab.New})
 	w.handler = webhooks.New(store, forges.OpenRow, slog.New(slog.NewTextHandler(w.log, nil)))
 	mux := http.NewServeMux()
 	mux.Handle("POST /webhooks/{forge}", w.handler)
@@ -81,7 +82,7 @@ func (w *world) forge(name, kind string) db.Forge {
 	switch kind {
 	case "github":
 		row.AppID, row.Credentials.PrivateKey = 1, privateKey()
-	case "gitea":
+	default:
 		row.Credentials.Token = "0123456789abcdef0123456789abcdef01234567"
 	}
 	must(w.t, w.db.SaveForge(w.t.Context(), &row))
@@ -215,6 +216,10 @@ func signed(kind, event, id string, body []byte) http.Header {
 		h.Set("X-Gitea-Event", event)
 		h.Set("X-Gitea-Delivery", id)
 		h.Set("X-Gitea-Signature", hexMAC(secret, body))
+	case "gitlab":
+		h.Set("X-Gitlab-Event", map[string]string{"push": "Push Hook", "tag_push": "Tag Push Hook", "issue": "Issue Hook"}[event])
+		h.Set("Idempotency-Key", id)
+		h.Set("X-Gitlab-Token", secret)
 	}
 	return h
 }
@@ -225,8 +230,10 @@ func (w *world) deliver(forge db.Forge, event, id string, body []byte) reply {
 	return w.post(forge.Name, signed(forge.Kind, event, id, body), bytes.NewReader(body))
 }
 
-// pushed is a push event, in the words that both kinds of forge use.
+// pushed is a push event, in the words that all kinds of forge use.
 type pushed struct {
+	Kind       string      `json:"object_kind"`
+	Checkout   string      `json:"checkout_sha"`
 	Ref        string      `json:"ref"`
 	Before     string      `json:"before"`
 	After      string      `json:"after"`
@@ -238,6 +245,12 @@ type pushed struct {
 		DefaultBranch string `json:"default_branch"`
 		Private       bool   `json:"private"`
 	} `json:"repository"`
+	Project struct { // filled in by body
+		ID            int64  `json:"id"`
+		FullName      string `json:"path_with_namespace"`
+		DefaultBranch string `json:"default_branch"`
+		Visibility    int    `json:"visibility_level"`
+	} `json:"project"`
 }
 
 type committed struct {
@@ -249,12 +262,16 @@ type committed struct {
 // push is a move of a ref of acme/site, which is repository 4711.
 func push(ref, before, after string, files ...string) pushed {
 	head := committed{ID: after, Message: "change", Modified: files}
-	p := pushed{Ref: ref, Before: before, After: after, Commits: []committed{head}, HeadCommit: &head}
+	p := pushed{Kind: "push", Checkout: after, Ref: ref, Before: before, After: after, Commits: []committed{head}, HeadCommit: &head}
 	p.Repository.ID, p.Repository.FullName, p.Repository.DefaultBranch = 4711, "acme/site", "main"
 	return p
 }
 
 func (p pushed) body() []byte {
+	p.Project.ID, p.Project.FullName, p.Project.DefaultBranch = p.Repository.ID, p.Repository.FullName, p.Repository.DefaultBranch
+	if !p.Repository.Private {
+		p.Project.Visibility = 20
+	}
 	text, err := json.Marshal(p)
 	if err != nil {
 		panic(err)

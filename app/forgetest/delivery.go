@@ -51,7 +51,7 @@ func (s *Server) waitDeliveries(ctx context.Context, enough func(done, pending i
 	}
 }
 
-// Redeliver sends a finished delivery once more: with the same id on GitHub, with a new one on Gitea.
+// Redeliver sends a finished delivery once more: with the same id on GitHub and GitLab, with a new one on Gitea.
 func (s *Server) Redeliver(id string) error {
 	done := s.sender.finished()
 	i := slices.IndexFunc(done, func(d Delivery) bool { return d.ID == id })

@@ -33,6 +33,8 @@ func Exercise(t *testing.T, open func(t *testing.T, s *Server) app.Forge, kind K
 		"S12_NoSecrets": (*exercise).reflections,
 		"Silence":       (*exercise).silence,
 		"Hook":          (*exercise).hook,
+		"Disabled":      (*exercise).disabled,
+		"Nested":        (*exercise).nested,
 	} {
 		t.Run(name, func(t *testing.T) { part(newExercise(t, open, Options{Kind: kind})) })
 	}
@@ -41,6 +43,13 @@ func Exercise(t *testing.T, open func(t *testing.T, s *Server) app.Forge, kind K
 			(*exercise).pushes(newExercise(t, open, Options{Kind: kind, Forgejo: true}))
 		})
 	}
+	if kind == GitLab {
+		for name, part := range map[string]func(*exercise){
+			"Push": (*exercise).pushes, "Signature": (*exercise).signatures, "Hook": (*exercise).hook,
+		} {
+			t.Run("Signing/"+name, func(t *testing.T) { part(newExercise(t, open, Options{Kind: kind, Signing: true})) })
+		}
+	}
 }
 
 // exercise is one part of the suite: a forge with one private repository, a developer's clone of it, and a receiver of
@@ -48,6 +57,7 @@ func Exercise(t *testing.T, open func(t *testing.T, s *Server) app.Forge, kind K
 type exercise struct {
 	*testing.T
 	ctx      context.Context
+	options  Options
 	s        *Server
 	forge    app.Forge
 	receiver string
@@ -72,7 +82,7 @@ func newExercise(t *testing.T, open func(t *testing.T, s *Server) app.Forge, o O
 		}
 		receiver.Close()
 	})
-	e := &exercise{T: t, ctx: ctx, s: s, receiver: receiver.URL + "/webhooks/forge", full: "acme/site"}
+	e := &exercise{T: t, ctx: ctx, options: o, s: s, receiver: receiver.URL + "/webhooks/forge", full: "acme/site"}
 	if _, err := s.CreateRepository(e.full, true); err != nil {
 		t.Fatalf("create repository: %v", err)
 	}

@@ -51,7 +51,7 @@ func (e *exercise) calls(commit string) map[string]func(context.Context, *testin
 func (e *exercise) faults() {
 	commit := e.first()
 	for name, call := range e.calls(commit) {
-		for _, code := range []int{400, 401, 403, 404, 500, 502, 503} {
+		for _, code := range []int{400, 401, 403, 404, 409, 500, 502, 503} {
 			e.Run(fmt.Sprintf("%s/%d", name, code), func(t *testing.T) {
 				e.s.Fault(func(*http.Request) *Fault { return &Fault{Status: code} })
 				defer e.s.Fault(nil)
@@ -60,7 +60,7 @@ func (e *exercise) faults() {
 				if !ok || status.Code != code {
 					t.Fatalf("error is %v, want a StatusError with %d", err, code)
 				}
-				if status.Permanent() != (code < 500) {
+				if status.Permanent() != (code < 500 && code != http.StatusConflict) {
 					t.Errorf("permanent is %t", status.Permanent())
 				}
 			})
@@ -94,7 +94,7 @@ func (e *exercise) reflections() {
 	var mu sync.Mutex
 	var seen []string
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if sent := r.Header.Get("Authorization"); sent != "" {
+		if len(secretsOf(r)) > 0 {
 			e.Errorf("credentials were sent to another server: %s %s", r.Method, r.URL.Path)
 		}
 	}))
@@ -135,6 +135,9 @@ func (e *exercise) reflections() {
 // secretsOf returns the credentials of a request, as sent and decoded.
 func secretsOf(r *http.Request) []string {
 	_, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if token := r.Header.Get("Private-Token"); token != "" {
+		return []string{token}
+	}
 	if value == "" {
 		return nil
 	}

@@ -1,6 +1,8 @@
 package forgetest
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"slices"
 
 	"tinyforge/app"
@@ -28,7 +30,10 @@ func (e *exercise) hook() {
 	ensure(true)
 	ensure(false)
 
-	_, err = e.s.AddHook(e.full, Hook{URL: e.receiver, Secret: e.s.Row("").Credentials.WebhookSecret, Events: []string{"push", "delete"}})
+	secrets := e.s.Row("").Credentials
+	_, err = e.s.AddHook(e.full, Hook{
+		URL: e.receiver, Secret: secrets.WebhookSecret, SigningToken: secrets.SigningToken, Events: e.s.manners.hookEvents(),
+	})
 	e.must(err)
 	ensure(true) // one of two goes
 	ensure(false)
@@ -59,11 +64,16 @@ func (e *exercise) checkHook() {
 		e.Fatalf("there are %d hooks, %d of them ours", len(e.s.Hooks(e.full)), len(ours))
 	}
 	it := ours[0]
-	if it.Inactive || it.Form || !slices.Contains(it.Events, "push") || !slices.Contains(it.Events, "delete") {
-		e.Errorf("the hook is %+v", it)
+	for _, event := range e.s.manners.hookEvents() {
+		if it.Inactive || it.Form || it.Unverified || !slices.Contains(it.Events, event) {
+			e.Errorf("the hook is %+v", it)
+		}
 	}
-	if slices.Contains(it.Events, "status") {
+	if slices.Contains(it.Events, "status") || slices.Contains(it.Events, "pipeline") {
 		e.Error("the hook hears of the statuses we set")
+	}
+	if (it.SigningToken != "") != (e.s.Row("").Credentials.SigningToken != "") || it.SigningToken != "" && it.SigningToken == e.s.Row("").Credentials.SigningToken {
+		e.Error("the hook signs with what is not its repository's, or not at all")
 	}
 	if it.Secret != app.RepositorySecret(e.s.Row("").Credentials.WebhookSecret, e.row().ExternalID) {
 		e.Error("the hook has not the secret of its repository")
@@ -85,5 +95,39 @@ func (e *exercise) manyHooks(h app.Hooker) {
 		if changed != want {
 			e.Errorf("behind 60 others: changed is %t, want %t", changed, want)
 		}
+	}
+}
+
+// disabled repairs a webhook that the forge has disabled because its deliveries failed. Where failures do not matter to the
+// forge, nothing is to be repaired.
+func (e *exercise) disabled() {
+	h, ok := e.forge.(app.Hooker)
+	if !ok {
+		return
+	}
+	for _, code := range []int{http.StatusUnauthorized, http.StatusServiceUnavailable} {
+		failing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
+		defer failing.Close()
+		_, err := h.EnsureHook(e.ctx, e.row(), failing.URL)
+		e.must(err)
+		sent := 0
+		for range 6 {
+			before := len(e.s.Deliveries())
+			e.commit("Change")
+			e.must(e.work.Push(e.ctx, "main"))
+			all, err := e.s.Settle(e.ctx)
+			e.must(err)
+			sent += len(all) - before
+		}
+		changed, err := h.EnsureHook(e.ctx, e.row(), failing.URL)
+		e.must(err)
+		if stopped := sent < 6; changed != stopped {
+			e.Errorf("answered %d, the forge sent %d of 6 deliveries; changed is %t", code, sent, changed)
+		}
+		hooks := e.s.Hooks(e.full)
+		if it := hooks[0]; len(hooks) != 1 || it.Inactive || !it.DisabledUntil.IsZero() {
+			e.Errorf("answered %d, the hooks are %+v", code, hooks)
+		}
+		e.must(h.RemoveHook(e.ctx, e.row(), failing.URL))
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"tinyforge/app"
 )
 
-// signatures refuses what is not signed with the secret, and says apart what is signed but useless.
+// signatures refuses what is not signed with the secret, and says apart what is signed but useless. Where a forge signs
+// nothing and sends a secret instead, that cannot tell whether a body is the forge's.
 func (e *exercise) signatures() {
 	e.listen()
 	e.write("index.html", "<h1>one</h1>\n")
@@ -29,12 +30,15 @@ func (e *exercise) signatures() {
 		"headers absent":     func(_ http.Header, body []byte) (http.Header, []byte) { return http.Header{}, body },
 		"signature absent":   signature(func(string) []string { return nil }),
 		"signature empty":    signature(func(string) []string { return []string{""} }),
-		"signature nothing":  signature(func(v string) []string { return []string{v[:strings.Index(v, "=")+1]} }),
+		"signature nothing":  signature(func(v string) []string { return []string{v[:strings.IndexAny(v, "=,")+1]} }),
 		"signature altered":  signature(func(v string) []string { return []string{flip(v)} }),
 		"signature cut":      signature(func(v string) []string { return []string{v[:len(v)-2]} }),
 		"signature no hex":   signature(func(v string) []string { return []string{strings.Repeat("z", len(v))} }),
 		"signed by somebody": e.otherSecret,
 	} {
+		if name == "body altered" && !signs(d.Header) {
+			continue
+		}
 		e.Run(name, func(t *testing.T) {
 			h, body := change(d.Header.Clone(), bytes.Clone(d.Body))
 			if p, err := e.forge.Push(h, body); !errors.Is(err, app.ErrSignature) {
@@ -45,11 +49,21 @@ func (e *exercise) signatures() {
 	e.signedButUseless()
 }
 
-// signature changes all headers that hold one.
+// signs tells whether a delivery has a signature.
+func signs(h http.Header) bool {
+	for name := range h {
+		if strings.Contains(name, "Signature") {
+			return true
+		}
+	}
+	return false
+}
+
+// signature changes all headers that prove something.
 func signature(change func(string) []string) func(http.Header, []byte) (http.Header, []byte) {
 	return func(h http.Header, body []byte) (http.Header, []byte) {
 		for name := range h {
-			if !strings.Contains(name, "Signature") {
+			if !strings.Contains(name, "Signature") && name != "X-Gitlab-Token" {
 				continue
 			}
 			if values := change(h.Get(name)); values == nil {
@@ -72,8 +86,7 @@ func flip(s string) string {
 
 // otherSecret signs the same body as another forge of the same kind.
 func (e *exercise) otherSecret(_ http.Header, body []byte) (http.Header, []byte) {
-	kind := Kind(e.s.Row("").Kind)
-	other, err := Start(Options{Kind: kind})
+	other, err := Start(e.options)
 	e.must(err)
 	h := other.Sign("push", body)
 	e.must(other.Close())
@@ -94,8 +107,8 @@ func (e *exercise) signedButUseless() {
 		"an issue":       {"issues", `{"action":"opened"}`, app.ErrIgnored},
 		"event not said": {"", `{}`, nil},
 		"nothing in it":  {"push", `{}`, nil},
-		"ref is no ref":  {"push", useless("main", strings.Repeat("a", 40), `{"id":1,"full_name":"a/b"}`), nil},
-		"after no hash":  {"push", useless("refs/heads/main", "--upload-pack=evil", `{"id":1,"full_name":"a/b"}`), nil},
+		"ref is no ref":  {"push", useless("main", strings.Repeat("a", 40), aRepository), nil},
+		"after no hash":  {"push", useless("refs/heads/main", "--upload-pack=evil", aRepository), nil},
 		"no repository":  {"push", useless("refs/heads/main", strings.Repeat("a", 40), "null"), nil},
 	} {
 		e.Run(name, func(t *testing.T) {
@@ -107,6 +120,9 @@ func (e *exercise) signedButUseless() {
 	}
 }
 
+const aRepository = `{"id":1,"full_name":"a/b","path_with_namespace":"a/b"}`
+
+// useless is a push event in the words of all forges.
 func useless(ref, after, repository string) string {
-	return fmt.Sprintf(`{"ref":%q,"before":%q,"after":%q,"repository":%s}`, ref, zeroID, after, repository)
+	return fmt.Sprintf(`{"object_kind":"push","ref":%q,"before":%q,"after":%q,"repository":%s,"project":%s}`, ref, zeroID, after, repository, repository)
 }

@@ -12,7 +12,7 @@ type Fault struct {
 	Header   http.Header // added to the answer
 	Location string      // of a redirect
 	Body     string
-	Reflect  bool // put the request's Authorization header into the body, as a hostile forge would
+	Reflect  bool // put the request's credentials into the body, as a hostile forge would
 	Silent   bool // no answer at all until the caller gives up
 }
 
@@ -38,7 +38,7 @@ func (f *Fault) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	body := f.Body
 	if f.Reflect {
-		body += fmt.Sprintf("{\"message\":%q}", r.Header.Get("Authorization"))
+		body += fmt.Sprintf("{\"message\":%q}", r.Header.Get("Authorization")+r.Header.Get("Private-Token"))
 	}
 	w.WriteHeader(f.status())
 	_, _ = io.WriteString(w, body)

@@ -16,9 +16,7 @@ type gitea struct {
 	secret  string
 	token   string // of the row
 
-	// Under Server.mu.
-	tokens map[string]Access
-	hooks  []*hook
+	tokens map[string]Access // under Server.mu
 }
 
 // Right is what the user of a token may do in the repositories.
@@ -31,9 +29,9 @@ const (
 	Anonymous              // see what is public
 )
 
-// Access is what a token of Gitea is good for.
+// Access is what a token of Gitea or GitLab is good for.
 type Access struct {
-	Scopes []string // "write:repository"; "all" is every one
+	Scopes []string // "write:repository", "all" is every one; on GitLab "read_api", "api" is every one
 	Right  Right
 }
 
@@ -43,25 +41,32 @@ func newGitea(s *Server, forgejo bool) *gitea {
 	return g
 }
 
-// NewToken makes another token of Gitea. GitHub's tokens are made through its API: there it returns "".
+// NewToken makes another token of Gitea or GitLab. GitHub's tokens are made through its API: there it returns "".
 func (s *Server) NewToken(a Access) string {
-	g, ok := s.manners.(*gitea)
+	g, ok := s.manners.(interface{ grant(token string, a Access) })
 	if !ok {
 		return ""
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	token := randomHex(20)
-	g.tokens[token] = a
+	g.grant(token, a)
 	return token
 }
 
 func (g *gitea) apiURL() string                 { return g.s.url }
 func (g *gitea) deliveryTimeout() time.Duration { return 5 * time.Second }
 func (g *gitea) created(*repository)            {}
+func (g *gitea) nests() bool                    { return false }
+func (g *gitea) hookEvents() []string           { return []string{"push", "delete"} }
+func (g *gitea) answered(int64, Delivery)       {}
+func (g *gitea) grant(token string, a Access)   { g.tokens[token] = a }
 
 func (g *gitea) complete(row *db.Forge) {
 	row.Kind = string(Gitea)
+	if g.forgejo {
+		row.Kind = "forgejo"
+	}
 	row.Credentials = db.Credentials{WebhookSecret: g.secret, Token: g.token}
 }
 

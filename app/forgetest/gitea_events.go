@@ -139,7 +139,7 @@ func (g *gitea) compare(r Repository, from, to string) string {
 
 // tell adds a delivery for each hook that wants the event; ids differ, bodies do not.
 func (g *gitea) tell(out []outgoing, r Repository, event string, body any) ([]outgoing, error) {
-	for _, h := range g.listening(r, event) {
+	for _, h := range g.s.listening(r, event) {
 		o, err := g.to(h, r, event, body)
 		if err != nil {
 			return nil, err

@@ -46,7 +46,7 @@ func (h *hook) shape() giteaHook {
 func (g *gitea) listHooks(w http.ResponseWriter, r *http.Request, repo Repository, _ Right) {
 	g.s.mu.Lock()
 	shapes := []giteaHook{}
-	for _, h := range g.hooksOf(repo.ID) {
+	for _, h := range g.s.hooksOf(repo.ID) {
 		shapes = append(shapes, h.shape())
 	}
 	g.s.mu.Unlock()
@@ -65,7 +65,7 @@ func (g *gitea) createHook(w http.ResponseWriter, r *http.Request, repo Reposito
 		return
 	}
 	g.s.mu.Lock()
-	h := g.add(&hook{repository: repo.ID, Hook: Hook{
+	h := g.s.keepHook(&hook{repository: repo.ID, Hook: Hook{
 		URL: ask.Config["url"], Secret: ask.Config["secret"], Form: ask.Config["content_type"] == "form",
 		Events: chosen(ask.Events), Inactive: ask.Active == nil || !*ask.Active, Authorization: ask.Authorization,
 	}})
@@ -120,15 +120,12 @@ func chosen(events []string) []string {
 // withHook finds the hook of the path.
 func (g *gitea) withHook(next func(w http.ResponseWriter, r *http.Request, repo Repository, h *hook)) onGitea {
 	return func(w http.ResponseWriter, r *http.Request, repo Repository, _ Right) {
-		g.s.mu.Lock()
-		hooks := g.hooksOf(repo.ID)
-		g.s.mu.Unlock()
-		i := slices.IndexFunc(hooks, func(h *hook) bool { return h.ID == pathID(r, "hook") })
-		if i < 0 {
+		h := g.s.hookOf(repo.ID, r)
+		if h == nil {
 			g.notFound(w)
 			return
 		}
-		next(w, r, repo, hooks[i])
+		next(w, r, repo, h)
 	}
 }
 
@@ -165,9 +162,7 @@ func (g *gitea) editHook(w http.ResponseWriter, r *http.Request, _ Repository, h
 }
 
 func (g *gitea) deleteHook(w http.ResponseWriter, _ *http.Request, _ Repository, h *hook) {
-	g.s.mu.Lock()
-	g.hooks = slices.DeleteFunc(g.hooks, func(other *hook) bool { return other == h })
-	g.s.mu.Unlock()
+	g.s.dropHook(h)
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -45,6 +45,9 @@ func newGitHub(s *Server) (*gitHub, error) {
 
 func (g *gitHub) apiURL() string                 { return g.s.url + "/api/v3/" }
 func (g *gitHub) deliveryTimeout() time.Duration { return 10 * time.Second }
+func (g *gitHub) nests() bool                    { return false }
+func (g *gitHub) hookEvents() []string           { return nil }
+func (g *gitHub) answered(int64, Delivery)       {}
 
 func (g *gitHub) complete(row *db.Forge) {
 	row.Kind, row.AppID = string(GitHub), g.appID

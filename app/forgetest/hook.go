@@ -3,20 +3,25 @@ package forgetest
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 )
 
-// Hook is a webhook of a repository or an organisation on Gitea.
+// Hook is a webhook of a repository or an organisation on Gitea, of a project or a group on GitLab.
 type Hook struct {
 	ID            int64
 	URL           string
 	Secret        string
-	Events        []string // "push", "create", "delete"
-	Inactive      bool
-	Form          bool   // a form with the JSON in it instead of the JSON
-	Authorization string // sent as the Authorization header
+	SigningToken  string    // GitLab only: "whsec_..."
+	Events        []string  // "push", "create", "delete"; on GitLab "push", "tag_push", "pipeline"
+	Inactive      bool      // on GitLab, disabled for good because deliveries failed
+	DisabledUntil time.Time // GitLab only
+	Unverified    bool      // GitLab only: certificates are not looked at
+	Filter        string    // GitLab only: the branches it is for
+	Form          bool      // Gitea only: a form with the JSON in it instead of the JSON
+	Authorization string    // Gitea only: sent as the Authorization header
 }
 
 type hook struct {
@@ -25,9 +30,10 @@ type hook struct {
 	owner      string // lower case; "" for a repository's
 	created    time.Time
 	updated    time.Time
+	failures   int // deliveries in a row that failed
 }
 
-// AddHook makes a webhook of a repository, as its web pages would. Gitea only.
+// AddHook makes a webhook of a repository, as its web pages would. GitHub has none.
 func (s *Server) AddHook(fullName string, h Hook) (int64, error) {
 	r, err := s.Repository(fullName)
 	if err != nil {
@@ -42,31 +48,45 @@ func (s *Server) AddOrganizationHook(owner string, h Hook) (int64, error) {
 }
 
 func (s *Server) addHook(h *hook) (int64, error) {
-	g, ok := s.manners.(*gitea)
-	if !ok {
+	if s.manners.hookEvents() == nil {
 		return 0, fmt.Errorf("add hook: %w", errors.ErrUnsupported)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return g.add(h).ID, nil
+	return s.keepHook(h).ID, nil
 }
 
-// add stores a hook. The server is locked.
-func (g *gitea) add(h *hook) *hook {
-	g.s.lastID++
-	h.ID = g.s.lastID
+// keepHook stores a hook. The server is locked.
+func (s *Server) keepHook(h *hook) *hook {
+	s.lastID++
+	h.ID = s.lastID
 	h.created = time.Now().UTC().Truncate(time.Second)
 	h.updated = h.created
-	g.hooks = append(g.hooks, h)
+	s.hooks = append(s.hooks, h)
 	return h
+}
+
+// dropHook removes a hook.
+func (s *Server) dropHook(h *hook) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hooks = slices.DeleteFunc(s.hooks, func(other *hook) bool { return other == h })
+}
+
+// hookOf returns the hook of a repository that the path of a request names, or nil.
+func (s *Server) hookOf(repository int64, r *http.Request) *hook {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hooks := s.hooksOf(repository)
+	i := slices.IndexFunc(hooks, func(h *hook) bool { return h.ID == pathID(r, "hook") })
+	if i < 0 {
+		return nil
+	}
+	return hooks[i]
 }
 
 // Hooks returns the webhooks of a repository, secrets included, oldest first.
 func (s *Server) Hooks(fullName string) []Hook {
-	g, ok := s.manners.(*gitea)
-	if !ok {
-		return nil
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.find(fullName)
@@ -74,16 +94,16 @@ func (s *Server) Hooks(fullName string) []Hook {
 		return nil
 	}
 	var all []Hook
-	for _, h := range g.hooksOf(r.ID) {
+	for _, h := range s.hooksOf(r.ID) {
 		all = append(all, h.Hook)
 	}
 	return all
 }
 
 // hooksOf returns the hooks of a repository alone. The server is locked.
-func (g *gitea) hooksOf(repository int64) []*hook {
+func (s *Server) hooksOf(repository int64) []*hook {
 	var all []*hook
-	for _, h := range g.hooks {
+	for _, h := range s.hooks {
 		if h.repository == repository {
 			all = append(all, h)
 		}
@@ -92,13 +112,14 @@ func (g *gitea) hooksOf(repository int64) []*hook {
 }
 
 // listening returns the active hooks, the owner's too, that want an event of a repository.
-func (g *gitea) listening(r Repository, event string) []hook {
-	g.s.mu.Lock()
-	defer g.s.mu.Unlock()
+func (s *Server) listening(r Repository, event string) []hook {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var all []hook
-	for _, h := range g.hooks {
+	for _, h := range s.hooks {
 		concerned := h.repository == r.ID || h.owner != "" && h.owner == strings.ToLower(r.Owner())
-		if concerned && !h.Inactive && slices.Contains(h.Events, event) {
+		enabled := !h.Inactive && !time.Now().Before(h.DisabledUntil)
+		if concerned && enabled && slices.Contains(h.Events, event) {
 			all = append(all, *h)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,17 +41,11 @@ func (r Repository) Row() db.Repository {
 	}
 }
 
-// Owner is the part of FullName before the slash.
-func (r Repository) Owner() string {
-	owner, _, _ := strings.Cut(r.FullName, "/")
-	return owner
-}
+// Owner is the part of FullName before the last slash.
+func (r Repository) Owner() string { return r.FullName[:strings.LastIndex(r.FullName, "/")] }
 
-// Name is the part of FullName after the slash.
-func (r Repository) Name() string {
-	_, name, _ := strings.Cut(r.FullName, "/")
-	return name
-}
+// Name is the part of FullName after the last slash.
+func (r Repository) Name() string { return r.FullName[strings.LastIndex(r.FullName, "/")+1:] }
 
 type repository struct {
 	Repository // under Server.mu
@@ -62,8 +57,8 @@ type repository struct {
 // CreateRepository makes an empty repository whose default branch is main. A GitHub App is installed on its owner, as
 // if it had been before: nothing is delivered.
 func (s *Server) CreateRepository(fullName string, private bool) (Repository, error) {
-	owner, name, ok := strings.Cut(fullName, "/")
-	if !ok || owner == "" || name == "" || strings.Contains(name, "/") {
+	parts := strings.Split(fullName, "/")
+	if slices.Contains(parts, "") || len(parts) < 2 || len(parts) > 2 && !s.manners.nests() {
 		return Repository{}, fmt.Errorf("create repository: name %q is not owner/name", fullName)
 	}
 	s.mu.Lock()
@@ -133,7 +128,7 @@ func (s *Server) Rename(old, fullName string) error {
 	return s.change(old, func(r *repository) { s.name(r, fullName) })
 }
 
-// Archive makes a repository read-only for git. Gitea still takes statuses, GitHub does not.
+// Archive makes a repository read-only for git. Gitea still takes statuses, the others do not.
 func (s *Server) Archive(fullName string) error {
 	return s.change(fullName, func(r *repository) { r.Archived = true })
 }

@@ -17,13 +17,15 @@ type outgoing struct {
 	id, event, repository, url string
 	header                     http.Header
 	body                       []byte
+	hook                       int64 // that it is of; 0 where nobody wants to know
 }
 
 // sender delivers one request after the other, in order and without repeating any, as forges do.
 type sender struct {
-	client *http.Client
-	log    *slog.Logger
-	ended  chan struct{}
+	client   *http.Client
+	answered func(hook int64, d Delivery)
+	log      *slog.Logger
+	ended    chan struct{}
 
 	mu      sync.Mutex
 	queue   []outgoing
@@ -34,14 +36,14 @@ type sender struct {
 	changed chan struct{} // closed and replaced at each finished delivery
 }
 
-func newSender(timeout time.Duration, log *slog.Logger) *sender {
+func newSender(timeout time.Duration, answered func(int64, Delivery), log *slog.Logger) *sender {
 	s := &sender{
 		client: &http.Client{
 			Timeout:       timeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Transport:     &http.Transport{Proxy: nil},
 		},
-		log: log, ended: make(chan struct{}), wake: make(chan struct{}, 1), changed: make(chan struct{}),
+		answered: answered, log: log, ended: make(chan struct{}), wake: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	go s.run()
 	return s
@@ -77,7 +79,9 @@ func (s *sender) run() {
 			if !ok {
 				break
 			}
-			s.finish(s.deliver(o))
+			d := s.deliver(o)
+			s.answered(o.hook, d)
+			s.finish(d)
 		}
 	}
 }

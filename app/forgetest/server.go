@@ -28,12 +28,15 @@ type Kind string
 const (
 	GitHub Kind = "github"
 	Gitea  Kind = "gitea" // and Forgejo, see Options
+	GitLab Kind = "gitlab"
 )
 
 // Options are what Start needs.
 type Options struct {
 	Kind    Kind
 	Forgejo bool         // Gitea only: name itself Forgejo, send its headers as well
+	Signing bool         // GitLab only: the row has a signing token
+	Unable  bool         // GitLab only: it is older than 19.0 and knows of no signing tokens
 	Log     *slog.Logger // nil means no log
 	Dir     string       // for the repositories; "" means a temporary folder, which Close removes
 }
@@ -49,7 +52,6 @@ type Server struct {
 	stop    context.CancelFunc // ends the requests that are being answered
 	manners manners
 	api     *http.ServeMux
-	smart   *http.ServeMux
 	sender  *sender
 
 	password string // the developer's
@@ -60,6 +62,7 @@ type Server struct {
 	repositories map[int64]*repository
 	names        map[string]int64 // lower case, current
 	formerNames  map[string]int64
+	hooks        []*hook
 }
 
 // manners is what forges differ in.
@@ -76,6 +79,13 @@ type manners interface {
 	allow(req *http.Request, r *repository, write bool) int
 	// pushed returns the deliveries that a push causes.
 	pushed(r Repository, p push) ([]outgoing, error)
+	// answered is told how a delivery of a hook ended, before anybody else is.
+	answered(hook int64, d Delivery)
+	// hookEvents are what a repository's webhook asks for to hear of every branch and tag that is moved or deleted; nil where
+	// repositories have no webhooks.
+	hookEvents() []string
+	// nests tells whether owners may lie within owners, as in "acme/tools/site".
+	nests() bool
 	// deliveryTimeout is how long the forge waits for an answer.
 	deliveryTimeout() time.Duration
 	// sign returns a new delivery's id and headers, signed with the secret of the row.
@@ -99,8 +109,7 @@ func Start(o Options) (*Server, error) {
 		return nil, errors.Join(err, listener.Close(), s.removeDir())
 	}
 	s.manners.route(s.api)
-	s.routeGit()
-	s.sender = newSender(s.manners.deliveryTimeout(), s.log)
+	s.sender = newSender(s.manners.deliveryTimeout(), s.manners.answered, s.log)
 
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
@@ -121,7 +130,7 @@ func newServer(o Options) (*Server, error) {
 	}
 	s := &Server{
 		dir: o.Dir, log: o.Log, password: randomHex(16),
-		api: http.NewServeMux(), smart: http.NewServeMux(),
+		api:          http.NewServeMux(),
 		repositories: map[int64]*repository{}, names: map[string]int64{}, formerNames: map[string]int64{},
 	}
 	if s.log == nil {
@@ -146,6 +155,8 @@ func newManners(s *Server, o Options) (manners, error) {
 		return newGitHub(s)
 	case Gitea:
 		return newGitea(s, o.Forgejo), nil
+	case GitLab:
+		return newGitLab(s, o), nil
 	default:
 		return nil, fmt.Errorf("unknown kind of forge %q", o.Kind)
 	}
@@ -174,7 +185,7 @@ func (s *Server) removeDir() error {
 // URL is where people and git find the forge, without a trailing slash.
 func (s *Server) URL() string { return s.url }
 
-// APIURL is what the forge's SDK takes as its base: with /api/v3/ for GitHub, as GitHub Enterprise has it; URL for Gitea.
+// APIURL is what the forge's SDK takes as its base: with /api/v3/ for GitHub, as GitHub Enterprise has it; URL for the others.
 func (s *Server) APIURL() string { return s.manners.apiURL() }
 
 // Row returns the row of this forge: addresses, networks, credentials and a webhook secret. Two calls differ in the name
@@ -200,5 +211,5 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.api.ServeHTTP(w, r)
 		return
 	}
-	s.smart.ServeHTTP(w, r)
+	s.serveSmart(w, r)
 }

@@ -20,25 +20,27 @@ const (
 	receivePack = "git-receive-pack"
 )
 
-// routeGit registers git's smart HTTP protocol.
-func (s *Server) routeGit() {
-	s.smart.HandleFunc("GET /{owner}/{name}/info/refs", func(w http.ResponseWriter, r *http.Request) {
-		s.serveGit(w, r, r.URL.Query().Get("service"))
-	})
+// serveSmart answers git's smart HTTP protocol, below the name of a repository of however many parts.
+func (s *Server) serveSmart(w http.ResponseWriter, r *http.Request) {
 	for _, service := range []string{uploadPack, receivePack} {
-		s.smart.HandleFunc("POST /{owner}/{name}/"+service, func(w http.ResponseWriter, r *http.Request) {
-			s.serveGit(w, r, service)
-		})
+		if name, ok := strings.CutSuffix(r.URL.Path, "/"+service); ok && r.Method == http.MethodPost {
+			s.serveGit(w, r, name, service)
+			return
+		}
 	}
+	if name, ok := strings.CutSuffix(r.URL.Path, "/info/refs"); ok && r.Method == http.MethodGet {
+		s.serveGit(w, r, name, r.URL.Query().Get("service"))
+		return
+	}
+	http.NotFound(w, r)
 }
 
-func (s *Server) serveGit(w http.ResponseWriter, r *http.Request, service string) {
+func (s *Server) serveGit(w http.ResponseWriter, r *http.Request, path, service string) {
 	if service != uploadPack && service != receivePack {
 		http.Error(w, "only git's smart protocol is served", http.StatusForbidden)
 		return
 	}
-	fullName := r.PathValue("owner") + "/" + strings.TrimSuffix(r.PathValue("name"), ".git")
-	repo, moved := s.resolve(fullName)
+	repo, moved := s.resolve(strings.TrimSuffix(strings.TrimPrefix(path, "/"), ".git"))
 	if code := s.allowGit(r, repo, service == receivePack); code != 0 {
 		if code == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Basic realm="forge"`)
@@ -47,7 +49,7 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request, service string
 		return
 	}
 	if moved {
-		s.redirectGit(w, r, repo)
+		s.redirectGit(w, r, path, repo)
 		return
 	}
 	if service == receivePack && r.Method == http.MethodPost {
@@ -85,15 +87,15 @@ func (s *Server) allowGit(r *http.Request, repo *repository, write bool) int {
 	return s.manners.allow(r, repo, write)
 }
 
-func (s *Server) redirectGit(w http.ResponseWriter, r *http.Request, repo *repository) {
+func (s *Server) redirectGit(w http.ResponseWriter, r *http.Request, path string, repo *repository) {
 	s.mu.Lock()
 	to := repo.CloneURL
 	s.mu.Unlock()
-	_, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"+r.PathValue("owner")+"/"), "/")
+	rest := strings.TrimPrefix(r.URL.Path, path)
 	if r.URL.RawQuery != "" {
 		rest += "?" + r.URL.RawQuery
 	}
-	w.Header().Set("Location", to+"/"+rest)
+	w.Header().Set("Location", to+rest)
 	w.WriteHeader(http.StatusMovedPermanently)
 }
 

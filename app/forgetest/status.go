@@ -9,7 +9,7 @@ import (
 type Status struct {
 	ID          int64
 	Commit      string
-	State       string
+	State       string // GitLab's failed is "failure" here, as everywhere else
 	Context     string
 	Description string
 	TargetURL   string

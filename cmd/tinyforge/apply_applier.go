@@ -132,6 +132,11 @@ func (a *applier) planWorkload(w manifestWorkload) {
 	if forge == nil {
 		return // what is wrong with the forge was said
 	}
+	if _, _, ok := app.SplitName(w.repository); !ok && !forge.schema.nests {
+		a.faults = append(a.faults, w.at.get("repository").fault(
+			`must be an owner and a name, such as "acme/site": %s is of kind %s, which has no groups within groups`, forge.row.Name, forge.row.Kind))
+		return
+	}
 	p := &plannedWorkload{at: w.at, row: w.row, repository: a.repositoryOf(w, forge)}
 	if saved, ok := a.savedWorkloads[w.row.Name]; ok && saved.DeletedAt == nil {
 		p.saved = &saved

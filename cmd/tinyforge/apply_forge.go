@@ -29,10 +29,12 @@ type forgeSchema struct {
 	url      string   // the usual one; "" means that it has to be given
 	required []string // beside name and kind
 	foreign  []string // keys that mean nothing to it
+	nests    bool     // its repositories may lie in groups within groups
 
 	unauthorized string // what to do about 401
 	forbidden    string // about 403
 	notFound     string // about 404
+	invalid      string // about 422
 	unseen       string // about a repository that it does not show
 }
 
@@ -42,20 +44,39 @@ func forgeSchemas() map[string]forgeSchema {
 		"github": {
 			url:          "https://github.com",
 			required:     []string{"app_id", "private_key", "webhook_secret"},
-			foreign:      []string{"token"},
+			foreign:      []string{"token", "signing_token"},
 			unauthorized: "check app_id, and that private_key is one of this app's keys",
 			forbidden:    "check the permissions of the app, and that its installation is not suspended",
 			notFound:     "check url and api_url, and that the app still exists",
+			invalid:      "check url and api_url",
 			unseen:       "check the name, and that the app is installed on the account and may see the repository",
 		},
-		"gitea": {
-			required:     []string{"url", "token"},
+		"gitea":   giteaSchema(),
+		"forgejo": giteaSchema(),
+		"gitlab": {
+			url:          "https://gitlab.com",
+			required:     []string{"token"},
 			foreign:      []string{"app_id", "private_key"},
-			unauthorized: "check token, it may have expired or been deleted",
-			forbidden:    "the token needs the scopes write:repository and read:user, and its owner must be an administrator of the repository",
-			notFound:     "check url, and that the token's owner is an administrator of the repository",
-			unseen:       "check the name, and that the token's owner is an administrator of the repository",
+			nests:        true,
+			unauthorized: "check token, it may have expired or been revoked",
+			forbidden:    "the token needs the scope api and the role Maintainer in the project",
+			notFound:     "check url, and that the token has the role Maintainer in the project",
+			invalid:      "check --public-url; for a private address, GitLab's administrator must allow webhooks to the local network",
+			unseen:       "check the name with all its groups, and that the token has the role Maintainer in the project",
 		},
+	}
+}
+
+// giteaSchema is Forgejo's too.
+func giteaSchema() forgeSchema {
+	return forgeSchema{
+		required:     []string{"url", "token"},
+		foreign:      []string{"app_id", "private_key", "signing_token"},
+		unauthorized: "check token, it may have expired or been deleted",
+		forbidden:    "the token needs the scopes write:repository and read:user, and its owner must be an administrator of the repository",
+		notFound:     "check url, and that the token's owner is an administrator of the repository",
+		invalid:      "check url and --public-url",
+		unseen:       "check the name, and that the token's owner is an administrator of the repository",
 	}
 }
 
@@ -72,6 +93,8 @@ func (s forgeSchema) explain(err error) string {
 		return "the forge does not allow this (403): " + s.forbidden
 	case code == http.StatusNotFound:
 		return "the forge does not find it (404): " + s.notFound
+	case code == http.StatusUnprocessableEntity:
+		return fmt.Sprintf("%v: %s", err, s.invalid)
 	case code >= 300 && code < 400:
 		return fmt.Sprintf("the forge answered with a redirect (%d): check url, and that the repository was not renamed", code)
 	case status.Permanent():
@@ -83,7 +106,7 @@ func (s forgeSchema) explain(err error) string {
 func (r *manifestReader) forge(n *manifestNode) manifestForge {
 	before := len(r.faults)
 	f := manifestForge{at: n}
-	if r.object(n, "name", "kind", "url", "api_url", "app_id", "private_key", "token", "webhook_secret", "networks") {
+	if r.object(n, "name", "kind", "url", "api_url", "app_id", "private_key", "token", "webhook_secret", "signing_token", "networks") {
 		r.required(n, "name", "kind")
 		f.row.Name = r.checked(n.get("name"), checkName)
 		f.row.Kind = r.oneOf(n.get("kind"), sortedKeys(forgeSchemas()))
@@ -93,6 +116,7 @@ func (r *manifestReader) forge(n *manifestNode) manifestForge {
 		f.row.Networks = r.texts(n.get("networks"), checkNetwork)
 		f.row.Credentials = db.Credentials{
 			WebhookSecret: r.credential(n.get("webhook_secret"), checkSecret),
+			SigningToken:  r.credential(n.get("signing_token"), checkSecret),
 			Token:         r.credential(n.get("token"), checkToken),
 			PrivateKey:    r.credential(n.get("private_key"), checkPrivateKey),
 		}

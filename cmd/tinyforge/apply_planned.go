@@ -28,7 +28,11 @@ func (p *plannedForge) changed() bool {
 
 // secretChanged tells whether webhooks may be about that carry another secret.
 func (p *plannedForge) secretChanged() bool {
-	return p.saved != nil && p.saved.Credentials.WebhookSecret != p.row.Credentials.WebhookSecret
+	if p.saved == nil {
+		return false
+	}
+	was, is := p.saved.Credentials, p.row.Credentials
+	return was.WebhookSecret != is.WebhookSecret || was.SigningToken != is.SigningToken
 }
 
 // plannedRepository is a repository that workloads of the file use.

@@ -185,12 +185,12 @@ func writeScalar(to *bytes.Buffer, v any) {
 	to.Truncate(to.Len() - 1) // the newline
 }
 
+// checkRepository leaves it to the kind of forge whether an owner may lie within another.
 func checkRepository(s string) string {
-	owner, name, ok := app.SplitName(s)
 	switch {
 	case strings.Contains(s, "://"):
 		return `must be the name, such as "acme/site", not an address`
-	case !ok, owner == "", name == "":
+	case !app.NestedName(s):
 		return `must be an owner and a name, such as "acme/site"`
 	}
 	return ""

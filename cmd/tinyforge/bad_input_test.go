@@ -211,7 +211,9 @@ func TestDockerGone(t *testing.T) {
 // TestBadDelivery: what is not signed by the forge, or is no push that concerns us, does nothing.
 func TestBadDelivery(t *testing.T) {
 	t.Parallel()
-	for kind, options := range map[string]forgetest.Options{"GitHub": {Kind: forgetest.GitHub}, "Gitea": {Kind: forgetest.Gitea}} {
+	for kind, options := range map[string]forgetest.Options{
+		"GitHub": {Kind: forgetest.GitHub}, "Gitea": {Kind: forgetest.Gitea}, "GitLab": {Kind: forgetest.GitLab, Signing: true},
+	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			s, forge := newService(t), newForge(t, options)
@@ -258,8 +260,11 @@ func TestBadDelivery(t *testing.T) {
 			c.release("two")
 			c.answered("workload " + web + " is disabled")
 			unknown := newClone(t, forge, "acme/unknown")
-			if options.Kind == forgetest.Gitea {
-				_, err := forge.AddHook("acme/unknown", forgetest.Hook{URL: s.hook(), Secret: forge.Row("").Credentials.WebhookSecret, Events: []string{"push"}})
+			if options.Kind != forgetest.GitHub {
+				secrets := forge.Row("").Credentials
+				_, err := forge.AddHook("acme/unknown", forgetest.Hook{
+					URL: s.hook(), Secret: secrets.WebhookSecret, SigningToken: secrets.SigningToken, Events: []string{"push"},
+				})
 				s.must(err)
 			}
 			unknown.release("one")

@@ -14,6 +14,7 @@ import (
 	"tinyforge/app"
 	"tinyforge/app/gitea"
 	"tinyforge/app/github"
+	"tinyforge/app/gitlab"
 	"tinyforge/db"
 	"tinyforge/deploy"
 	"tinyforge/deploy/docker"
@@ -24,7 +25,7 @@ import (
 
 // forgeKinds are the forges by the kind in their row.
 func forgeKinds() map[string]app.Opener {
-	return map[string]app.Opener{"github": github.New, "gitea": gitea.New}
+	return map[string]app.Opener{"github": github.New, "gitea": gitea.New, "forgejo": gitea.New, "gitlab": gitlab.New}
 }
 
 // sourceKinds are the sources by the source in the workloads' rows. A nil engine is enough to validate configs.

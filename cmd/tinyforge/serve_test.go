@@ -28,6 +28,14 @@ func TestPushToLive(t *testing.T) {
 	t.Parallel()
 	databases := map[string]func(testing.TB) string{"SQLite": dbtest.SQLite, "PostgreSQL": dbtest.Postgres}
 	for name, options := range map[string]forgetest.Options{
+		"GitLab": {Kind: forgetest.GitLab}, "GitLab that signs": {Kind: forgetest.GitLab, Signing: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pushToLive(t, options, dbtest.SQLite(t))
+		})
+	}
+	for name, options := range map[string]forgetest.Options{
 		"GitHub":  {Kind: forgetest.GitHub},
 		"Gitea":   {Kind: forgetest.Gitea},
 		"Forgejo": {Kind: forgetest.Gitea, Forgejo: true},
@@ -46,7 +54,7 @@ func pushToLive(t *testing.T, options forgetest.Options, database string) {
 	forge, web := newForge(t, options), unique("web")
 	c := newClone(t, forge, "acme/site")
 	s.apply(forge, manifestOf(web, "dockerfile", blueGreen))
-	if hooks := forge.Hooks("acme/site"); options.Kind == forgetest.Gitea && (len(hooks) != 1 || hooks[0].URL != s.hook()) {
+	if hooks := forge.Hooks("acme/site"); options.Kind != forgetest.GitHub && (len(hooks) != 1 || hooks[0].URL != s.hook()) {
 		t.Errorf("the hooks are %+v", hooks)
 	}
 

@@ -133,6 +133,10 @@ func (s *service) apply(forge *forgetest.Server, workloads string) {
 	} else {
 		s.secrets = append(s.secrets, row.Credentials.Token)
 	}
+	if signing := row.Credentials.SigningToken; signing != "" {
+		s.secrets = append(s.secrets, signing[10:])
+		kind += fmt.Sprintf("\n    signing_token: file:%s", s.write("signing", signing))
+	}
 	file := s.write("tinyforge.yml", fmt.Sprintf(`
 forges:
   - name: forge

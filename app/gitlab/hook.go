@@ -1,0 +1,139 @@
+package gitlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	gitlab "gitlab.com/gitlab-org/api/client-go"
+
+	"tinyforge/app"
+	"tinyforge/db"
+)
+
+// hook is a webhook as GitLab shows it: without its secrets. Whether it has any is told since GitLab 19.0, and unknown to the
+// SDK.
+type hook struct {
+	gitlab.ProjectHook
+	TokenPresent        *bool `json:"token_present"` // nil where GitLab does not tell
+	SigningTokenPresent bool  `json:"signing_token_present"`
+}
+
+type hookOptions struct {
+	gitlab.AddProjectHookOptions
+	SigningToken string `json:"signing_token,omitempty"`
+}
+
+// EnsureHook implements app.Hooker. A hook that is not as it should be, or that GitLab has disabled because its deliveries
+// failed, is replaced; the new one is made before the old ones go. GitLab never shows a hook's secrets: when the forge's have
+// changed, RemoveHook comes first.
+func (f *Forge) EnsureHook(ctx context.Context, repo db.Repository, url string) (changed bool, err error) {
+	hooks, err := f.hooks(ctx, repo, url)
+	if err != nil {
+		return false, err
+	}
+	keep := slices.IndexFunc(hooks, f.sound)
+	if keep >= 0 {
+		hooks = slices.Delete(hooks, keep, keep+1)
+	} else if err := f.createHook(ctx, repo, url); err != nil {
+		return false, err
+	}
+	return keep < 0 || len(hooks) > 0, f.deleteHooks(ctx, repo, hooks)
+}
+
+// RemoveHook implements app.Hooker.
+func (f *Forge) RemoveHook(ctx context.Context, repo db.Repository, url string) error {
+	hooks, err := f.hooks(ctx, repo, url)
+	if err != nil {
+		return err
+	}
+	return f.deleteHooks(ctx, repo, hooks)
+}
+
+// hooks returns the repository's hooks with this address.
+func (f *Forge) hooks(ctx context.Context, repo db.Repository, url string) (found []*hook, err error) {
+	const op = "list webhooks"
+	for page := range int64(maxPages) {
+		var hooks []*hook
+		options := &gitlab.ListProjectHooksOptions{ListOptions: gitlab.ListOptions{Page: page + 1, PerPage: pageSize}}
+		if err := f.call(ctx, op, http.StatusOK, f.request(http.MethodGet, "projects/%d/hooks", options, &hooks, repo.ExternalID)); err != nil {
+			return nil, err
+		}
+		if len(hooks) == 0 {
+			return found, nil
+		}
+		for _, h := range hooks {
+			if h != nil && h.URL == url {
+				found = append(found, h)
+			}
+		}
+	}
+	return nil, fmt.Errorf("%s: %s has more than %d", op, repo.FullName, maxPages*pageSize)
+}
+
+// sound tells whether a hook does what createHook asks for, as far as GitLab shows.
+func (f *Forge) sound(h *hook) bool {
+	unfiltered := h.PushEventsBranchFilter == "" && h.BranchFilterStrategy != "regex" && h.CustomWebhookTemplate == ""
+	enabled := h.AlertStatus == "" || h.AlertStatus == "executable"
+	secret := (h.TokenPresent == nil || *h.TokenPresent) && (h.SigningTokenPresent || f.signingKey == nil)
+	return h.PushEvents && h.TagPushEvents && !h.tellsMore() && h.EnableSSLVerification && unfiltered && enabled && secret
+}
+
+// tellsMore tells whether a hook sends what nobody asked it for. Pipelines and jobs could be those of our own statuses.
+func (h *hook) tellsMore() bool {
+	return h.IssuesEvents || h.ConfidentialIssuesEvents || h.MergeRequestsEvents || h.NoteEvents || h.ConfidentialNoteEvents ||
+		h.JobEvents || h.PipelineEvents || h.WikiPageEvents || h.DeploymentEvents || h.ReleasesEvents || h.MilestoneEvents ||
+		h.FeatureFlagEvents || h.EmojiEvents || h.RepositoryUpdateEvents || h.ResourceAccessTokenEvents || h.VulnerabilityEvents
+}
+
+func (f *Forge) createHook(ctx context.Context, repo db.Repository, url string) error {
+	const op = "create webhook"
+	secret := f.row.Credentials.WebhookSecret
+	if secret == "" {
+		return errors.New(op + ": the forge has no webhook secret; without one no delivery is accepted")
+	}
+	options := &hookOptions{AddProjectHookOptions: gitlab.AddProjectHookOptions{
+		Name:                  gitlab.Ptr("Tinyforge"),
+		URL:                   &url,
+		Token:                 gitlab.Ptr(app.RepositorySecret(secret, repo.ExternalID)),
+		PushEvents:            gitlab.Ptr(true),
+		TagPushEvents:         gitlab.Ptr(true),
+		EnableSSLVerification: gitlab.Ptr(true),
+	}}
+	if f.signingKey != nil {
+		options.SigningToken = repositorySigningToken(f.row.Credentials.SigningToken, repo.ExternalID)
+	}
+	var made *hook
+	if err := f.call(ctx, op, http.StatusCreated, f.request(http.MethodPost, "projects/%d/hooks", options, &made, repo.ExternalID)); err != nil {
+		return err
+	}
+	if made != nil && f.sound(made) {
+		return nil
+	}
+	if made != nil && made.ID > 0 && made.URL == url { // nothing that it sends would be accepted
+		if err := f.deleteHooks(ctx, repo, []*hook{made}); err != nil {
+			return err
+		}
+	}
+	if f.signingKey != nil && made != nil && !made.SigningTokenPresent {
+		return errors.New(op + ": this GitLab does not sign its webhooks, which needs GitLab 19.0; leave the signing token out")
+	}
+	return errors.New(op + ": the forge made another one than it was asked for; is it a supported version?")
+}
+
+// deleteHooks goes on after an error. A hook that is gone already is not one.
+func (f *Forge) deleteHooks(ctx context.Context, repo db.Repository, hooks []*hook) error {
+	var faults []error
+	for _, h := range hooks {
+		err := f.call(ctx, "delete webhook", http.StatusNoContent, func(with gitlab.RequestOptionFunc) (*gitlab.Response, error) {
+			return f.client.Projects.DeleteProjectHook(repo.ExternalID, h.ID, with)
+		})
+		if status, ok := errors.AsType[*app.StatusError](err); ok && status.Code == http.StatusNotFound {
+			continue
+		}
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}

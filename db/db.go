@@ -101,10 +101,28 @@ func postgresConnector(address string) (c *pgdriver.Connector, err error) {
 func ready(ctx context.Context, b *bun.DB, keys *Keyring) (*DB, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	if err := b.PingContext(ctx); err != nil {
+	if err := connect(ctx, b); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), b.Close())
 	}
 	return &DB{bun: b, keys: keys, topics: newTopics()}, nil
+}
+
+// connect makes the first connection. On SQLite it turns the file to WAL, for which SQLite does not wait while another
+// process writes, whatever the busy time-out.
+func connect(ctx context.Context, b *bun.DB) error {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := b.PingContext(ctx)
+		if !busy(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: another process does not let go of it", err)
+		case <-again.C:
+		}
+	}
 }
 
 // Ping tells whether the database answers.
@@ -165,6 +183,12 @@ func affected(r sql.Result, err error) (bool, error) {
 func deadlock(err error) bool {
 	var pg pgdriver.Error
 	return errors.As(err, &pg) && pg.Field('C') == "40P01"
+}
+
+// busy tells whether SQLite gave up because another connection has a lock.
+func busy(err error) bool {
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_BUSY // whatever the extended code
 }
 
 // uniqueViolation tells whether err is the refusal of a second row where there may be one.

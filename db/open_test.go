@@ -1,12 +1,15 @@
 package db_test
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tinyforge/db"
 	"tinyforge/db/dbtest"
@@ -82,6 +85,29 @@ func TestOpenTakesAnyFileName(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A file that another process writes to at that moment cannot be turned to WAL; who opens it waits.
+func TestOpenWaitsForAWriter(t *testing.T) {
+	address := dbtest.SQLite(t)
+	writer, err := sql.Open("sqlite", strings.TrimPrefix(address, "sqlite://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = writer.Close() }()
+	writer.SetMaxOpenConns(1)
+	for _, statement := range []string{"CREATE TABLE other (id)", "BEGIN IMMEDIATE"} {
+		if _, err := writer.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := db.Open(ctx, address, newKeys(t)); err == nil || !strings.Contains(err.Error(), "does not let go of it") {
+		t.Errorf("who waits no longer gets %v", err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { _, _ = writer.ExecContext(context.WithoutCancel(t.Context()), "COMMIT") })
+	open(t, address, newKeys(t))
 }
 
 func TestPing(t *testing.T) {

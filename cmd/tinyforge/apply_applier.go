@@ -192,7 +192,13 @@ func (a *applier) savedRepositories(f *plannedForge) map[int64]db.Repository {
 	return used
 }
 
-func (a *applier) hookURL(forge string) string { return a.publicURL + "/webhooks/" + forge }
+// hookURL is "" when nobody knows where we are reached.
+func (a *applier) hookURL(forge string) string {
+	if a.publicURL == "" {
+		return ""
+	}
+	return app.HookURL(a.publicURL, forge)
+}
 
 // said prints what became of an object.
 func (a *applier) said(became, object string, args ...any) {

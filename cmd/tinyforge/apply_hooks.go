@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"tinyforge/app"
 	"tinyforge/db"
@@ -17,7 +16,7 @@ func (a *applier) dropHooks(ctx context.Context, f *plannedForge) error {
 		return nil
 	}
 	for _, repo := range a.savedRepositories(f) {
-		if err := removeHook(ctx, hooker, repo, a.hookURL(f.row.Name)); err != nil {
+		if err := app.UnregisterHook(ctx, a.store, hooker, repo.ID, a.hookURL(f.row.Name)); err != nil {
 			return f.at.fault("webhook of %s: %s", repo.FullName, f.schema.explain(err))
 		}
 	}
@@ -48,7 +47,7 @@ func (a *applier) ensureHooks(ctx context.Context) {
 }
 
 func (a *applier) ensureHook(ctx context.Context, hooker app.Hooker, f *plannedForge, repo db.Repository, at *manifestNode) {
-	made, err := hooker.EnsureHook(ctx, repo, a.hookURL(f.row.Name))
+	made, err := app.RegisterHook(ctx, a.store, hooker, repo.ID, a.hookURL(f.row.Name))
 	if err != nil {
 		a.faults = append(a.faults, at.fault("webhook of %s: %s", repo.FullName, f.schema.explain(err)))
 		return
@@ -96,11 +95,11 @@ func (a *applier) removeUnused(ctx context.Context, repo db.Repository, announce
 	if !ok {
 		return
 	}
-	if a.publicURL == "" {
+	if a.publicURL == "" && repo.HookURL == "" {
 		a.said("left, since without --public-url its address is not known", "webhook of %s on %s", repo.FullName, f.row.Name)
 		return
 	}
-	if err := removeHook(ctx, hooker, repo, a.hookURL(f.row.Name)); err != nil {
+	if err := app.UnregisterHook(ctx, a.store, hooker, repo.ID, a.hookURL(f.row.Name)); err != nil {
 		a.faults = append(a.faults, manifestFault{
 			Path: "webhook of " + repo.FullName + " on " + f.row.Name,
 			Text: "it was left, remove it there by hand: " + f.schema.explain(err),
@@ -125,13 +124,4 @@ func (a *applier) forgeByID(id int64) (*plannedForge, error) {
 		}
 	}
 	return nil, errors.New("its forge is gone")
-}
-
-// removeHook takes a repository that is gone as done.
-func removeHook(ctx context.Context, hooker app.Hooker, repo db.Repository, url string) error {
-	err := hooker.RemoveHook(ctx, repo, url)
-	if status, ok := errors.AsType[*app.StatusError](err); ok && status.Code == http.StatusNotFound {
-		return nil
-	}
-	return err
 }

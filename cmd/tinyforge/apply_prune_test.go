@@ -82,14 +82,16 @@ func TestApplyPruneHook(t *testing.T) {
 	if b.workload("api").DeletedAt == nil {
 		t.Error("the workload was not deleted")
 	}
+	b.git.Fault(nil)
 	b.publicURL = ""
+	home := b.workload("api").RepositoryID
+	must(b, b.store.SetHookURL(t.Context(), home, "")) // as if it had been made by hand
 	if out, err := b.apply(less, true); err != nil ||
 		!strings.Contains(out, "webhook of acme/api on git: left, since without --public-url its address is not known\n") {
 		t.Errorf("error %v after\n%s", err, out)
 	}
-	b.publicURL = "https://deploy.example.com"
-	b.git.Fault(nil)
-	if _, err := b.apply(less, true); err != nil {
+	must(b, b.store.SetHookURL(t.Context(), home, "https://deploy.example.com/webhooks/git"))
+	if _, err := b.apply(less, true); err != nil { // what we registered ourselves is known
 		t.Error(err)
 	}
 	if hooks := b.git.Hooks("acme/api"); len(hooks) > 0 {

@@ -89,6 +89,7 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 		stage{"recovery", recovery.Run},
 		stage{"janitor", deploy.NewJanitor(deployer).Run},
 		stage{"reporter", app.NewReporter(store, forges.Open, c.PublicURL, log).Run},
+		stage{"hooks", app.NewHookKeeper(store, forges.OpenRow, c.PublicURL, 10*time.Minute, log).Run},
 		stage{"proxy", func(ctx context.Context) error { return adviseProxy(router.Run(ctx)) }},
 		stage{"listener", store.Listen},
 	)

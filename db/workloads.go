@@ -51,6 +51,23 @@ func (w Workload) ReportsStatus() bool {
 	return *c.Report
 }
 
+// FollowsImage tells whether the workload runs an image of a registry by this tag, so that a new one concerns it: the
+// config's image, unless that is pinned by digest or names another tag for each commit. image is without a tag; a tag of ""
+// is one that is not known.
+func (w Workload) FollowsImage(image, tag string) bool {
+	var c struct {
+		Image string `json:"image"`
+	}
+	if json.Unmarshal(w.Config, &c) != nil || c.Image == "" || strings.Contains(c.Image, "@") {
+		return false
+	}
+	name, own := c.Image, "latest"
+	if i := strings.LastIndexByte(c.Image, ':'); i > strings.LastIndexByte(c.Image, '/') {
+		name, own = c.Image[:i], c.Image[i+1:]
+	}
+	return strings.EqualFold(name, image) && !strings.Contains(own, "{{") && (tag == "" || tag == own)
+}
+
 const sealWorkload = "workloads.config"
 
 // sealedWorkload is what of a Workload is sealed.

@@ -26,7 +26,7 @@ var needs = map[string]string{
 }
 
 func TestManifestGrantsExactlyWhatTheCodeUses(t *testing.T) {
-	used := map[string]bool{}
+	used := map[string]bool{"packages: read": true} // of the registry, which Docker asks with our token
 	for call := range calls(t, "app/github") {
 		permission, known := needs[call]
 		if !known {
@@ -47,10 +47,13 @@ func TestManifestGrantsExactlyWhatTheCodeUses(t *testing.T) {
 
 func TestManifestAsksForTheEventsThatAreDecoded(t *testing.T) {
 	events := manifest(t).Events
-	if want := []string{"push", "delete"}; !slices.Equal(events, want) {
+	if want := []string{"push", "delete", "registry_package"}; !slices.Equal(events, want) {
 		t.Errorf("app.yml asks for %q, want %q", events, want)
 	}
-	unasked := []string{"installation", "installation_repositories"} // every App gets them
+	unasked := []string{
+		"installation", "installation_repositories", // every App gets them
+		"package", // says what registry_package says
+	}
 	decoded := cases(t, "app/github", "decoder")
 	if !slices.Contains(decoded, "push") {
 		t.Errorf("app/github decodes %q: not push", decoded)

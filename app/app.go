@@ -60,12 +60,23 @@ type Hooker interface {
 	RemoveHook(ctx context.Context, repo db.Repository, url string) error
 }
 
-// Push is an authentic delivery, decoded: a moved ref or, when Installation is set, a change of what we may see.
+// Registrar is a Forge that has a container registry of its own.
+type Registrar interface {
+	// RegistryAccount returns the account with which repo's images are pulled from the registry at host, "HOST" or
+	// "HOST:PORT". ok is false for a registry that is not the forge's own: no other may be given the account.
+	RegistryAccount(ctx context.Context, repo db.Repository, host string) (account RegistryAccount, ok bool, err error)
+}
+
+// RegistryAccount is what a registry asks for. Password is a secret.
+type RegistryAccount struct{ Username, Password string }
+
+// Push is an authentic delivery, decoded: a moved ref, a new package when Package is set or, when Installation is, a change
+// of what we may see.
 type Push struct {
 	DeliveryID string // the forge's id of it
-	Event      string // "push", "installation"
+	Event      string // "push", "installation", "package"
 
-	Repository db.Repository // ExternalID, FullName, DefaultBranch, Private; ForgeID too
+	Repository db.Repository // ExternalID, FullName, DefaultBranch, Private; ForgeID too. A package may have none
 	Ref        string        // "refs/heads/main", "refs/tags/v1"
 	Before     string        // as sent; zeros for a new ref
 	After      string        // as sent; zeros for a deleted one. For an annotated tag, the tag object
@@ -82,6 +93,22 @@ type Push struct {
 	RepositorySigned bool
 
 	Installation *InstallationChange
+	Package      *Package // with the Ref and the Commit that it was made of, where the forge tells them
+}
+
+// Package is a container image that the forge's registry has now.
+type Package struct {
+	Image  string // "ghcr.io/acme/site", in lower case
+	Tag    string // "" when it is not told
+	Digest string // "sha256:..."; "" when it is not told
+}
+
+// Name is the image with its tag.
+func (p Package) Name() string {
+	if p.Tag == "" {
+		return p.Image
+	}
+	return p.Image + ":" + p.Tag
 }
 
 // InstallationChange is what the events installation and installation_repositories say.

@@ -147,6 +147,9 @@ func (h *Handler) record(ctx context.Context, row db.Forge, push app.Push) (db.E
 		delivery.Decision = fmt.Sprintf("installation of %s noted", change.Installation.Account)
 		return h.db.EnqueueInstallation(ctx, &delivery, *change)
 	}
+	if push.Package != nil {
+		return h.recordPackage(ctx, row, push, delivery)
+	}
 	repo, err := h.db.RepositoryByExternalID(ctx, row.ID, push.Repository.ExternalID)
 	switch {
 	case errors.Is(err, db.ErrNotFound):

@@ -35,6 +35,7 @@ func Exercise(t *testing.T, open func(t *testing.T, s *Server) app.Forge, kind K
 		"Hook":          (*exercise).hook,
 		"Disabled":      (*exercise).disabled,
 		"Nested":        (*exercise).nested,
+		"Registry":      (*exercise).registry,
 	} {
 		t.Run(name, func(t *testing.T) { part(newExercise(t, open, Options{Kind: kind})) })
 	}

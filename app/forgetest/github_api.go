@@ -64,7 +64,7 @@ func githubError(w http.ResponseWriter, code int, message string) {
 func (g *gitHub) getApp(w http.ResponseWriter, _ *http.Request) {
 	answerJSON(w, http.StatusOK, map[string]any{
 		"id": g.appID, "slug": "tinyforge", "name": "Tinyforge", "owner": g.githubAccount(Developer),
-		"permissions": appPermissions(), "events": []string{"delete", "push"},
+		"permissions": appPermissions(), "events": []string{"delete", "push", "registry_package"},
 	})
 }
 

@@ -157,7 +157,7 @@ func (g *gitHub) githubInstallation(i *installation) githubInstallation {
 		Repositories: g.apiURL() + "installation/repositories",
 		HTML:         fmt.Sprintf("%s/settings/installations/%d", g.s.url, i.id),
 		AppID:        g.appID, AppSlug: "tinyforge", TargetID: account.ID, TargetType: account.Type,
-		Permissions: appPermissions(), Events: []string{"delete", "push"}, CreatedAt: i.created, UpdatedAt: i.created,
+		Permissions: appPermissions(), Events: []string{"delete", "push", "registry_package"}, CreatedAt: i.created, UpdatedAt: i.created,
 	}
 	if i.suspended() {
 		by, at := g.githubAccount(Developer), i.suspendedAt.UTC().Truncate(time.Second)

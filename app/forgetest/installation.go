@@ -44,7 +44,7 @@ func (t *installationToken) may(permission, level string) bool {
 
 // appPermissions are what the App asks its users for.
 func appPermissions() map[string]string {
-	return map[string]string{"contents": "read", "metadata": "read", "statuses": "write"}
+	return map[string]string{"contents": "read", "metadata": "read", "packages": "read", "statuses": "write"}
 }
 
 // SetAppWebhook sets the address of the App's webhook, "" for none. Gitea has no Apps: there it does nothing, and hooks

@@ -39,6 +39,8 @@ func (f *Forge) Push(h http.Header, body []byte) (app.Push, error) {
 		err = f.decodePush(text, &p)
 	case "delete":
 		err = f.decodeDelete(text, &p)
+	case "package":
+		err = f.decodePackage(text, &p)
 	default:
 		err = fmt.Errorf("%w: event %q moves nothing", app.ErrIgnored, p.Event)
 	}

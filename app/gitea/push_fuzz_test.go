@@ -31,6 +31,8 @@ func FuzzPush(f *testing.F) {
 			}
 		case err != nil:
 			t.Errorf("unexpected error: %v", err)
+		case p.Package != nil:
+			checkPackage(t, p)
 		default:
 			checkPush(t, p)
 		}
@@ -47,6 +49,14 @@ func FuzzPush(f *testing.F) {
 			t.Errorf("accepted with a wrong signature: %v", err)
 		}
 	})
+}
+
+func checkPackage(t *testing.T, p app.Push) {
+	t.Helper()
+	_, tag, ok := app.ParseImage(p.Package.Name())
+	if !ok || tag == "" || p.Ref != "" || p.Commit != "" || p.Deleted || p.DeliveryID == "" || p.Event != "package" {
+		t.Errorf("package %+v in %+v", p.Package, p)
+	}
 }
 
 func checkPush(t *testing.T, p app.Push) {

@@ -21,7 +21,7 @@ import (
 const secret = "tinyforge-test-secret"
 
 func testForge(secret string) *Forge {
-	return &Forge{row: db.Forge{ID: 3, Credentials: db.Credentials{WebhookSecret: secret}}}
+	return &Forge{row: db.Forge{ID: 3, Credentials: db.Credentials{WebhookSecret: secret}}, web: "https://git.example.com:3000"}
 }
 
 func sign(secret string, text []byte) string {
@@ -57,6 +57,9 @@ func describe(p app.Push, err error) string {
 		return "error " + err.Error()
 	}
 	s := fmt.Sprintf("%d:%s %s", p.Repository.ExternalID, p.Repository.FullName, p.Ref)
+	if p.Package != nil {
+		return fmt.Sprintf("%s%s %s %s", s, p.Package.Name(), p.Package.Digest, p.Commit)
+	}
 	if p.FilesComplete {
 		s += " complete"
 	}
@@ -100,6 +103,16 @@ func TestPushCases(t *testing.T) {
 		"push.bad-hash":       "malformed",
 		"push.bad-head":       "malformed",
 		"push.wrong-type":     "malformed",
+
+		"package.container":      "0: git.example.com:3000/acme/site:latest  ",
+		"package.linked":         "4711:acme/site git.example.com:3000/acme/site:latest  ",
+		"package.deleted":        "ignored",
+		"package.generic":        "ignored",
+		"package.part":           "ignored",
+		"package.bad-name":       "malformed",
+		"package.bad-tag":        "malformed",
+		"package.bad-repository": "malformed",
+		"package.wrong-type":     "malformed",
 	}
 	files, _ := filepath.Glob("testdata/*.json")
 	if len(files) != len(want) {
@@ -250,6 +263,9 @@ func TestPushOfRecordedPayloads(t *testing.T) {
 		"push.user-repo":                  "3:dev/notes refs/heads/master 7347c3f 1 files",
 		"delete.branch":                   "1:acme/site refs/heads/staging deleted",
 		"delete.tag":                      "1:acme/site refs/tags/v1.0.0 deleted",
+
+		"package.container.org-hook":        "0: git.example.com:3000/acme/site:1.0.0  ",
+		"package.container-latest.org-hook": "0: git.example.com:3000/acme/site:latest  ",
 	}
 	files, _ := filepath.Glob(dir + "/*.headers")
 	if len(files) < 40 {

@@ -47,6 +47,8 @@ func (f *Forge) decoder(event string) func([]byte, *app.Push) error {
 		return f.decodeInstallation
 	case "installation_repositories":
 		return f.decodeSelection
+	case "package", "registry_package":
+		return f.decodePackage
 	}
 	return nil
 }

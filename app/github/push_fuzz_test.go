@@ -32,6 +32,11 @@ func FuzzPush(f *testing.F) {
 			if p.Installation.Installation.ExternalID <= 0 || p.Installation.Installation.Account == "" {
 				t.Errorf("installation %+v", p.Installation)
 			}
+		case p.Package != nil:
+			if _, _, ok := app.ParseImage(p.Package.Name()); !ok || p.Deleted || p.Commit != "" && !app.ValidHash(p.Commit) ||
+				p.Ref != "" && !app.ValidRef(p.Ref) || p.DeliveryID == "" {
+				t.Errorf("package %+v in %+v", p.Package, p)
+			}
 		default:
 			checkPush(t, p)
 		}

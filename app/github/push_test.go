@@ -70,6 +70,9 @@ func describe(p app.Push, err error) string {
 		return s
 	}
 	s := fmt.Sprintf("%d:%s %s", p.Repository.ExternalID, p.Repository.FullName, p.Ref)
+	if p.Package != nil {
+		return fmt.Sprintf("%s %s %.9s %.7s", s, p.Package.Name(), p.Package.Digest, p.Commit)
+	}
 	if p.Deleted {
 		return s + " deleted"
 	}
@@ -120,6 +123,17 @@ func TestPushCases(t *testing.T) {
 		"ping.app":                              "ignored",
 		"delete.branch":                         "ignored",
 		"pull_request.opened":                   "ignored",
+		"package.container":                     "4711:acme/site refs/heads/main ghcr.io/acme/site:latest sha256:ab ccccccc",
+		"registry_package.container":            "0: refs/heads/main ghcr.io/acme/site:latest sha256:ab ccccccc",
+		"package.label":                         "4711:acme/site  ghcr.io/acme/site:latest sha256:ab ddddddd",
+		"package.no-tag":                        "4711:acme/site refs/heads/main ghcr.io/acme/site sha256:ab ",
+		"package.npm":                           "ignored",
+		"package.deleted":                       "ignored",
+		"package.bad-name":                      "malformed",
+		"package.bad-tag":                       "malformed",
+		"package.no-repository":                 "ignored",
+		"package.bad-repository":                "malformed",
+		"package.wrong-type":                    "malformed",
 	}
 	files, _ := filepath.Glob("testdata/*.json")
 	if len(files) != len(want) {
@@ -270,6 +284,9 @@ func TestPushOfRecordedPayloads(t *testing.T) {
 		"installation.unsuspend":                "installation 16598467 Codertocat",
 		"installation_repositories.added":       "installation 957387 Codertocat +186853007:Codertocat/Space",
 		"installation_repositories.removed":     "installation 2 octocat -1296269",
+
+		"package.published.docker":          "185882436:Codertocat/hello-world-npm refs/heads/master ghcr.io/codertocat/hello-world sha256:3d 6c62fb4",
+		"registry_package.published.docker": "185882436:Codertocat/hello-world-npm refs/heads/master ghcr.io/codertocat/hello-world sha256:3d 6c62fb4",
 	}
 	files, _ := filepath.Glob(dir + "/*.headers")
 	if len(files) < 49 {

@@ -18,8 +18,9 @@ type Release struct {
 	DeploymentID int64     `json:"deployment_id"`
 	Commit       string    `json:"commit"`
 
-	Image       string            `json:"image"` // pinned: "name@sha256:..." or "sha256:..."
-	Port        int               `json:"port"`  // in the container
+	Image       string            `json:"image"`              // pinned: "name@sha256:..." or "sha256:..."
+	Platform    string            `json:"platform,omitempty"` // "linux/arm64"; "" means the one that Docker runs on
+	Port        int               `json:"port"`               // in the container
 	Env         map[string]string `json:"env,omitempty"`
 	Volumes     []Volume          `json:"volumes,omitempty"`
 	Memory      int64             `json:"memory,omitempty"` // bytes; 0 means no limit

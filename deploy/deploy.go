@@ -36,13 +36,20 @@ type BuildInput struct {
 	Checkout func(ctx context.Context) (string, error)
 
 	// RegistryAuth returns the account that the workload's forge gives us for a registry by its host, nil where that
-	// registry is not the forge's own.
+	// registry is not the forge's own. It may be nil itself. An error that is meant for the user is a *Failure.
 	RegistryAuth func(ctx context.Context, host string) (*RegistryAuth, error)
 }
 
 // Fetcher brings a commit into a folder.
 type Fetcher interface {
 	Fetch(ctx context.Context, repo db.Repository, commit, dir string) error
+}
+
+// Accounts gives accounts for the container registries that forges have of their own.
+type Accounts interface {
+	// RegistryAuth returns the account for the registry at host, nil where that is not the one of repo's forge. An error
+	// that is meant for the user is a *Failure.
+	RegistryAuth(ctx context.Context, repo db.Repository, host string) (*RegistryAuth, error)
 }
 
 // Runtime runs releases. A release is one or more containers under one name; callers never see containers.

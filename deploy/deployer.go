@@ -50,14 +50,15 @@ func setDefault[T comparable](v *T, value T) {
 
 // Deployer is what the Runner and the Recovery share.
 type Deployer struct {
-	DB      *db.DB
-	Sources map[string]Source // by workload.Source
-	Runtime Runtime
-	Images  Images
-	Router  Router
-	Fetcher Fetcher
-	Log     *slog.Logger
-	Config  Config
+	DB       *db.DB
+	Sources  map[string]Source // by workload.Source
+	Runtime  Runtime
+	Images   Images
+	Router   Router
+	Fetcher  Fetcher
+	Accounts Accounts // nil means that no forge has a registry
+	Log      *slog.Logger
+	Config   Config
 
 	busy workloadLocks
 }

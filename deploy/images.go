@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 
 	"tinyforge/db"
 )
@@ -29,6 +30,17 @@ type RegistryAuth struct {
 	Username string
 	Password string
 }
+
+// PullSpec is one image to fetch from a registry.
+type PullSpec struct {
+	Ref      string        // "ghcr.io/acme/site:1"
+	Platform string        // "linux/arm64"; "" means the one that Docker runs on
+	Auth     *RegistryAuth // nil means anonymously
+}
+
+// ErrNoAccess is in the *Failure of a pull whose registry refuses the account, or shows it no such image: with another
+// account, or with none, it might be different.
+var ErrNoAccess = errors.New("the registry shows no such image to this account")
 
 // Images is what a runtime keeps on its disk. Implementations are safe for concurrent use.
 type Images interface {

@@ -46,11 +46,16 @@ func (j *job) build(ctx context.Context) error {
 	j.busy.unlock(j.workload.ID) // building touches nothing that runs, and takes long: the recovery may work meanwhile
 	release, err := source.Build(ctx, BuildInput{
 		ID: id, Workload: j.workload, Ref: j.dep.Ref, Commit: j.dep.Commit,
-		Checkout: func(ctx context.Context) (string, error) { return j.checkout(ctx, &workspace) },
+		Checkout:     func(ctx context.Context) (string, error) { return j.checkout(ctx, &workspace) },
+		RegistryAuth: j.registryAuth,
 	}, j.log)
 	_ = j.busy.lock(context.WithoutCancel(ctx), j.workload.ID)
 	if err != nil {
 		return err
+	}
+	if j.dep.Cause == db.CausePackage && j.serves(release) {
+		j.log.Printf("What the registry has is live already")
+		return errSkip
 	}
 	j.adopt(release)
 	j.log.Printf("Built %s", strings.Join(release.AllImages(), ", "))

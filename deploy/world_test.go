@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -44,8 +45,11 @@ type builds struct {
 	mu    sync.Mutex
 	specs []deploy.BuildSpec
 	pulls []string
+	auths []*deploy.RegistryAuth
 	err   error
 	wait  chan struct{} // builds wait until it is closed; nil means not
+
+	digest string // of what is pulled; "" means one
 }
 
 func (b *builds) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer) (string, error) {
@@ -64,11 +68,11 @@ func (b *builds) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer
 	return "sha256:" + strings.Repeat("ab", 32), err
 }
 
-func (b *builds) Pull(_ context.Context, ref string, _ *deploy.RegistryAuth, _ io.Writer) (string, error) {
+func (b *builds) Pull(_ context.Context, spec deploy.PullSpec, _ io.Writer) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.pulls = append(b.pulls, ref)
-	return ref + "@sha256:" + strings.Repeat("cd", 32), b.err
+	b.pulls, b.auths = append(b.pulls, spec.Ref), append(b.auths, spec.Auth)
+	return spec.Ref + "@sha256:" + cmp.Or(b.digest, strings.Repeat("cd", 32)), b.err
 }
 
 // checkout fetches a folder with a Dockerfile for every commit.

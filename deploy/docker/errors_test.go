@@ -26,7 +26,7 @@ func TestDockerIsNotReachable(t *testing.T) {
 		"remove":  func() error { return e.Remove(t.Context(), "tf-x-1") },
 		"inspect": func() error { _, err := e.Inspect(t.Context(), "tf-x-1"); return err },
 		"list":    func() error { _, err := e.List(t.Context()); return err },
-		"pull":    func() error { _, err := e.Pull(t.Context(), "web:1", nil, &log); return err },
+		"pull":    func() error { _, err := e.Pull(t.Context(), deploy.PullSpec{Ref: "web:1"}, &log); return err },
 		"build": func() error {
 			_, err := e.Build(t.Context(), deploy.BuildSpec{Dir: dir, Context: ".", Dockerfile: "Dockerfile", Tag: "x:1"}, &log)
 			return err
@@ -69,7 +69,7 @@ func TestFullDisk(t *testing.T) {
 	if text := failure(t, err); !strings.Contains(text, "disk of the Docker host is full") {
 		t.Errorf("failure is %q", text)
 	}
-	_, err = f.engine(e).Pull(t.Context(), "127.0.0.1:1/web:1", nil, &bytes.Buffer{})
+	_, err = f.engine(e).Pull(t.Context(), deploy.PullSpec{Ref: "127.0.0.1:1/web:1"}, &bytes.Buffer{})
 	if text := failure(t, err); !strings.Contains(text, "disk of the Docker host is full") {
 		t.Errorf("failure is %q", text)
 	}

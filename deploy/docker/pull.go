@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
@@ -17,39 +18,62 @@ import (
 	"tinyforge/deploy"
 )
 
-// Pull fetches an image and returns it pinned: "name@sha256:...". A nil auth means anonymously; no account of this machine
-// is used. The log gets a line for each layer, not for each part of one.
+// Pull fetches an image and returns it pinned: "name@sha256:...", or its id where a platform is asked for, since the engine
+// keeps one platform at a time under that name. No account of this machine is used. The log gets a line for each layer, and
+// now and then one that says how far it is.
 //
 // A ref that is pinned itself is not fetched when the engine has it. An image that was made on this engine and is in no
 // registry is used, and returned as its id, when the registry says that it has none of that name. An image that does not
-// exist, a refused account and a registry that does not answer are each a *deploy.Failure.
-func (e *Engine) Pull(ctx context.Context, ref string, auth *deploy.RegistryAuth, log io.Writer) (string, error) {
-	named, err := reference.ParseNormalizedNamed(ref)
+// exist, or not for the platform, a refused account and a registry that does not answer are each a *deploy.Failure, with
+// deploy.ErrNoAccess where another account could see it.
+func (e *Engine) Pull(ctx context.Context, spec deploy.PullSpec, log io.Writer) (string, error) {
+	named, err := reference.ParseNormalizedNamed(spec.Ref)
 	if err != nil {
-		return "", &deploy.Failure{Text: short(fmt.Sprintf("%q is not the name of an image", ref), textLimit), Err: err}
+		return "", &deploy.Failure{Text: short(fmt.Sprintf("%q is not the name of an image", spec.Ref), textLimit), Err: err}
 	}
 	named = reference.TagNameOnly(named)
 	out := &lines{w: log, blot: blotter(nil)}
 	if pinned, ok := named.(reference.Canonical); ok {
-		if there, err := e.ImageExists(ctx, canonical(pinned)); err != nil || there {
-			return canonical(pinned), err
+		if there, err := e.there(ctx, pinned, spec.Platform); err != nil || there != "" {
+			return there, err
 		}
 	}
-	digest, err := e.fetch(ctx, named, auth, out)
+	digest, err := e.fetch(ctx, named, spec, out)
 	if err != nil {
-		return e.local(ctx, named, err, out)
+		return e.local(ctx, named, spec.Platform, err, out)
+	}
+	if spec.Platform != "" {
+		id, err := e.imageFor(ctx, named, spec.Platform)
+		return id, e.explain("pull image "+spec.Ref, err)
 	}
 	pinned, err := e.pin(ctx, named, digest)
-	return pinned, e.explain("pull image "+ref, err)
+	return pinned, e.explain("pull image "+spec.Ref, err)
+}
+
+// there returns a pinned image that the engine has already, as Pull does; "" when it does not have it, or for another
+// platform.
+func (e *Engine) there(ctx context.Context, pinned reference.Canonical, platform string) (string, error) {
+	if platform == "" {
+		there, err := e.ImageExists(ctx, canonical(pinned))
+		if err != nil || !there {
+			return "", err
+		}
+		return canonical(pinned), nil
+	}
+	id, err := e.imageFor(ctx, pinned, platform)
+	if _, other := errors.AsType[*deploy.Failure](err); other {
+		return "", nil
+	}
+	return id, e.explain("inspect image "+pinned.String(), err)
 }
 
 // canonical is the name by digest, without the tag that may stand between.
 func canonical(ref reference.Canonical) string { return ref.Name() + "@" + ref.Digest().String() }
 
 // fetch pulls and returns the digest that the registry gave, "" when the engine does not tell.
-func (e *Engine) fetch(ctx context.Context, named reference.Named, auth *deploy.RegistryAuth, out *lines) (string, error) {
-	var opt image.PullOptions
-	if auth != nil {
+func (e *Engine) fetch(ctx context.Context, named reference.Named, spec deploy.PullSpec, out *lines) (string, error) {
+	opt := image.PullOptions{Platform: spec.Platform}
+	if auth := spec.Auth; auth != nil {
 		encoded, err := registry.EncodeAuthConfig(registry.AuthConfig{
 			Username:      auth.Username,
 			Password:      auth.Password,
@@ -69,6 +93,7 @@ func (e *Engine) fetch(ctx context.Context, named reference.Named, auth *deploy.
 }
 
 func readPull(ctx context.Context, r io.Reader, out *lines) (digest string, err error) {
+	progress := newPullProgress(out)
 	for decoder := json.NewDecoder(r); ; {
 		var m jsonmessage.JSONMessage
 		switch err := decoder.Decode(&m); {
@@ -84,14 +109,7 @@ func readPull(ctx context.Context, r io.Reader, out *lines) (digest string, err 
 		if d, found := strings.CutPrefix(m.Status, "Digest: "); found {
 			digest = d
 		}
-		switch m.Status {
-		case "Pull complete", "Already exists":
-			out.emit(cleanLine(m.ID + ": " + m.Status))
-		default:
-			if m.ID == "" && m.Status != "" {
-				out.emit(cleanLine(m.Status))
-			}
-		}
+		progress.show(m, time.Now())
 	}
 }
 
@@ -118,17 +136,22 @@ func (e *Engine) pin(ctx context.Context, named reference.Named, digest string) 
 }
 
 // local answers a pull that failed.
-func (e *Engine) local(ctx context.Context, named reference.Named, cause error, out *lines) (string, error) {
+func (e *Engine) local(ctx context.Context, named reference.Named, platform string, cause error, out *lines) (string, error) {
 	if isOutside(cause) || !isUnknown(cause.Error()) {
-		return "", e.explain("pull image "+named.String(), pullFailure(named, cause))
+		return "", e.explain("pull image "+named.String(), pullFailure(named, platform, cause))
 	}
 	found, err := e.docker.ImageInspect(ctx, named.String())
 	if err == nil && len(found.RepoDigests) == 0 {
+		if platform != "" {
+			if _, err := e.imageFor(ctx, named, platform); err != nil {
+				return "", e.explain("pull image "+named.String(), err)
+			}
+		}
 		out.emit("No registry has " + reference.FamiliarString(named) + ": using the image that was made on this machine")
 		return found.ID, nil
 	}
 	if err != nil && !errdefs.IsNotFound(err) {
 		return "", e.explain("pull image "+named.String(), err)
 	}
-	return "", pullFailure(named, cause)
+	return "", pullFailure(named, platform, cause)
 }

@@ -67,7 +67,7 @@ func TestPullLogIsShort(t *testing.T) {
 		}
 	})
 	var log bytes.Buffer
-	pinned, err := e.Pull(t.Context(), ref, nil, &log)
+	pinned, err := e.Pull(t.Context(), deploy.PullSpec{Ref: ref}, &log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestPullMovedTag(t *testing.T) {
 			t.Errorf("%s is pinned to %s", pinned, got)
 		}
 	}
-	_, err := e.Pull(t.Context(), ref, nil, io.Discard)
+	_, err := e.Pull(t.Context(), deploy.PullSpec{Ref: ref}, io.Discard)
 	if text := failure(t, err); !strings.Contains(text, "does not answer") {
 		t.Errorf("failure is %q", text)
 	}
@@ -110,7 +110,7 @@ func TestPullWithAnAccount(t *testing.T) {
 	host := testRegistry(t, &account)
 	ref := publish(t, e, sampleImage(t, e), host+"/web:1", &account)
 	var log bytes.Buffer
-	pinned, err := e.Pull(t.Context(), ref, &account, &log)
+	pinned, err := e.Pull(t.Context(), deploy.PullSpec{Ref: ref, Auth: &account}, &log)
 	if err != nil || !strings.HasPrefix(pinned, host+"/web@sha256:") {
 		t.Fatalf("pinned to %q, %v", pinned, err)
 	}
@@ -120,10 +120,13 @@ func TestPullWithAnAccount(t *testing.T) {
 	write(t, dir, "config.json", fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, login))
 	t.Setenv("DOCKER_CONFIG", dir)
 	for name, auth := range map[string]*deploy.RegistryAuth{"wrong": {Username: "deployer", Password: "wrong sesame"}, "none": nil} {
-		_, err := e.Pull(t.Context(), ref, auth, &log)
+		_, err := e.Pull(t.Context(), deploy.PullSpec{Ref: ref, Auth: auth}, &log)
 		text := failure(t, err)
 		if want := "Image " + ref + ": the registry refuses us: it needs a username and password that may read the image"; text != want {
 			t.Errorf("%s account: failure is %q", name, text)
+		}
+		if !errors.Is(err, deploy.ErrNoAccess) {
+			t.Errorf("%s account: nobody can tell that another could do", name)
 		}
 		if all := err.Error() + log.String(); strings.Contains(all, "sesame") || strings.Contains(all, login) {
 			t.Errorf("%s account: the password is in %s", name, all)
@@ -160,7 +163,7 @@ func TestS12_PullTellsNoWordOfTheRegistry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			host := parrot(t, test.status, test.code)
 			var log bytes.Buffer
-			_, err := e.Pull(t.Context(), host+"/web:1", &account, &log)
+			_, err := e.Pull(t.Context(), deploy.PullSpec{Ref: host+"/web:1", Auth: &account}, &log)
 			if text := failure(t, err); !strings.Contains(text, test.want) {
 				t.Errorf("failure is %q, want %q in it", text, test.want)
 			}
@@ -209,7 +212,7 @@ func TestPullFailures(t *testing.T) {
 		"registry.invalid/web":  "does not answer",
 		"Not A Name":            "is not the name of an image",
 	} {
-		_, err := e.Pull(t.Context(), ref, nil, io.Discard)
+		_, err := e.Pull(t.Context(), deploy.PullSpec{Ref: ref}, io.Discard)
 		if text := failure(t, err); !strings.Contains(text, want) {
 			t.Errorf("%s: failure is %q, want %q in it: %v", ref, text, want, err)
 		}
@@ -226,7 +229,7 @@ func TestPullOfAnImageThatIsOnlyHere(t *testing.T) {
 			t.Fatal(err)
 		}
 		var log bytes.Buffer
-		pinned, err := e.Pull(t.Context(), ref, nil, &log)
+		pinned, err := e.Pull(t.Context(), deploy.PullSpec{Ref: ref}, &log)
 		if usable {
 			if err != nil || pinned != id || !strings.Contains(log.String(), "made on this machine") {
 				t.Errorf("%s: pinned to %q, %v: %s", ref, pinned, err, log.String())
@@ -242,7 +245,7 @@ func TestPullOfAnImageThatIsOnlyHere(t *testing.T) {
 	if err := e.docker.ImageTag(t.Context(), gone, stale); err != nil {
 		t.Fatal(err)
 	}
-	_, err := e.Pull(t.Context(), stale, nil, io.Discard)
+	_, err := e.Pull(t.Context(), deploy.PullSpec{Ref: stale}, io.Discard)
 	if text := failure(t, err); !strings.Contains(text, "has no such image") {
 		t.Errorf("failure is %q", text)
 	}
@@ -265,7 +268,7 @@ func TestPullCancelled(t *testing.T) {
 		<-asked
 		cancel()
 	}()
-	_, err := e.Pull(ctx, strings.TrimPrefix(server.URL, "http://")+"/web:1", nil, io.Discard)
+	_, err := e.Pull(ctx, deploy.PullSpec{Ref: strings.TrimPrefix(server.URL, "http://")+"/web:1"}, io.Discard)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}
@@ -326,7 +329,7 @@ func publish(t *testing.T, e *Engine, id, ref string, auth *deploy.RegistryAuth)
 func mustPull(t *testing.T, e *Engine, ref string) string {
 	t.Helper()
 	var log bytes.Buffer
-	pinned, err := e.Pull(t.Context(), ref, nil, &log)
+	pinned, err := e.Pull(t.Context(), deploy.PullSpec{Ref: ref}, &log)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
 	}

@@ -12,9 +12,9 @@ import (
 	"tinyforge/deploy"
 )
 
-// pullFailure says in one short sentence why a pull failed. It has no cause: what the engine said is in part the registry's
-// own text, which could reflect the account that it was given.
-func pullFailure(named reference.Named, err error) error {
+// pullFailure says in one short sentence why a pull failed. It has no cause but deploy.ErrNoAccess: what the engine said is
+// in part the registry's own text, which could reflect the account that it was given.
+func pullFailure(named reference.Named, platform string, err error) error {
 	if isFull(err.Error()) {
 		return &deploy.Failure{Text: fullText}
 	}
@@ -22,8 +22,19 @@ func pullFailure(named reference.Named, err error) error {
 		return err
 	}
 	why := cmp.Or(registryText(err.Error()), "it could not be pulled; Docker's own log says why")
+	switch {
+	case platform == "":
+	case isOtherPlatform(err.Error()):
+		why = "it is not made for " + platform + ", which the config's platform asks for"
+	case mentions(err.Error(), "cannot overwrite digest"):
+		why = "Docker has this digest for another platform and keeps only one: name the digest of the image for " + platform
+	}
 	text := fmt.Sprintf("Image %s: %s", short(reference.FamiliarString(named), 60), why)
-	return &deploy.Failure{Text: short(text, textLimit)}
+	failure := &deploy.Failure{Text: short(text, textLimit)}
+	if isUnauthorized(err.Error()) || isUnknown(err.Error()) {
+		failure.Err = deploy.ErrNoAccess
+	}
+	return failure
 }
 
 // httpStatus finds the status that a registry answered, as engines and BuildKit tell one that they did not expect.
@@ -35,7 +46,7 @@ func registryText(text string) string {
 	switch {
 	case isUnauthorized(text):
 		return "the registry refuses us: it needs a username and password that may read the image"
-	case mentions(text, "no matching manifest", "no match for platform"):
+	case isOtherPlatform(text):
 		return "it is not made for the kind of machine that Docker runs on"
 	case isUnknown(text):
 		return "the registry has no such image, or shows it to an account only"
@@ -57,9 +68,11 @@ func registryText(text string) string {
 
 // isUnknown tells whether a registry answered that it has no such image, or none that it would show us.
 func isUnknown(text string) bool {
-	return !isUnauthorized(text) &&
+	return !isUnauthorized(text) && !isOtherPlatform(text) &&
 		mentions(text, "manifest unknown", "name unknown", "not found", "access denied", "denied: ", "authorization failed")
 }
+
+func isOtherPlatform(text string) bool { return mentions(text, "no matching manifest", "no match for platform") }
 
 func isUnauthorized(text string) bool {
 	return mentions(text, "unauthorized", "authentication required", "no basic auth credentials", "incorrect username or password")

@@ -94,7 +94,7 @@ func (e *Engine) create(ctx context.Context, r db.Release) (id string, err error
 		return "", err
 	}
 	config, host, net := e.spec(r)
-	created, err := e.docker.ContainerCreate(ctx, config, host, net, nil, string(r.ID))
+	created, err := e.docker.ContainerCreate(ctx, config, host, net, platform(r.Platform), string(r.ID))
 	for _, w := range created.Warnings {
 		e.cfg.Log.WarnContext(ctx, "docker warns about a container", "release", r.ID, "warning", w)
 	}

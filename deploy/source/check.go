@@ -27,6 +27,7 @@ var tagTexts = map[string]string{
 	"user":       `must be a user and perhaps a group, by name or number: "app", "1000:1000"`,
 	"net":        "must have lower-case letters, digits and '-', and neither begin nor end with '-'",
 	"capability": "must be one of " + strings.Join(capabilities, ", ") + ": others hand the machine over to the container",
+	"platform":   `must be a platform such as "linux/amd64" or "linux/arm/v7"`,
 	"repopath":   `must be a relative path inside the repository, with "/" and without ".."`,
 }
 
@@ -35,7 +36,7 @@ func newChecker() *checker {
 	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("json") })
 	for tag, ok := range map[string]func(string) bool{
 		"urlpath": isURLPath, "mountpath": isMountPath, "name": isName, "stage": isName, "repopath": isRepoPath,
-		"user": isUser, "net": isNetworkName, "capability": isCapability,
+		"user": isUser, "net": isNetworkName, "capability": isCapability, "platform": isPlatform,
 	} {
 		must(v.RegisterValidation(tag, func(f validator.FieldLevel) bool {
 			s := f.Field().String()
@@ -122,6 +123,14 @@ func isURLPath(s string) bool {
 	u, err := url.ParseRequestURI(s)
 	return err == nil && u.Scheme == "" && u.Host == "" && strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") &&
 		!strings.ContainsFunc(s, func(r rune) bool { return r == '#' || unicode.IsSpace(r) || unicode.IsControl(r) })
+}
+
+// isPlatform takes a system, an architecture and perhaps a variant of it.
+func isPlatform(s string) bool {
+	parts := strings.Split(s, "/")
+	return (len(parts) == 2 || len(parts) == 3) && !slices.ContainsFunc(parts, func(part string) bool {
+		return part == "" || strings.ContainsFunc(part, func(r rune) bool { return !isDigit(r) && !('a' <= r && r <= 'z') })
+	})
 }
 
 func isMountPath(s string) bool {

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -22,8 +23,9 @@ func NewImage(p Puller) *Image { return &Image{p, newChecker()} }
 type imageConfig struct {
 	common
 
-	Image    string    `json:"image" validate:"required,max=1024"` // a template, see imageRef
-	Registry *registry `json:"registry"`                           // nil means anonymously
+	Image    string    `json:"image" validate:"required,max=1024"`  // a template, see imageRef
+	Platform string    `json:"platform" validate:"max=64,platform"` // "" means the one that Docker runs on
+	Registry *registry `json:"registry"`                            // nil means the forge's, or none
 }
 
 // registry is the account for the image's registry.
@@ -68,11 +70,52 @@ func (i *Image) Build(ctx context.Context, in deploy.BuildInput, log io.Writer) 
 	if _, err := fmt.Fprintf(log, "Pulling %s\n", ref); err != nil {
 		return db.Release{}, fmt.Errorf("write log: %w", err)
 	}
-	pinned, err := i.puller.Pull(ctx, ref, c.Registry.auth(), log)
+	pinned, err := i.pull(ctx, deploy.PullSpec{Ref: ref, Platform: c.Platform, Auth: c.Registry.auth()}, in, log)
 	if err != nil {
 		return db.Release{}, err
 	}
-	return c.release(in, pinned), nil
+	release := c.release(in, pinned)
+	release.Platform = c.Platform
+	return release, nil
+}
+
+// pull pulls with the config's account or, where it has none, with the one that the forge gives us for its own registry. An
+// image that everybody may see needs none: where there is no account, or the registry refuses it, that is tried.
+func (i *Image) pull(ctx context.Context, spec deploy.PullSpec, in deploy.BuildInput, log io.Writer) (string, error) {
+	if spec.Auth != nil || in.RegistryAuth == nil {
+		return i.puller.Pull(ctx, spec, log)
+	}
+	host, err := registryHost(spec.Ref)
+	if err != nil {
+		return "", err
+	}
+	spec.Auth, err = in.RegistryAuth(ctx, host)
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if err != nil {
+		spec.Auth = nil
+		_, _ = fmt.Fprintf(log, "The forge gives no account for its registry %s: %s. Trying without one\n", host, reason(err))
+	}
+	pinned, refused := i.puller.Pull(ctx, spec, log)
+	if spec.Auth == nil || !errors.Is(refused, deploy.ErrNoAccess) {
+		return pinned, refused
+	}
+	_, _ = fmt.Fprintf(log, "The registry %s does not show the image to the forge's account: trying without one\n", host)
+	spec.Auth = nil
+	pinned, err = i.puller.Pull(ctx, spec, log)
+	if errors.Is(err, deploy.ErrNoAccess) {
+		return "", refused // it says more: whoever has an account is told more
+	}
+	return pinned, err
+}
+
+// reason is what the user may read of an error.
+func reason(err error) string {
+	if failure, ok := errors.AsType[*deploy.Failure](err); ok {
+		return failure.Text
+	}
+	return "internal error"
 }
 
 func (r *registry) auth() *deploy.RegistryAuth {

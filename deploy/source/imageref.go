@@ -45,6 +45,15 @@ func imageRef(template, ref, commit string) (string, error) {
 	return reference.TagNameOnly(named).String(), nil
 }
 
+// registryHost returns the registry of a complete reference: "ghcr.io".
+func registryHost(ref string) (string, error) {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return "", fmt.Errorf("read image name: %w", err)
+	}
+	return reference.Domain(named), nil
+}
+
 // checkImage checks a template as far as that can be done before a push.
 func checkImage(template string) error {
 	_, err := imageRef(template, "refs/tags/v1", strings.Repeat("0", 40))

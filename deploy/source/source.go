@@ -21,10 +21,10 @@ type Builder interface {
 	Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer) (string, error)
 }
 
-// Puller fetches images from registries and returns them pinned by digest ("name@sha256:..."). A nil auth means
-// anonymously. It must be safe for concurrent use.
+// Puller fetches images from registries and returns them pinned: "name@sha256:...", or "sha256:..." where a platform is
+// asked for. It must be safe for concurrent use.
 type Puller interface {
-	Pull(ctx context.Context, ref string, auth *deploy.RegistryAuth, log io.Writer) (string, error)
+	Pull(ctx context.Context, spec deploy.PullSpec, log io.Writer) (string, error)
 }
 
 // common is the part of a config that is the same for every source kind.

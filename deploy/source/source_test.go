@@ -33,13 +33,16 @@ func (b *builds) Build(_ context.Context, spec deploy.BuildSpec, _ io.Writer) (s
 
 // pulls is a Puller that keeps what it was asked for.
 type pulls struct {
-	refs  []string
-	auths []*deploy.RegistryAuth
+	specs []deploy.PullSpec
 	err   error
+	allow func(*deploy.RegistryAuth) error // decides by the account; nil means that err does
 }
 
-func (p *pulls) Pull(_ context.Context, ref string, auth *deploy.RegistryAuth, _ io.Writer) (string, error) {
-	p.refs, p.auths = append(p.refs, ref), append(p.auths, auth)
+func (p *pulls) Pull(_ context.Context, spec deploy.PullSpec, _ io.Writer) (string, error) {
+	p.specs = append(p.specs, spec)
+	if p.allow != nil {
+		return "example.com/web@sha256:pulled", p.allow(spec.Auth)
+	}
 	return "example.com/web@sha256:pulled", p.err
 }
 

@@ -1,0 +1,207 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/api/types/image"
+	ggcrname "github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"tinyforge/deploy"
+)
+
+// platformImage is an image of a platform that has nothing to run in it.
+func platformImage(t *testing.T, p v1.Platform) v1.Image {
+	t.Helper()
+	base, err := random.Image(64, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := base.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.OS, config.Architecture, config.Variant = p.OS, p.Architecture, p.Variant
+	config.Config.Entrypoint = []string{"/none"}
+	made, err := mutate.ConfigFile(base, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// publishIndex publishes an image for several platforms, and forgets in the end what was pulled of it.
+func publishIndex(t *testing.T, e *Engine, ref string, platforms ...v1.Platform) {
+	t.Helper()
+	var index v1.ImageIndex = empty.Index
+	for _, p := range platforms {
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: platformImage(t, p), Descriptor: v1.Descriptor{Platform: &p}})
+	}
+	name, err := ggcrname.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(name, index); err != nil {
+		t.Fatal(err)
+	}
+	forget(t, e, strings.Split(ref, ":1")[0])
+}
+
+// forget removes, in the end, all images of a registry that was made for the test.
+func forget(t *testing.T, e *Engine, registry string) {
+	t.Helper()
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		all, err := e.docker.ImageList(ctx, image.ListOptions{All: true})
+		if err != nil {
+			t.Error(err)
+		}
+		for _, i := range all {
+			for _, name := range append(i.RepoTags, i.RepoDigests...) {
+				if strings.HasPrefix(name, registry) {
+					_, _ = e.docker.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true, PruneChildren: true})
+				}
+			}
+		}
+	})
+}
+
+var (
+	native  = v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
+	foreign = v1.Platform{OS: "linux", Architecture: "s390x"}
+	arm     = v1.Platform{OS: "linux", Architecture: "arm", Variant: "v7"}
+)
+
+func (e *Engine) platformOf(t *testing.T, image string) string {
+	t.Helper()
+	found, err := e.docker.ImageInspect(t.Context(), image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSuffix(found.Os+"/"+found.Architecture+"/"+found.Variant, "/")
+}
+
+func TestPullForAPlatform(t *testing.T) {
+	e := testEngine(t)
+	host := testRegistry(t, nil)
+	publishIndex(t, e, host+"/multi:1", native, foreign, arm)
+	ids := map[string]string{}
+	for _, platform := range []string{"", "linux/s390x", "linux/arm/v7", "linux/arm", "linux/" + runtime.GOARCH} {
+		var log bytes.Buffer
+		pinned, err := e.Pull(t.Context(), deploy.PullSpec{Ref: host + "/multi:1", Platform: platform}, &log)
+		if err != nil {
+			t.Fatalf("%q: %v\n%s", platform, err, &log)
+		}
+		want := platform
+		switch platform {
+		case "":
+			want = "linux/" + runtime.GOARCH
+		case "linux/arm":
+			want = "linux/arm/v7"
+		}
+		if got := e.platformOf(t, pinned); got != want {
+			t.Errorf("%q: pulled one for %s", platform, got)
+		}
+		if byDigest := strings.HasPrefix(pinned, host+"/multi@sha256:"); byDigest != (platform == "") {
+			t.Errorf("%q: pinned to %s", platform, pinned)
+		}
+		ids[platform] = pinned
+	}
+	if ids["linux/arm"] != ids["linux/arm/v7"] || ids["linux/s390x"] == ids["linux/arm/v7"] {
+		t.Errorf("pinned to %v", ids)
+	}
+	for image, want := range map[string]string{ids["linux/s390x"]: "linux/s390x", ids["linux/arm/v7"]: "linux/arm/v7"} {
+		if got := e.platformOf(t, image); got != want {
+			t.Errorf("%s has become one for %s", image, got)
+		}
+	}
+	r := release(e, ids["linux/s390x"])
+	r.Platform = "linux/s390x"
+	if err := e.ensureNetwork(t.Context(), e.cfg.Network); err != nil {
+		t.Fatal(err)
+	}
+	id, err := e.create(t.Context(), r)
+	if err != nil {
+		t.Fatalf("create a container of another platform: %v", err)
+	}
+	if c, err := e.docker.ContainerInspect(t.Context(), id); err != nil || c.Image != ids["linux/s390x"] {
+		t.Errorf("the container has the image %s, %v", c.Image, err)
+	}
+	r.ID, r.Platform = r.ID+"x", "linux/arm/v7"
+	if _, err := e.create(t.Context(), r); err == nil {
+		t.Error("the platform of a container is not passed on")
+	}
+}
+
+// A pinned image is not asked for again when the engine has it for the platform.
+func TestPullOfAPinnedImageForAPlatform(t *testing.T) {
+	e := testEngine(t)
+	host, die := mortalRegistry(t)
+	publishIndex(t, e, host+"/multi:1", native, foreign)
+	pinned := mustPull(t, e, host+"/multi:1")
+	pull := func(platform string) (string, error) {
+		return e.Pull(t.Context(), deploy.PullSpec{Ref: pinned, Platform: platform}, io.Discard)
+	}
+	_, err := pull("linux/s390x")
+	if text := failure(t, err); !strings.Contains(text, "name the digest of the image for linux/s390x") {
+		t.Errorf("failure is %q", text)
+	}
+	die()
+	id, err := pull("linux/" + runtime.GOARCH)
+	if err != nil || e.platformOf(t, id) != "linux/"+runtime.GOARCH || !strings.HasPrefix(id, "sha256:") {
+		t.Errorf("got %s, %v", id, err)
+	}
+}
+
+func TestPullForAPlatformThatThereIsNot(t *testing.T) {
+	e := testEngine(t)
+	host := testRegistry(t, nil)
+	publishIndex(t, e, host+"/multi:1", native, foreign)
+	name, err := ggcrname.ParseReference(host + "/single:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(name, platformImage(t, native)); err != nil {
+		t.Fatal(err)
+	}
+	publishIndex(t, e, host+"/others:1", foreign)
+	for _, tt := range []struct{ image, platform, want string }{
+		{"/multi:1", "linux/riscv64", "it is not made for linux/riscv64, which the config's platform asks for"},
+		{"/single:1", "linux/riscv64", "it is made for linux/" + runtime.GOARCH + ", and the config's platform asks for linux/riscv64"},
+		{"/others:1", "", "it is not made for the kind of machine that Docker runs on"},
+	} {
+		_, err := e.Pull(t.Context(), deploy.PullSpec{Ref: host + tt.image, Platform: tt.platform}, io.Discard)
+		if text := failure(t, err); text != "Image "+host+tt.image+": "+tt.want {
+			t.Errorf("%s for %q: failure is %q", tt.image, tt.platform, text)
+		}
+	}
+}
+
+func TestPlatform(t *testing.T) {
+	if p := platform(""); p != nil {
+		t.Errorf("no platform is %+v", p)
+	}
+	for _, tt := range []struct {
+		image, wanted string
+		fits          bool
+	}{
+		{"linux/arm64/v8", "linux/arm64", true},
+		{"linux/arm64", "linux/arm64/v8", true},
+		{"linux/arm/v6", "linux/arm/v7", false},
+		{"linux/amd64", "linux/arm64", false},
+		{"windows/amd64", "linux/amd64", false},
+	} {
+		if got := fits(*platform(tt.image), *platform(tt.wanted)); got != tt.fits {
+			t.Errorf("%s for %s: %t", tt.image, tt.wanted, got)
+		}
+	}
+}

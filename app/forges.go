@@ -87,6 +87,20 @@ func (f *Forges) Fetch(ctx context.Context, repo db.Repository, commit, dir stri
 	return forge.Fetch(ctx, repo, commit, dir)
 }
 
+// RegistryAccount returns the account for the registry at host of repo's forge, see Registrar. ok is false where the forge
+// has no registry.
+func (f *Forges) RegistryAccount(ctx context.Context, repo db.Repository, host string) (a RegistryAccount, ok bool, err error) {
+	forge, err := f.Open(ctx, repo.ForgeID)
+	if err != nil {
+		return RegistryAccount{}, false, err
+	}
+	registrar, has := forge.(Registrar)
+	if !has {
+		return RegistryAccount{}, false, nil
+	}
+	return registrar.RegistryAccount(ctx, repo, host)
+}
+
 func (f *Forges) openNew(row db.Forge) (Forge, error) {
 	opener, ok := f.kinds[row.Kind]
 	if !ok {

@@ -21,10 +21,11 @@ func (f fetcher) Fetch(ctx context.Context, repo db.Repository, commit, dir stri
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	return &deploy.Failure{Text: fmt.Sprintf("Fetch failed: %s", f.text(err)), Err: err}
+	return &deploy.Failure{Text: fmt.Sprintf("Fetch failed: %s", forgeText(err)), Err: err}
 }
 
-func (f fetcher) text(err error) string {
+// forgeText says in words for the user what a forge answered.
+func forgeText(err error) string {
 	var answer *app.StatusError
 	switch {
 	case errors.Is(err, app.ErrNoCommit):

@@ -61,7 +61,8 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 	}
 	forges := app.NewForges(store, forgeKinds())
 	deployer := &deploy.Deployer{
-		DB: store, Sources: sourceKinds(engine), Runtime: engine, Images: engine, Router: router, Fetcher: fetcher{forges}, Log: log,
+		DB: store, Sources: sourceKinds(engine), Runtime: engine, Images: engine, Router: router,
+		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log,
 		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: filepath.Join(c.Data, "checkouts"),
 			KeepReleases: c.KeepReleases, MinFree: int64(max(1, c.MinFree))},
 	}

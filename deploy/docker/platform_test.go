@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
 	ggcrname "github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -39,12 +40,14 @@ func platformImage(t *testing.T, p v1.Platform) v1.Image {
 	return made
 }
 
-// publishIndex publishes an image for several platforms, and forgets in the end what was pulled of it.
+// publishIndex publishes an image for several platforms.
 func publishIndex(t *testing.T, e *Engine, ref string, platforms ...v1.Platform) {
 	t.Helper()
 	var index v1.ImageIndex = empty.Index
 	for _, p := range platforms {
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: platformImage(t, p), Descriptor: v1.Descriptor{Platform: &p}})
+		made := platformImage(t, p)
+		forget(t, e, made)
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: made, Descriptor: v1.Descriptor{Platform: &p}})
 	}
 	name, err := ggcrname.ParseReference(ref)
 	if err != nil {
@@ -53,24 +56,20 @@ func publishIndex(t *testing.T, e *Engine, ref string, platforms ...v1.Platform)
 	if err := remote.WriteIndex(name, index); err != nil {
 		t.Fatal(err)
 	}
-	forget(t, e, strings.Split(ref, ":1")[0])
 }
 
-// forget removes, in the end, all images of a registry that was made for the test.
-func forget(t *testing.T, e *Engine, registry string) {
+// forget removes an image from the engine in the end, under whatever name it was pulled.
+func forget(t *testing.T, e *Engine, made v1.Image) {
 	t.Helper()
+	id, err := made.ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		all, err := e.docker.ImageList(ctx, image.ListOptions{All: true})
-		if err != nil {
+		sweep(t, e) // containers come first
+		_, err := e.docker.ImageRemove(context.WithoutCancel(t.Context()), id.String(), image.RemoveOptions{Force: true, PruneChildren: true})
+		if err != nil && !errdefs.IsNotFound(err) {
 			t.Error(err)
-		}
-		for _, i := range all {
-			for _, name := range append(i.RepoTags, i.RepoDigests...) {
-				if strings.HasPrefix(name, registry) {
-					_, _ = e.docker.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true, PruneChildren: true})
-				}
-			}
 		}
 	})
 }
@@ -152,7 +151,7 @@ func TestPullOfAPinnedImageForAPlatform(t *testing.T) {
 		return e.Pull(t.Context(), deploy.PullSpec{Ref: pinned, Platform: platform}, io.Discard)
 	}
 	_, err := pull("linux/s390x")
-	if text := failure(t, err); !strings.Contains(text, "name the digest of the image for linux/s390x") {
+	if text := failure(t, err); !strings.Contains(text, "name the digest of its image for linux/s390x, not of them all") {
 		t.Errorf("failure is %q", text)
 	}
 	die()
@@ -170,7 +169,9 @@ func TestPullForAPlatformThatThereIsNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := remote.Write(name, platformImage(t, native)); err != nil {
+	single := platformImage(t, native)
+	forget(t, e, single)
+	if err := remote.Write(name, single); err != nil {
 		t.Fatal(err)
 	}
 	publishIndex(t, e, host+"/others:1", foreign)

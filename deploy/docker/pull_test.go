@@ -163,7 +163,7 @@ func TestS12_PullTellsNoWordOfTheRegistry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			host := parrot(t, test.status, test.code)
 			var log bytes.Buffer
-			_, err := e.Pull(t.Context(), deploy.PullSpec{Ref: host+"/web:1", Auth: &account}, &log)
+			_, err := e.Pull(t.Context(), deploy.PullSpec{Ref: host + "/web:1", Auth: &account}, &log)
 			if text := failure(t, err); !strings.Contains(text, test.want) {
 				t.Errorf("failure is %q, want %q in it", text, test.want)
 			}
@@ -268,7 +268,7 @@ func TestPullCancelled(t *testing.T) {
 		<-asked
 		cancel()
 	}()
-	_, err := e.Pull(ctx, deploy.PullSpec{Ref: strings.TrimPrefix(server.URL, "http://")+"/web:1"}, io.Discard)
+	_, err := e.Pull(ctx, deploy.PullSpec{Ref: strings.TrimPrefix(server.URL, "http://") + "/web:1"}, io.Discard)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}

@@ -26,8 +26,8 @@ func pullFailure(named reference.Named, platform string, err error) error {
 	case platform == "":
 	case isOtherPlatform(err.Error()):
 		why = "it is not made for " + platform + ", which the config's platform asks for"
-	case mentions(err.Error(), "cannot overwrite digest"):
-		why = "Docker has this digest for another platform and keeps only one: name the digest of the image for " + platform
+	case mentions(err.Error(), "cannot overwrite digest"): // the engine has it for another one, and keeps one only
+		why = "name the digest of its image for " + platform + ", not of them all"
 	}
 	text := fmt.Sprintf("Image %s: %s", short(reference.FamiliarString(named), 60), why)
 	failure := &deploy.Failure{Text: short(text, textLimit)}
@@ -72,7 +72,9 @@ func isUnknown(text string) bool {
 		mentions(text, "manifest unknown", "name unknown", "not found", "access denied", "denied: ", "authorization failed")
 }
 
-func isOtherPlatform(text string) bool { return mentions(text, "no matching manifest", "no match for platform") }
+func isOtherPlatform(text string) bool {
+	return mentions(text, "no matching manifest", "no match for platform")
+}
 
 func isUnauthorized(text string) bool {
 	return mentions(text, "unauthorized", "authentication required", "no basic auth credentials", "incorrect username or password")

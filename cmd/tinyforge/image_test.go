@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -25,22 +26,36 @@ import (
 	"tinyforge/deploy/deploytest"
 )
 
-// imageRegistry is a registry, to which a continuous integration of ours pushes images.
+// imageRegistry is a registry, to which a continuous integration of ours pushes images. A service that pulls them is made
+// after it, so that its containers go before the images.
 type imageRegistry struct {
 	*testing.T
 	host  string
 	layer v1.Layer
+	auth  authn.Authenticator
+	ids   []string // of what was published
 }
 
 func newImageRegistry(t *testing.T) *imageRegistry {
 	t.Helper()
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)
+	return imagesAt(t, strings.TrimPrefix(server.URL, "http://"), authn.Anonymous)
+}
+
+func imagesAt(t *testing.T, host string, auth authn.Authenticator) *imageRegistry {
+	t.Helper()
 	layer, err := tarball.LayerFromOpener(sampleLayer(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &imageRegistry{t, strings.TrimPrefix(server.URL, "http://"), layer}
+	r := &imageRegistry{T: t, host: host, layer: layer, auth: auth}
+	t.Cleanup(func() {
+		for _, id := range r.ids {
+			newDockerAPI(t).removeImage(id)
+		}
+	})
+	return r
 }
 
 // sampleLayer is a layer that holds the sample program.
@@ -81,17 +96,22 @@ func (r *imageRegistry) publish(image string, env ...string) {
 	if made, err = mutate.AppendLayers(made, r.layer); err != nil {
 		r.Fatal(err)
 	}
-	if err := remote.Write(ref, made); err != nil {
+	if err := remote.Write(ref, made, remote.WithAuth(r.auth)); err != nil {
 		r.Fatal(err)
 	}
-	r.Cleanup(func() { newDockerAPI(r.T).removeImage(ref.String()) })
+	id, err := made.ConfigName()
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.ids = append(r.ids, id.String()) // its tag may be another's in the end
 }
 
 // TestS10_ImageHonoursRecreate: what continuous integration pushed to a registry under the commit's name goes live when the
 // commit is pushed: blue-green, unless the config asks for recreate.
 func TestS10_ImageHonoursRecreate(t *testing.T) {
 	t.Parallel()
-	s, forge, images := newService(t), newForge(t, forgetest.Options{Kind: forgetest.Gitea}), newImageRegistry(t)
+	images, forge := newImageRegistry(t), newForge(t, forgetest.Options{Kind: forgetest.Gitea})
+	s := newService(t)
 	c, web := newClone(t, forge, "acme/site"), unique("web")
 	config := "{image: '" + images.host + "/team/web:{{.ShortCommit}}', healthcheck: {path: /up, interval: 200ms}"
 	s.apply(forge, manifestOf(web, "image", config+"}"))

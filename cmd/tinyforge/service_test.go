@@ -122,7 +122,14 @@ func (s *service) clean() {
 // apply makes forge, under the name "forge", and these workloads known. GitHub's app is told where to send deliveries.
 func (s *service) apply(forge *forgetest.Server, workloads string) {
 	s.Helper()
+	s.applyAt(forge, forge.URL(), workloads)
+}
+
+// applyAt is apply for a forge that is reached at another address than its own.
+func (s *service) applyAt(forge *forgetest.Server, url, workloads string) {
+	s.Helper()
 	row := forge.Row("forge")
+	row.URL = url
 	s.secrets = append(s.secrets, row.Credentials.WebhookSecret)
 	s.write("secret", row.Credentials.WebhookSecret)
 	kind := fmt.Sprintf("token: file:%s", s.write("token", row.Credentials.Token))

@@ -124,3 +124,28 @@ func TestForgesFetch(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// keyed is a forge with a registry.
+type keyed struct{ Forge }
+
+func (keyed) RegistryAccount(_ context.Context, repo db.Repository, host string) (RegistryAccount, bool, error) {
+	return RegistryAccount{Username: repo.FullName, Password: host}, true, nil
+}
+
+func TestForgesRegistryAccount(t *testing.T) {
+	store := rows{forges: map[int64]db.Forge{1: {ID: 1, Kind: "keyed"}, 2: {ID: 2, Kind: "bare"}}}
+	forges := NewForges(store, map[string]Opener{
+		"keyed": func(db.Forge, Access) (Forge, error) { return keyed{}, nil },
+		"bare":  func(db.Forge, Access) (Forge, error) { return &fetcher{}, nil },
+	})
+	account, ok, err := forges.RegistryAccount(t.Context(), db.Repository{ForgeID: 1, FullName: "acme/site"}, "ghcr.io")
+	if err != nil || !ok || account != (RegistryAccount{Username: "acme/site", Password: "ghcr.io"}) {
+		t.Errorf("got %+v, %t, %v", account, ok, err)
+	}
+	if _, ok, err := forges.RegistryAccount(t.Context(), db.Repository{ForgeID: 2}, "ghcr.io"); ok || err != nil {
+		t.Errorf("a forge without a registry: %t, %v", ok, err)
+	}
+	if _, ok, err := forges.RegistryAccount(t.Context(), db.Repository{ForgeID: 3}, "ghcr.io"); ok || !errors.Is(err, errNoRow) {
+		t.Errorf("no forge: %t, %v", ok, err)
+	}
+}

@@ -31,3 +31,29 @@ func TestParseImage(t *testing.T) {
 		}
 	}
 }
+
+func TestSameHost(t *testing.T) {
+	for _, tt := range []struct {
+		address, registry string
+		want              bool
+	}{
+		{"https://git.example.com", "git.example.com", true},
+		{"https://git.example.com/sub", "GIT.example.com", true},
+		{"https://git.example.com", "git.example.com:443", true},
+		{"https://git.example.com:443", "git.example.com", true},
+		{"http://git.example.com", "git.example.com:80", true},
+		{"http://git.example.com", "git.example.com:443", false},
+		{"https://git.example.com", "git.example.com:80", false},
+		{"http://127.0.0.1:3000", "127.0.0.1:3000", true},
+		{"http://127.0.0.1:3000", "127.0.0.1", false},
+		{"http://[::1]:3000", "[::1]:3000", true},
+		{"https://git.example.com", "git.example.com.evil.example", false},
+		{"https://git.example.com", "git.example.com@evil.example", false},
+		{"https://git.example.com", "", false},
+		{"", "", false},
+	} {
+		if got := app.SameHost(tt.address, tt.registry); got != tt.want {
+			t.Errorf("%s and %s: %t", tt.address, tt.registry, got)
+		}
+	}
+}

@@ -91,7 +91,7 @@ func TestPackageRedeploys(t *testing.T) {
 
 // GitHub tells of one image twice, and of an image for several platforms in parts that have no tag.
 func TestPackageThatIsToldTwice(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
+	onBoth(t, func(_ *testing.T, w *world) {
 		forge := w.forge("hub", "github")
 		repo := w.repository(forge, 4711, "acme/site", "main")
 		w.runs(repo, "site", images["github"], nil)
@@ -127,7 +127,7 @@ func TestPackageOfWhatWasNeverDeployed(t *testing.T) {
 }
 
 func TestPackageOfADisabledWorkload(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
+	onBoth(t, func(_ *testing.T, w *world) {
 		forge := w.forge("hub", "github")
 		w.runs(w.repository(forge, 4711, "acme/site", "main"), "site", images["github"], func(row *db.Workload) { row.Enabled = false })
 		w.want(w.deliver(forge, "package", "first", packageEvent("github", "latest", digest("a"), hash("2"), false)), http.StatusOK,

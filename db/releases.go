@@ -18,7 +18,7 @@ type Release struct {
 	DeploymentID int64     `json:"deployment_id"`
 	Commit       string    `json:"commit"`
 
-	Image       string            `json:"image"`              // pinned: "name@sha256:..." or "sha256:..."
+	Image       string            `json:"image"`              // pinned: "name@sha256:...", "sha256:...", or a tag that nobody moves
 	Platform    string            `json:"platform,omitempty"` // "linux/arm64"; "" means the one that Docker runs on
 	Port        int               `json:"port"`               // in the container
 	Env         map[string]string `json:"env,omitempty"`

@@ -27,6 +27,20 @@ func fits(image, wanted v1.Platform) bool {
 		(image.Variant == "" || wanted.Variant == "" || image.Variant == wanted.Variant)
 }
 
+// pinFor names an image that the engine has by its id, in its own repository, if it is of the wanted platform; "" when the
+// engine has none of that name.
+func (e *Engine) pinFor(ctx context.Context, named reference.Named, wanted string) (string, error) {
+	id, err := e.imageFor(ctx, named, wanted)
+	if err != nil || id == "" {
+		return "", err
+	}
+	pinned, err := reference.WithTag(reference.TrimNamed(named), "tinyforge-"+strings.TrimPrefix(id, "sha256:"))
+	if err != nil {
+		return "", fmt.Errorf("name image by its id: %w", err)
+	}
+	return pinned.String(), e.docker.ImageTag(ctx, id, pinned.String())
+}
+
 // imageFor returns the id of an image that the engine has, if it is of the wanted platform; "" when the engine has none of
 // that name.
 func (e *Engine) imageFor(ctx context.Context, named reference.Named, wanted string) (id string, err error) {

@@ -110,7 +110,8 @@ func TestPullForAPlatform(t *testing.T) {
 		if got := e.platformOf(t, pinned); got != want {
 			t.Errorf("%q: pulled one for %s", platform, got)
 		}
-		if byDigest := strings.HasPrefix(pinned, host+"/multi@sha256:"); byDigest != (platform == "") {
+		byDigest, byID := strings.HasPrefix(pinned, host+"/multi@sha256:"), strings.HasPrefix(pinned, host+"/multi:tinyforge-")
+		if byDigest != (platform == "") || byID == byDigest {
 			t.Errorf("%q: pinned to %s", platform, pinned)
 		}
 		ids[platform] = pinned
@@ -132,7 +133,7 @@ func TestPullForAPlatform(t *testing.T) {
 	if err != nil {
 		t.Fatalf("create a container of another platform: %v", err)
 	}
-	if c, err := e.docker.ContainerInspect(t.Context(), id); err != nil || c.Image != ids["linux/s390x"] {
+	if c, err := e.docker.ContainerInspect(t.Context(), id); err != nil || e.platformOf(t, c.Image) != "linux/s390x" {
 		t.Errorf("the container has the image %s, %v", c.Image, err)
 	}
 	r.ID, r.Platform = r.ID+"x", "linux/arm/v7"
@@ -156,8 +157,35 @@ func TestPullOfAPinnedImageForAPlatform(t *testing.T) {
 	}
 	die()
 	id, err := pull("linux/" + runtime.GOARCH)
-	if err != nil || e.platformOf(t, id) != "linux/"+runtime.GOARCH || !strings.HasPrefix(id, "sha256:") {
+	if err != nil || e.platformOf(t, id) != "linux/"+runtime.GOARCH || !strings.HasPrefix(id, host+"/multi:tinyforge-") {
 		t.Errorf("got %s, %v", id, err)
+	}
+}
+
+// What was pulled for a platform goes when no release needs it, under all its names.
+func TestPruneOfWhatWasPulledForAPlatform(t *testing.T) {
+	e := testEngine(t)
+	ref := testRegistry(t, nil) + "/multi:1"
+	publishIndex(t, e, ref, native, foreign)
+	pinned, err := e.Pull(t.Context(), deploy.PullSpec{Ref: ref, Platform: "linux/s390x"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := deploy.Kept{Images: []string{pinned}, Old: []string{pinned}}
+	prune := func() {
+		t.Helper()
+		if _, err := e.PruneImages(t.Context(), func(context.Context) (deploy.Kept, error) { return kept, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	prune()
+	if !e.has(t, pinned) {
+		t.Error("an image that is needed was removed")
+	}
+	kept.Images = nil
+	prune()
+	if e.has(t, pinned) || e.has(t, ref) {
+		t.Error("an image that nobody needs was left")
 	}
 }
 

@@ -18,9 +18,9 @@ import (
 	"tinyforge/deploy"
 )
 
-// Pull fetches an image and returns it pinned: "name@sha256:...", or its id where a platform is asked for, since the engine
-// keeps one platform at a time under that name. No account of this machine is used. The log gets a line for each layer, and
-// now and then one that says how far it is.
+// Pull fetches an image and returns it pinned: "name@sha256:...". Where a platform is asked for it is "name:tinyforge-..."
+// with the image's id, a tag of this engine alone, since under any other name the engine keeps one platform at a time. No
+// account of this machine is used. The log gets a line for each layer, and now and then one that says how far it is.
 //
 // A ref that is pinned itself is not fetched when the engine has it. An image that was made on this engine and is in no
 // registry is used, and returned as its id, when the registry says that it has none of that name. An image that does not
@@ -43,8 +43,8 @@ func (e *Engine) Pull(ctx context.Context, spec deploy.PullSpec, log io.Writer) 
 		return e.local(ctx, named, spec.Platform, err, out)
 	}
 	if spec.Platform != "" {
-		id, err := e.imageFor(ctx, named, spec.Platform)
-		return id, e.explain("pull image "+spec.Ref, err)
+		pinned, err := e.pinFor(ctx, named, spec.Platform)
+		return pinned, e.explain("pull image "+spec.Ref, err)
 	}
 	pinned, err := e.pin(ctx, named, digest)
 	return pinned, e.explain("pull image "+spec.Ref, err)
@@ -60,11 +60,11 @@ func (e *Engine) there(ctx context.Context, pinned reference.Canonical, platform
 		}
 		return canonical(pinned), nil
 	}
-	id, err := e.imageFor(ctx, pinned, platform)
+	name, err := e.pinFor(ctx, pinned, platform)
 	if _, other := errors.AsType[*deploy.Failure](err); other {
 		return "", nil
 	}
-	return id, e.explain("inspect image "+pinned.String(), err)
+	return name, e.explain("inspect image "+pinned.String(), err)
 }
 
 // canonical is the name by digest, without the tag that may stand between.

@@ -21,8 +21,8 @@ type Builder interface {
 	Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer) (string, error)
 }
 
-// Puller fetches images from registries and returns them pinned: "name@sha256:...", or "sha256:..." where a platform is
-// asked for. It must be safe for concurrent use.
+// Puller fetches images from registries and returns them pinned: "name@sha256:...", or a tag that is never moved where a
+// platform is asked for. It must be safe for concurrent use.
 type Puller interface {
 	Pull(ctx context.Context, spec deploy.PullSpec, log io.Writer) (string, error)
 }

@@ -39,7 +39,9 @@ func CheckRoute(rt db.Route) error {
 
 // CheckPrefix tells what is wrong with a path prefix, and what to do; "" means nothing.
 func CheckPrefix(s string) string {
-	odd := func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) || strings.ContainsRune(`%?#;*\`, c) }
+	odd := func(c rune) bool {
+		return unicode.IsSpace(c) || unicode.IsControl(c) || strings.ContainsRune(`%?#;*\`, c)
+	}
 	segments := strings.Split(strings.TrimPrefix(s, "/"), "/")
 	switch {
 	case !strings.HasPrefix(s, "/"):

@@ -43,7 +43,8 @@ func (p *Proxy) origin(host string) string {
 	return scheme + "://" + host
 }
 
-// pathAndQuery is the path and the query of a request. What has no path, such as "OPTIONS *", must not become part of the host.
+// pathAndQuery is the path and the query of a request. What has no path, such as "x:.example.com", must not become part of
+// the host.
 func pathAndQuery(r *http.Request) string {
 	if s := r.URL.RequestURI(); strings.HasPrefix(s, "/") {
 		return s

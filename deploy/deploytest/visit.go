@@ -23,11 +23,7 @@ func (r *Router) Get(host, path string) (status int, body string) {
 	if err != nil {
 		return 0, err.Error()
 	}
-	return bodyOf(r.Do(req))
-}
-
-// bodyOf reads an answer.
-func bodyOf(res *http.Response, err error) (status int, body string) {
+	res, err := r.Do(req)
 	if err != nil {
 		return 0, err.Error()
 	}

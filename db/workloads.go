@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// ErrHostTaken is returned by SaveWorkload when another workload has the host already.
+// ErrHostTaken is returned by SaveWorkload, as a HostTakenError, when another workload has one of the hosts already.
 var ErrHostTaken = errors.New("another workload has this host")
 
 // Workload is what a repository deploys to.
@@ -78,7 +79,7 @@ type sealedWorkload struct {
 }
 
 // SaveWorkload inserts the workload, or changes the one with the same name, which comes back if it was deleted. It fills
-// in ID. It returns ErrHostTaken when another workload has the host.
+// in ID. It returns ErrHostTaken when another workload has one of its hosts.
 func (d *DB) SaveWorkload(ctx context.Context, w *Workload) error {
 	w.lowerHosts()
 	sealed, err := d.keys.seal(sealedWorkload{Config: w.Config, Routing: w.Routing, Env: w.Env}, sealWorkload)
@@ -128,10 +129,23 @@ func claimHosts(ctx context.Context, tx bun.Tx, w *Workload) error {
 			return err
 		}
 		if !claimed {
-			return fmt.Errorf("%s: %w", host, ErrHostTaken)
+			return hostTaken(ctx, tx, host)
 		}
 	}
 	return nil
+}
+
+func hostTaken(ctx context.Context, tx bun.Tx, host string) error {
+	taken := &HostTakenError{Host: host}
+	err := tx.NewSelect().Model((*Workload)(nil)).Column("name").
+		Where("id = (SELECT workload_id FROM hosts WHERE host = ?)", host).Scan(ctx, &taken.Workload)
+	switch {
+	case errors.Is(err, sql.ErrNoRows): // given back since
+		return fmt.Errorf("%s: %w", host, ErrHostTaken)
+	case err != nil:
+		return err
+	}
+	return taken
 }
 
 func releaseHosts(ctx context.Context, tx bun.Tx, workloadID int64) error {

@@ -3,7 +3,6 @@ package db_test
 import (
 	"encoding/json"
 	"errors"
-	"strings"
 	"testing"
 
 	"tinyforge/db"
@@ -112,7 +111,9 @@ func TestAHostIsOneWorkloads(t *testing.T) {
 				{Host: "other.example.com", Routing: db.Routing{Redirects: []string{host}}},
 			} {
 				other.Name, other.RepositoryID = "other", f.repo.ID
-				if err := f.SaveWorkload(t.Context(), &other); !errors.Is(err, db.ErrHostTaken) || !strings.Contains(err.Error(), host) {
+				err := f.SaveWorkload(t.Context(), &other)
+				taken, ok := errors.AsType[*db.HostTakenError](err)
+				if !ok || *taken != (db.HostTakenError{Host: host, Workload: "api"}) || !errors.Is(err, db.ErrHostTaken) {
 					t.Errorf("%s claimed twice: %v", host, err)
 				}
 			}

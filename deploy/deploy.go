@@ -105,10 +105,12 @@ type Upstream struct {
 
 // Router is a reverse proxy. Implementations are safe for concurrent use.
 type Router interface {
-	// Check tells what of a route this proxy cannot do, in words that say what to do instead. It makes no call.
+	// Check tells what of a route this proxy cannot do, in words that say what to do instead; what CheckRoute refuses is a
+	// part of that. It makes no call.
 	Check(rt db.Route) error
 	// Upsert points the route at up, in one step, creating it when absent. The zero Upstream is a route that answers 503.
-	// When it returns, no new request reaches what the route pointed at before. A held route is released.
+	// When it returns, no new request reaches what the route pointed at before, or goes by the options it had. A held route
+	// is released. What Check refuses is an error and changes nothing.
 	Upsert(ctx context.Context, rt db.Route, up Upstream) error
 	// Current returns where the proxy really points; ErrNoRoute when it has no such route.
 	Current(ctx context.Context, rt db.Route) (Upstream, error)

@@ -21,9 +21,12 @@ func (w *world) second(name, host, letter string) (db.Workload, db.Deployment) {
 	return other, dep
 }
 
+// recoverOnce makes a pass that may fail.
+func (w *world) recoverOnce() error { return deploy.NewRecovery(w.deployer).Pass(w.t.Context()) }
+
 func (w *world) pass() {
 	w.t.Helper()
-	must(w.t, deploy.NewRecovery(w.deployer).Pass(w.t.Context()))
+	must(w.t, w.recoverOnce())
 }
 
 func (w *world) routesAre(want map[string]db.Deployment) {

@@ -191,25 +191,22 @@ func (r *Recovery) inProgress(ctx context.Context, workloadID int64) (*db.Deploy
 	return &dep, nil
 }
 
-// serve makes what the runtime state row names run, and the route point to it.
+// serve makes what the runtime state row names run, and the routes point to it. A route that cannot be moved keeps nothing
+// else from it.
 func (r *Recovery) serve(ctx context.Context, w db.Workload, state db.RuntimeState, seen look) error {
 	live, err := r.Runtime.Inspect(ctx, state.ReleaseID)
 	if err != nil {
 		return err
 	}
+	var errs []error
 	if live.State != Running || live.Upstream.Addr == "" {
-		if err := r.point(ctx, w, Upstream{}); err != nil { // the address may be somebody else's by now
-			return err
-		}
+		errs = append(errs, r.point(ctx, w, Upstream{})) // the address may be somebody else's by now
 		r.Log.WarnContext(ctx, "start what should run", "release", state.ReleaseID, "state", live.State, "exit_code", live.ExitCode)
 		if live, err = r.startAgain(ctx, w, state.Release, seen); err != nil {
-			return err
+			return errors.Join(append(errs, err)...)
 		}
 	}
-	if err := r.point(ctx, w, live.Upstream); err != nil {
-		return err
-	}
-	return r.leaveHosts(ctx, w, state, seen)
+	return errors.Join(append(errs, r.point(ctx, w, live.Upstream), r.leaveHosts(ctx, w, state, seen))...)
 }
 
 // startAgain starts the live release, alone, since a volume may be written by one release at a time.
@@ -257,24 +254,27 @@ func (r *Recovery) deleteRoute(ctx context.Context, w db.Workload, host string, 
 }
 
 // point upserts the workload's routes. Where one points there already that does nothing but release requests that are kept
-// waiting.
+// waiting, and change the options. One that cannot be upserted does not keep the others from it.
 func (r *Recovery) point(ctx context.Context, w db.Workload, up Upstream) error {
+	var errs []error
 	for _, route := range w.Routes() {
 		if current, err := r.Router.Current(ctx, route); err == nil && current != up {
 			r.Log.InfoContext(ctx, "correct route", "host", route.Host, "was", current.Addr, "is", up.Addr)
 		}
-		if err := r.Router.Upsert(ctx, route, up); err != nil {
-			return err
-		}
+		errs = append(errs, r.Router.Upsert(ctx, route, up))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // keepWaiting makes the requests of a recreate that goes on wait for it, when the proxy was started again in its middle.
 func (r *Recovery) keepWaiting(ctx context.Context, w db.Workload) error {
 	for _, route := range w.Routes() {
-		if current, err := r.Router.Current(ctx, route); err != nil || current != (Upstream{}) {
+		current, err := r.Router.Current(ctx, route)
+		switch {
+		case err != nil:
 			return err
+		case current != Upstream{}:
+			continue
 		}
 		if err := r.Router.Hold(ctx, route); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return err

@@ -21,6 +21,9 @@ func (j *job) build(ctx context.Context) error {
 	if j.dep.Cause == db.CausePush && j.blue != nil && j.blue.Commit == j.dep.Commit {
 		return errSkip
 	}
+	if err := j.checkRoutes(); err != nil {
+		return err
+	}
 	source, ok := j.Sources[j.workload.Source]
 	if !ok {
 		return &Failure{Text: fmt.Sprintf("Unknown source %q: this Tinyforge knows none of that name", j.workload.Source)}
@@ -80,7 +83,7 @@ func (j *job) reuse(ctx context.Context) error {
 	if old.Release == nil || old.WorkloadID != j.workload.ID {
 		return &Failure{Text: fmt.Sprintf("Deployment %d has no release to go back to: redeploy its commit", old.ID)}
 	}
-	if err := j.Runtime.Ready(ctx, *old.Release); err != nil {
+	if err := errors.Join(j.checkRoutes(), j.Runtime.Ready(ctx, *old.Release)); err != nil {
 		return err
 	}
 	j.dep.Strategy, j.dep.StrategyReason = old.Strategy, old.StrategyReason
@@ -161,12 +164,22 @@ func (j *job) route(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return j.pointAll(ctx, up)
+	return j.pointAll(ctx, j.routes(ctx), up)
 }
 
-// pointAll upserts the workload's routes.
-func (j *job) pointAll(ctx context.Context, up Upstream) error {
-	for _, route := range j.routes(ctx) {
+// checkRoutes says early what the router would refuse in the end: it may be another one than when the workload was saved.
+func (j *job) checkRoutes() error {
+	for _, route := range j.workload.Routes() {
+		if err := j.Router.Check(route); err != nil {
+			return &Failure{Text: fmt.Sprintf("The router cannot serve %s: %v", route.Host, err)}
+		}
+	}
+	return nil
+}
+
+// pointAll upserts routes.
+func (j *job) pointAll(ctx context.Context, routes []db.Route, up Upstream) error {
+	for _, route := range routes {
 		if err := j.Router.Upsert(ctx, route, up); err != nil {
 			return fmt.Errorf("move route: %w", err)
 		}
@@ -176,10 +189,11 @@ func (j *job) pointAll(ctx context.Context, up Upstream) error {
 }
 
 // routes are the workload's routes and, where hosts were taken from it since blue went live, those that still lead to blue.
+// They keep the options: what asked for a password must not be open for its last moments.
 func (j *job) routes(ctx context.Context) []db.Route {
 	routes := j.workload.Routes()
 	for _, host := range j.hostsToLeave(ctx) {
-		routes = append(routes, db.Route{WorkloadID: j.workload.ID, Host: host})
+		routes = append(routes, db.Route{WorkloadID: j.workload.ID, Host: host, RouteOptions: j.workload.Routing.RouteOptions})
 	}
 	return routes
 }

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func (j *job) keepTail(ctx context.Context, green db.ReleaseID) {
 // restore makes the release in the runtime state row run and the route point to it.
 func (j *job) restore(ctx context.Context) error {
 	if j.blue == nil {
-		return j.pointAll(ctx, Upstream{})
+		return j.pointBack(ctx, Upstream{})
 	}
 	was, err := j.Runtime.Inspect(ctx, j.blue.ReleaseID)
 	if err != nil {
@@ -69,7 +70,13 @@ func (j *job) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return j.pointAll(ctx, up)
+	return j.pointBack(ctx, up)
+}
+
+// pointBack upserts the workload's routes, but for those that the router refuses and so has never moved.
+func (j *job) pointBack(ctx context.Context, up Upstream) error {
+	refused := func(rt db.Route) bool { return j.Router.Check(rt) != nil }
+	return j.pointAll(ctx, slices.DeleteFunc(j.routes(ctx), refused), up)
 }
 
 // blueStart bounds the wait for a release that is started again. It was ready once; requests are kept waiting meanwhile.

@@ -188,7 +188,7 @@ func (w *world) await(id int64, until func(db.Deployment) bool) db.Deployment {
 	}
 }
 
-// serves checks promise 3 from outside: one release runs, the route points to it, the row names it, it answers.
+// serves checks promise 3 from outside: one release runs, every route points to it, the row names it, it answers.
 func (w *world) serves(letter string) {
 	w.t.Helper()
 	state, err := w.db.RuntimeState(w.t.Context(), w.workload.ID)
@@ -198,8 +198,10 @@ func (w *world) serves(letter string) {
 	if len(list) != 1 || list[0].ID != state.ReleaseID || list[0].State != deploy.Running {
 		w.t.Errorf("releases %+v, but the row names %s", list, state.ReleaseID)
 	}
-	if got := w.router.Routes()[host]; got != string(state.ReleaseID) {
-		w.t.Errorf("the route points to %q, but the row names %s", got, state.ReleaseID)
+	for _, h := range append(w.workload.Hosts(), host) {
+		if got := w.router.Routes()[h]; got != string(state.ReleaseID) {
+			w.t.Errorf("the route of %s points to %q, but the row names %s", h, got, state.ReleaseID)
+		}
 	}
 	if status, body := w.router.Get(host, "/"); status != http.StatusOK || body != letter {
 		w.t.Errorf("the site answers %d %q, want %s", status, body, letter)

@@ -15,9 +15,10 @@ import (
 
 // applyOptions say what applyFile does.
 type applyOptions struct {
-	File      string // "-" is standard input
-	Prune     bool   // delete what is not in the file
-	PublicURL string // where forges reach this server; "" when it is not configured
+	File      string               // "-" is standard input
+	Prune     bool                 // delete what is not in the file
+	PublicURL string               // where forges reach this server; "" when it is not configured
+	Check     func(db.Route) error // what the configured router says of a route
 }
 
 // applyFile makes the forges and the workloads of the database those of a manifest, and prints a line for each. A
@@ -31,7 +32,9 @@ func applyFile(
 	if err != nil {
 		return err
 	}
-	a := &applier{store: store, opener: forges, prune: o.Prune, publicURL: strings.TrimRight(o.PublicURL, "/"), out: out}
+	a := &applier{
+		store: store, opener: forges, prune: o.Prune, publicURL: strings.TrimRight(o.PublicURL, "/"), check: o.Check, out: out,
+	}
 	if err := a.load(ctx); err != nil {
 		return err
 	}

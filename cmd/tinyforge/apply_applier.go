@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -19,6 +18,7 @@ type applier struct {
 	opener    *app.Forges
 	prune     bool
 	publicURL string // without a trailing slash
+	check     func(db.Route) error
 	out       io.Writer
 
 	savedForges    map[string]db.Forge     // the database as it was, by name
@@ -65,7 +65,7 @@ func (a *applier) plan(m manifest) {
 		}
 	}
 	for _, w := range m.workloads {
-		a.planHost(w)
+		a.planHosts(w)
 		if w.valid {
 			a.planWorkload(w)
 		}
@@ -108,25 +108,6 @@ func (a *applier) openPlanned(p *plannedForge) *plannedForge {
 	return p
 }
 
-// planHost demands that the host is neither Tinyforge's own nor that of a workload which stays as it is.
-func (a *applier) planHost(w manifestWorkload) {
-	at := w.at.get("host")
-	if at == nil {
-		return
-	}
-	if public, err := url.Parse(a.publicURL); err == nil && w.row.Host != "" && public.Hostname() == w.row.Host {
-		a.faults = append(a.faults, at.fault("is Tinyforge's own host (--public-url): choose another"))
-	}
-	if a.prune {
-		return
-	}
-	for _, other := range a.savedWorkloads {
-		if other.DeletedAt == nil && other.Host == w.row.Host && other.Host != "" && !a.manifest.hasWorkload(other.Name) {
-			a.faults = append(a.faults, at.fault("is the host of the workload %s, which is not in the file; --prune deletes it", other.Name))
-		}
-	}
-}
-
 func (a *applier) planWorkload(w manifestWorkload) {
 	forge := a.forgeOf(w)
 	if forge == nil {
@@ -137,10 +118,15 @@ func (a *applier) planWorkload(w manifestWorkload) {
 			`must be an owner and a name, such as "acme/site": %s is of kind %s, which has no groups within groups`, forge.row.Name, forge.row.Kind))
 		return
 	}
-	p := &plannedWorkload{at: w.at, row: w.row, repository: a.repositoryOf(w, forge)}
+	p := &plannedWorkload{at: w.at, entry: &w, row: w.row, repository: a.repositoryOf(w, forge)}
 	if saved, ok := a.savedWorkloads[w.row.Name]; ok && saved.DeletedAt == nil {
 		p.saved = &saved
 	}
+	var err error
+	if p.row.Routing.BasicAuth, err = basicAuth(w.users, p.saved); err != nil {
+		a.faults = append(a.faults, w.at.fault("%v", err))
+	}
+	a.faults = append(a.faults, w.routeFaults(p.row, a.check)...)
 	a.workloads = append(a.workloads, p)
 }
 

@@ -21,6 +21,7 @@ type applyBench struct {
 	hub, git  *forgetest.Server
 	dir       string
 	publicURL string
+	check     func(db.Route) error
 }
 
 func newApplyBench(t *testing.T) *applyBench {
@@ -37,7 +38,7 @@ func newApplyBench(t *testing.T) *applyBench {
 	if _, err := store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b := &applyBench{T: t, store: store, dir: t.TempDir(), publicURL: "https://deploy.example.com/"}
+	b := &applyBench{T: t, store: store, dir: t.TempDir(), publicURL: "https://deploy.example.com/", check: routeCheck(config{})}
 	b.hub, b.git = b.start(forgetest.GitHub), b.start(forgetest.Gitea)
 	hub, git := b.hub.Row("hub").Credentials, b.git.Row("git").Credentials
 	b.write("hub.pem", hub.PrivateKey)
@@ -110,7 +111,7 @@ func (b *applyBench) apply(manifest string, prune bool) (string, error) {
 	).Replace(manifest)
 	b.write("tinyforge.yml", manifest)
 	var out strings.Builder
-	o := applyOptions{File: filepath.Join(b.dir, "tinyforge.yml"), Prune: prune, PublicURL: b.publicURL}
+	o := applyOptions{File: filepath.Join(b.dir, "tinyforge.yml"), Prune: prune, PublicURL: b.publicURL, Check: b.check}
 	err := applyFile(b.Context(), b.store, app.NewForges(b.store, forgeKinds()), testSources(), o, &out)
 	said := out.String()
 	if err != nil {

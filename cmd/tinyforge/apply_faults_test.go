@@ -20,7 +20,7 @@ func TestManifestFaults(t *testing.T) {
 		"top level": {"forge: []\n\"wörk\": 1\n", "forge (line 1): is not a known key: did you mean \"forges\"?\n" +
 			"wörk (line 2): is not a known key: use forges, workloads"},
 		"no lists": {"forges: {}\nworkloads: 1\n", "forges (line 1): must be a list\nworkloads (line 2): must be a list"},
-		"entries":  {"forges: [a]\nworkloads:\n- 1\n", "forges[0] (line 1): must be an object with name, kind, url, api_url, app_id, private_key, token, webhook_secret, signing_token, networks\nworkloads[0] (line 3): must be an object with name, forge, repository, source, ref, paths, host, enabled, env, config"},
+		"entries":  {"forges: [a]\nworkloads:\n- 1\n", "forges[0] (line 1): must be an object with name, kind, url, api_url, app_id, private_key, token, webhook_secret, signing_token, networks\nworkloads[0] (line 3): must be an object with name, forge, repository, source, ref, paths, host, route, enabled, env, config"},
 		"twice": {"forges: []\nforges: []\nworkloads: []\n",
 			"forges (line 2): is given twice, first in line 1"},
 		"number as key":  {"forges: []\n1: a\n", "file (line 2): must have strings as keys: put the key in quotes"},

@@ -72,29 +72,31 @@ func (r *manifestReader) demandForPrune(root *manifestNode, keys ...string) {
 	}
 }
 
-func (m manifest) forgeNames() (nodes []*manifestNode, what string) {
+func (m manifest) forgeNames() (nodes []*manifestNode, what, hint string) {
 	for _, f := range m.forges {
 		nodes = append(nodes, f.at.get("name"))
 	}
-	return nodes, "name"
+	return nodes, "name", ""
 }
 
-func (m manifest) workloadNames() (nodes []*manifestNode, what string) {
+func (m manifest) workloadNames() (nodes []*manifestNode, what, hint string) {
 	for _, w := range m.workloads {
 		nodes = append(nodes, w.at.get("name"))
 	}
-	return nodes, "name"
+	return nodes, "name", ""
 }
 
-func (m manifest) hosts() (nodes []*manifestNode, what string) {
+func (m manifest) hosts() (nodes []*manifestNode, what, hint string) {
 	for _, w := range m.workloads {
-		nodes = append(nodes, w.at.get("host"))
+		for _, h := range w.hosts {
+			nodes = append(nodes, h.at)
+		}
 	}
-	return nodes, "host"
+	return nodes, "host", ": it can lead to one place only, so leave one of them out"
 }
 
 // unique demands that no two of the strings are the same.
-func (r *manifestReader) unique(nodes []*manifestNode, what string) {
+func (r *manifestReader) unique(nodes []*manifestNode, what, hint string) {
 	first := map[string]*manifestNode{}
 	for _, n := range nodes {
 		if n == nil {
@@ -102,7 +104,7 @@ func (r *manifestReader) unique(nodes []*manifestNode, what string) {
 		}
 		text, _ := n.value.(string)
 		if other := first[text]; other != nil && text != "" {
-			r.add(n.fault("is the same %s as %s (line %d)", what, other.path, other.line))
+			r.add(n.fault("is the same %s as %s (line %d)%s", what, other.path, other.line, hint))
 			continue
 		}
 		first[text] = n

@@ -29,6 +29,14 @@ func (n *manifestNode) get(key string) *manifestNode {
 	return nil
 }
 
+// orEmpty returns a value of no type in place of nil.
+func (n *manifestNode) orEmpty() *manifestNode {
+	if n == nil {
+		return &manifestNode{}
+	}
+	return n
+}
+
 // fault says what is wrong with the value.
 func (n *manifestNode) fault(format string, args ...any) manifestFault {
 	return manifestFault{Path: n.path, Line: n.line, Column: n.column, Text: fmt.Sprintf(format, args...)}

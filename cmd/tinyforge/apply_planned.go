@@ -47,6 +47,7 @@ type plannedRepository struct {
 // plannedWorkload is a workload of the file.
 type plannedWorkload struct {
 	at         *manifestNode
+	entry      *manifestWorkload // in the file
 	repository *plannedRepository
 	row        db.Workload
 	saved      *db.Workload // nil when it is new, or is being taken down
@@ -56,7 +57,7 @@ func (p *plannedWorkload) changed() bool {
 	s := p.saved
 	return s == nil || s.RepositoryID != p.row.RepositoryID || s.Source != p.row.Source || s.RefPattern != p.row.RefPattern ||
 		!slices.Equal(s.Paths, p.row.Paths) || s.Host != p.row.Host || !maps.Equal(s.Env, p.row.Env) ||
-		s.Enabled != p.row.Enabled || !sameJSON(s.Config, p.row.Config)
+		!reflect.DeepEqual(s.Routing, p.row.Routing) || s.Enabled != p.row.Enabled || !sameJSON(s.Config, p.row.Config)
 }
 
 // sameJSON compares what two texts mean: the order of keys and white space do not matter, every digit does.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"tinyforge/db"
@@ -186,52 +185,6 @@ func (a *applier) writeFound(ctx context.Context, r *plannedRepository) (err err
 	return err
 }
 
-// saveWorkloads saves those that hold the host of another one before that one.
-func (a *applier) saveWorkloads(ctx context.Context) error {
-	holders := a.holders()
-	waiting := slices.Clone(a.workloads)
-	for len(waiting) > 0 {
-		i := slices.IndexFunc(waiting, func(w *plannedWorkload) bool {
-			holder := holders[w.row.Host]
-			return w.row.Host == "" || holder == nil || holder.Name == w.row.Name
-		})
-		if i < 0 {
-			if err := a.releaseHost(ctx, holders, waiting[0].row.Host); err != nil {
-				return err
-			}
-			continue
-		}
-		w := waiting[i]
-		waiting = slices.Delete(waiting, i, i+1)
-		if err := a.saveWorkload(ctx, w); err != nil {
-			return err
-		}
-		if w.saved != nil && holders[w.saved.Host] != nil && holders[w.saved.Host].Name == w.row.Name {
-			delete(holders, w.saved.Host)
-		}
-	}
-	return nil
-}
-
-// holders are the workloads of the database by host, without those that are, or were just, deleted.
-func (a *applier) holders() map[string]*db.Workload {
-	held := map[string]*db.Workload{}
-	for _, w := range a.savedWorkloads {
-		if w.Host != "" && w.DeletedAt == nil && (!a.prune || a.manifest.hasWorkload(w.Name)) {
-			held[w.Host] = &w
-		}
-	}
-	return held
-}
-
-// releaseHost breaks a ring of workloads that exchange their hosts.
-func (a *applier) releaseHost(ctx context.Context, holders map[string]*db.Workload, host string) error {
-	w := *holders[host]
-	delete(holders, host)
-	w.Host = ""
-	return a.store.SaveWorkload(ctx, &w)
-}
-
 func (a *applier) saveWorkload(ctx context.Context, w *plannedWorkload) error {
 	w.row.RepositoryID = w.repository.row.ID
 	became := unchanged
@@ -239,7 +192,7 @@ func (a *applier) saveWorkload(ctx context.Context, w *plannedWorkload) error {
 		became = createdOr(changed, w.saved == nil)
 		err := a.store.SaveWorkload(ctx, &w.row)
 		if errors.Is(err, db.ErrHostTaken) {
-			return w.at.get("host").fault("another workload has taken this host in the meantime")
+			return w.taken(err)
 		}
 		if err != nil {
 			return err

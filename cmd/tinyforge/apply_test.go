@@ -134,7 +134,7 @@ func TestApplyNothing(t *testing.T) {
 		"several": {strings.Replace(change("path: /up", "path: up"), "ref: \"tags/v*\"", "ref: 'v 1', host: www.example.com", 1), nil, []string{
 			`workloads[0].config.healthcheck.path (line 23): must be a path on the release, such as "/up"`,
 			`workloads[1].ref (line 25): matches no branch or tag: use a pattern such as "main", "release/*" or "tags/v*"`,
-			`workloads[1].host (line 25): is the same host as workloads[0].host (line 20)`,
+			`workloads[1].host (line 25): is the same host as workloads[0].host (line 20): it can lead to one place only, so leave one of them out`,
 		}},
 		"no public URL": {benchAll, func(b *applyBench) { b.publicURL = "" }, []string{
 			"forges[1] (line 10): needs a webhook in each repository: set --public-url (TINYFORGE_PUBLIC_URL) to the address at which the forge git reaches this server",

@@ -21,15 +21,17 @@ type manifestWorkload struct {
 	at         *manifestNode
 	forge      string
 	repository string      // full name
-	row        db.Workload // without ids
-	valid      bool        // no fault was found in it
+	row        db.Workload // without ids, and without the hashes of users
+	hosts      []manifestHost
+	users      []manifestUser
+	valid      bool // no fault was found in it
 }
 
 // workload reads an entry; forges are those of the same file.
 func (r *manifestReader) workload(n *manifestNode, forges []manifestForge) manifestWorkload {
 	before := len(r.faults)
 	w := manifestWorkload{at: n}
-	if r.object(n, "name", "forge", "repository", "source", "ref", "paths", "host", "enabled", "env", "config") {
+	if r.object(n, "name", "forge", "repository", "source", "ref", "paths", "host", "route", "enabled", "env", "config") {
 		r.required(n, "name", "forge", "repository", "source")
 		w.forge = r.oneOf(n.get("forge"), r.forgeNames(forges))
 		w.repository = r.checked(n.get("repository"), checkRepository)
@@ -42,6 +44,8 @@ func (r *manifestReader) workload(n *manifestNode, forges []manifestForge) manif
 			Enabled:    n.get("enabled") == nil || r.flag(n.get("enabled")),
 			Env:        r.env(n.get("env")),
 		}
+		r.route(n, &w)
+		w.hosts = r.claimed(n)
 		w.row.Config = r.config(n, w.row.Source)
 	}
 	w.valid = len(r.faults) == before

@@ -132,6 +132,9 @@ func newProxy(c config, log *slog.Logger) (*proxy.Proxy, error) {
 	}, log)
 }
 
+// routeCheck is the Check of the configured router, for who does not run one.
+func routeCheck(config) func(db.Route) error { return new(proxy.Table).Check }
+
 // adviseProxy says what to do when an address cannot be listened on.
 func adviseProxy(err error) error {
 	switch {

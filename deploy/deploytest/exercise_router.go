@@ -18,11 +18,15 @@ type RouterFixture struct {
 	// Get asks for a path of a host through the proxy: status 0 with the error as body when no answer came. It is called
 	// from several goroutines.
 	Get func(host, path string) (status int, body string)
+	// Do sends a request through the proxy to the host of its URL, and follows no redirect. It may be nil for a Router whose
+	// Check refuses redirects and all options.
+	Do func(*http.Request) (*http.Response, error)
 	// Blind says that the proxy does not tell what is in flight: Drain may return early, and cannot end anything.
 	Blind bool
 }
 
-// ExerciseRouter is the suite that every Router passes. setup is called once for each case.
+// ExerciseRouter is the suite that every Router passes. setup is called once for each case. What a Router's Check refuses
+// is not asked of it.
 func ExerciseRouter(t *testing.T, setup func(t *testing.T) RouterFixture) {
 	cases := map[string]func(*testing.T, RouterFixture){
 		"absent":            routerAbsent,
@@ -38,6 +42,16 @@ func ExerciseRouter(t *testing.T, setup func(t *testing.T) RouterFixture) {
 		"hold":              routerHold,
 		"hold undone":       routerHoldUndone,
 		"S8_under load":     routerUnderLoad,
+		"several hosts":     routerSeveralHosts,
+		"redirect":          routerRedirect,
+		"redirect empty":    routerRedirectEmpty,
+		"paths":             routerPaths,
+		"strip prefix":      routerStripPrefix,
+		"basic auth":        routerBasicAuth,
+		"max body":          routerMaxBody,
+		"other options":     routerOtherOptions,
+		"S8_other options":  routerOptionsUnderWay,
+		"refused":           routerRefused,
 	}
 	for name, run := range cases {
 		t.Run(name, func(t *testing.T) { run(t, setup(t)) })

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +13,8 @@ import (
 )
 
 // Router is a deploy.Router in memory that records its calls and fails or dies where its Hook wants it to. Points are
-// "router.upsert", "router.hold", "router.drain" and "router.delete". Get goes through it to the upstream.
+// "router.upsert", "router.hold", "router.drain" and "router.delete". Get and Do go through it to the upstream. Of a
+// route's options it knows all but the time-out.
 type Router struct {
 	NoHold bool // Hold answers errors.ErrUnsupported, and so releases nothing
 
@@ -29,6 +28,7 @@ type Router struct {
 }
 
 type fakeRoute struct {
+	db.Route
 	up   deploy.Upstream
 	held bool
 }
@@ -51,14 +51,17 @@ func NewRouter(hook Hook) *Router {
 	}
 }
 
-// Check implements deploy.Router: it can do everything.
-func (r *Router) Check(db.Route) error { return nil }
+// Check implements deploy.Router: it can do everything that makes sense.
+func (r *Router) Check(rt db.Route) error { return deploy.CheckRoute(rt) }
 
 // Upsert implements deploy.Router.
 func (r *Router) Upsert(_ context.Context, rt db.Route, up deploy.Upstream) error {
 	r.record("upsert", rt, up)
+	if err := r.Check(rt); err != nil {
+		return err
+	}
 	return r.call("router.upsert", func() error {
-		r.change(func() { r.routes[rt.Host] = &fakeRoute{up: up} })
+		r.change(func() { r.routes[rt.Host] = &fakeRoute{Route: rt, up: up} })
 		return nil
 	})
 }
@@ -143,56 +146,6 @@ func (r *Router) SetHook(hook Hook) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.hook = hook
-}
-
-// Get asks for a path of a host and returns what a visitor gets; status 0 with the error as body when no answer came.
-func (r *Router) Get(host, path string) (status int, body string) {
-	ctx, end := context.WithCancel(context.Background())
-	defer end()
-	f := &flight{host: strings.ToLower(strings.TrimSuffix(host, ".")), end: end}
-	_ = r.await(ctx, func() bool { route := r.routes[f.host]; return route == nil || !route.held })
-	up, status := r.depart(f)
-	if status != 0 {
-		return status, http.StatusText(status)
-	}
-	defer r.change(func() { delete(r.flights, f) })
-	return visitURL(ctx, "http://"+up.Addr+path, host)
-}
-
-// depart counts f in at the route's upstream, or returns the status with which the router itself answers.
-func (r *Router) depart(f *flight) (up deploy.Upstream, status int) {
-	r.change(func() {
-		route := r.routes[f.host]
-		switch {
-		case route == nil:
-			status = http.StatusNotFound
-		case route.up == deploy.Upstream{}:
-			status = http.StatusServiceUnavailable
-		default:
-			up = route.up
-			f.name = up.Name
-			r.flights[f] = true
-		}
-	})
-	return up, status
-}
-
-func visitURL(ctx context.Context, url, host string) (int, string) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return 0, err.Error()
-	}
-	req.Host = host
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return 0, err.Error()
-	}
-	return res.StatusCode, string(body)
 }
 
 // flying returns the requests under way from a host to an upstream. The caller holds mu.

@@ -12,7 +12,7 @@ import (
 func TestRouter(t *testing.T) {
 	ExerciseRouter(t, func(*testing.T) RouterFixture {
 		r := NewRouter(nil)
-		return RouterFixture{Router: r, Get: r.Get}
+		return RouterFixture{Router: r, Get: r.Get, Do: r.Do}
 	})
 }
 
@@ -20,7 +20,7 @@ func TestRouterWithoutHold(t *testing.T) {
 	ExerciseRouter(t, func(*testing.T) RouterFixture {
 		r := NewRouter(nil)
 		r.NoHold = true
-		return RouterFixture{Router: r, Get: r.Get}
+		return RouterFixture{Router: r, Get: r.Get, Do: r.Do}
 	})
 }
 

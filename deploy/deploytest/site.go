@@ -1,6 +1,7 @@
 package deploytest
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -10,14 +11,23 @@ import (
 	"tinyforge/deploy"
 )
 
-// site is an upstream that answers with its name. A request of "/slow" waits for release.
+// site is an upstream that answers with its name. A request of "/slow" waits for release; what it got last is kept.
 type site struct {
 	server   *httptest.Server
 	up       deploy.Upstream
 	answer   atomic.Value
 	requests atomic.Int64
+	last     atomic.Pointer[received]
 	arrived  chan struct{}
 	gate     chan struct{}
+}
+
+// received is a request as a site got it.
+type received struct {
+	uri    string
+	header http.Header
+	body   string
+	whole  bool // the body came to its end
 }
 
 func newSite(t *testing.T, name string) *site {
@@ -32,6 +42,8 @@ func newSite(t *testing.T, name string) *site {
 
 func (b *site) serve(w http.ResponseWriter, r *http.Request) {
 	b.requests.Add(1)
+	body, err := io.ReadAll(r.Body)
+	b.last.Store(&received{r.RequestURI, r.Header, string(body), err == nil})
 	if r.URL.Path == "/slow" {
 		b.arrived <- struct{}{}
 		select {

@@ -15,13 +15,17 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"tinyforge/db"
 )
 
-// A certificate comes from a CA by ACME, on the first handshake, by each of the challenges that our listeners answer.
+// A certificate comes from a CA by ACME, on the first handshake, by each of the challenges that our listeners answer; no
+// option of the route is in the CA's way.
 func TestACME(t *testing.T) {
 	for _, challenge := range []string{"http-01", "tls-alpn-01"} {
 		t.Run(challenge, func(t *testing.T) {
@@ -29,12 +33,16 @@ func TestACME(t *testing.T) {
 			p := newTestProxy(t, Config{HTTPS: "127.0.0.1:0", ACME: ACME{CA: ca.url + "/dir", Email: "ops@example.com"}})
 			ca.proxy.Store(p)
 			p.run(t)
-			upsert(t, p, "www.example.com", echoName(t, "a"))
+			rt := db.Route{WorkloadID: 1, Host: "www.example.com", RouteOptions: guarded(t)}
+			rt.Paths = []string{"/app"}
+			must(t, p.Upsert(t.Context(), rt, echoName(t, "a")))
 			client := p.tlsClient(t)
 			client.Transport.(*http.Transport).TLSClientConfig.RootCAs = ca.roots
 
 			for range 2 {
-				res, err := client.Get("https://www.example.com/")
+				req := signedIn("ann", "correct horse")
+				req.Host, req.RequestURI, req.URL = "", "", &url.URL{Scheme: "https", Host: "www.example.com", Path: "/app"}
+				res, err := client.Do(req)
 				if err != nil {
 					t.Fatalf("%v; log: %s", err, p.logged)
 				}

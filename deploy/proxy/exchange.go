@@ -2,6 +2,9 @@ package proxy
 
 import (
 	"context"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"tinyforge/deploy"
 )
@@ -14,7 +17,9 @@ type exchange struct {
 	tried  bool
 	err    error // why it has no target any more
 
-	ctx    context.Context // done when the client is gone or the target is ended
+	patience *patience // with the target; nil means endless
+
+	ctx    context.Context // done when the client is gone, the target is ended or the patience
 	cancel context.CancelCauseFunc
 	unbind func() bool
 }
@@ -34,12 +39,26 @@ func (tb *Table) begin(ctx context.Context, r *route) (*exchange, error) {
 	return x, nil
 }
 
+// bound puts the bounds of the options on r, which has x's context, and returns what its answer is to be written to.
+func (x *exchange) bound(o *options, w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+	if o.Timeout > 0 {
+		x.patience = newPatience(o.Timeout, func() { x.cancel(errSlow) })
+		w = &answer{&caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, x.patience}
+	}
+	if r.Body != nil && r.Body != http.NoBody && (o.MaxBody > 0 || o.Timeout > 0) {
+		r.Body = &upload{ReadCloser: r.Body, most: o.MaxBody, patience: x.patience}
+	}
+	return w
+}
+
 // upstream returns where to send the request. Asked again, because that upstream could not be dialed and so has seen
 // nothing of the request, it follows the route, which may have moved meanwhile.
 func (x *exchange) upstream() (deploy.Upstream, error) {
 	if x.tried && x.route.target.Load() != x.target {
 		x.finish()
+		x.patience.pause()
 		t, err := x.table.await(x.ctx, x.route)
+		x.patience.resume()
 		if x.err = err; err != nil {
 			return deploy.Upstream{}, err
 		}
@@ -66,6 +85,7 @@ func (x *exchange) finish() {
 
 // close ends the exchange.
 func (x *exchange) close() {
+	x.patience.end()
 	x.finish()
 	x.cancel(nil)
 }

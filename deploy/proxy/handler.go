@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -49,12 +48,27 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return notFound.write(w)
 	}
 	if r.TLS == nil && h.proxy.secures(rt.host) {
-		return h.proxy.redirect(w, r, rt.host)
+		return h.proxy.secure(w, r, rt.host)
 	}
 	rt.requests.Add(1)
 	rt.inflight.Add(1)
 	defer rt.inflight.Add(-1)
 
+	o := rt.options.Load()
+	if o != nil && o.redirectTo != "" {
+		return h.proxy.sendOn(w, r, o.redirectTo)
+	}
+	setForwarded(r)
+	if o != nil {
+		if err := h.admit(w, r, rt, o); err != nil {
+			return h.fail(w, r, rt, err)
+		}
+	}
+	return h.forward(w, r, rt, o, next)
+}
+
+// forward takes a request to the route's target.
+func (h *handler) forward(w http.ResponseWriter, r *http.Request, rt *route, o *options, next caddyhttp.Handler) error {
 	x, err := h.proxy.begin(r.Context(), rt)
 	if err != nil {
 		return h.fail(w, r, rt, err)
@@ -63,8 +77,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if x.target.up.Addr == "" {
 		return h.fail(w, r, rt, errEmpty)
 	}
-	setForwarded(r)
-	if err := next.ServeHTTP(w, r.WithContext(x.ctx)); err != nil {
+	out := r.WithContext(x.ctx)
+	if o != nil {
+		w = x.bound(o, w, out)
+	}
+	if err := next.ServeHTTP(w, out); err != nil {
 		return h.fail(w, r, rt, errors.Join(context.Cause(x.ctx), x.err, err))
 	}
 	return nil
@@ -79,41 +96,44 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, rt *route, err er
 	if r.Context().Err() != nil {
 		return nil // the client is gone
 	}
-	if errors.Is(err, errDeleted) {
-		return notFound.write(w)
-	}
-	rt.failed.Add(1)
 	p := pageFor(err)
-	if answer, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
-		err = answer.Err // without Caddy's trace
-	}
-	if p.status != http.StatusServiceUnavailable && rt.mayComplain(time.Now()) {
-		h.proxy.log.LogAttrs(r.Context(), slog.LevelWarn, "upstream does not answer",
-			slog.String("host", rt.host), slog.Int("status", p.status), slog.String("error", err.Error()))
+	if p.status >= http.StatusInternalServerError {
+		rt.failed.Add(1)
+		h.complain(r.Context(), rt, p.status, err)
 	}
 	return p.write(w)
+}
+
+// complain logs what an upstream did wrong.
+func (h *handler) complain(ctx context.Context, rt *route, status int, err error) {
+	if status == http.StatusServiceUnavailable || !rt.mayComplain(time.Now()) {
+		return
+	}
+	if answer, ok := errors.AsType[caddyhttp.HandlerError](err); ok && answer.Err != nil {
+		err = answer.Err // without Caddy's trace
+	}
+	h.proxy.log.LogAttrs(ctx, slog.LevelWarn, "upstream does not answer",
+		slog.String("host", rt.host), slog.Int("status", status), slog.String("error", err.Error()))
 }
 
 // pageFor tells what a failed request is answered with.
 func pageFor(err error) page {
 	answer, _ := errors.AsType[caddyhttp.HandlerError](err)
 	switch {
+	case errors.Is(err, errDeleted), errors.Is(err, errNoPath):
+		return notFound
+	case errors.Is(err, errUnauthorized):
+		return signIn
+	case errors.Is(err, errTooLarge):
+		return tooLarge
 	case errors.Is(err, errEmpty):
 		return nothingHere
 	case errors.Is(err, errDrained), errors.Is(err, errCrowded), errors.Is(err, errImpatient), errors.Is(err, errClosing):
 		return tryAgain
-	case answer.StatusCode == http.StatusGatewayTimeout:
+	case errors.Is(err, errBusy):
+		return busy
+	case errors.Is(err, errSlow), answer.StatusCode == http.StatusGatewayTimeout:
 		return timedOut
 	}
 	return noAnswer
-}
-
-// redirect sends a request to the same address on HTTPS.
-func (p *Proxy) redirect(w http.ResponseWriter, r *http.Request, host string) error {
-	if port := p.httpsPort(); port != "443" {
-		host = net.JoinHostPort(host, port)
-	}
-	w.Header().Set("Location", "https://"+host+r.URL.RequestURI())
-	w.WriteHeader(http.StatusPermanentRedirect)
-	return nil
 }

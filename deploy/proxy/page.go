@@ -23,6 +23,12 @@ var (
 		"This site is not running at the moment. Please try again later."}
 	tryAgain = page{http.StatusServiceUnavailable, 5 * time.Second, "Just a moment",
 		"This site is being updated. Please try again in a few seconds."}
+	signIn = page{http.StatusUnauthorized, 0, "Sign in",
+		"This site asks for a user name and a password."}
+	tooLarge = page{http.StatusRequestEntityTooLarge, 0, "Too large",
+		"This is more than this site takes at once."}
+	busy = page{http.StatusServiceUnavailable, 5 * time.Second, "Just a moment",
+		"Many visitors are signing in at the moment. Please try again in a few seconds."}
 	noAnswer = page{http.StatusBadGateway, 0, "No answer",
 		"This site does not answer at the moment. Please try again later."}
 	timedOut = page{http.StatusGatewayTimeout, 0, "No answer in time",

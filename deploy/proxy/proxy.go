@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strconv"
 	"sync"
 	"time"
 
@@ -134,8 +133,6 @@ func (p *Proxy) closeListeners() {
 		}
 	}
 }
-
-func (p *Proxy) httpsPort() string { return strconv.Itoa(portOf(p.https)) }
 
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	if addr == "" {

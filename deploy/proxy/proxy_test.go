@@ -21,7 +21,7 @@ import (
 func TestProxyIsARouter(t *testing.T) {
 	deploytest.ExerciseRouter(t, func(t *testing.T) deploytest.RouterFixture {
 		p := serve(t, Config{})
-		return deploytest.RouterFixture{Router: p, Get: p.get}
+		return deploytest.RouterFixture{Router: p, Get: p.get, Do: p.client.Do}
 	})
 }
 

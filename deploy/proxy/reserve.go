@@ -23,11 +23,12 @@ func (tb *Table) Reserve(host string, up deploy.Upstream) error {
 	defer tb.mu.Unlock()
 	r := tb.lookup(key)
 	if r == nil {
-		r = newRoute(key, newTarget(up))
+		r = newRoute(key, nil, newTarget(up))
 		tb.routes.Store(key, r)
 	} else if t := r.target.Load(); t.held() || t.up != up {
 		tb.swap(r, newTarget(up))
 	}
+	r.options.Store(nil)
 	r.reserved = true
 	return nil
 }

@@ -9,8 +9,9 @@ import (
 
 // route is one host and what it points at.
 type route struct {
-	host   string
-	target atomic.Pointer[target] // nil once the route is deleted
+	host    string
+	target  atomic.Pointer[target]  // nil once the route is deleted
+	options atomic.Pointer[options] // nil for none
 
 	reserved bool // leads to Tinyforge itself; guarded by the table's mu
 
@@ -35,8 +36,9 @@ var (
 	errClosing   = errors.New("the proxy is stopping")
 )
 
-func newRoute(host string, t *target) *route {
+func newRoute(host string, o *options, t *target) *route {
 	r := &route{host: host}
+	r.options.Store(o)
 	r.target.Store(t)
 	return r
 }

@@ -20,6 +20,8 @@ type Table struct {
 	holdFor   time.Duration // how long one request waits on a held route
 	holdLimit int64         // how many requests wait on one held route
 
+	passwords *passwords
+
 	routes sync.Map // host -> *route
 
 	mu      sync.Mutex           // serialises all that changes routes
@@ -36,33 +38,39 @@ var ErrServing = errors.New("the route still points there")
 var errDrained = errors.New("the release that answered has been replaced")
 
 func newTable(holdFor time.Duration, holdLimit int64) *Table {
-	return &Table{holdFor: holdFor, holdLimit: holdLimit, retired: map[string][]*target{}, closed: make(chan struct{})}
+	return &Table{
+		holdFor: holdFor, holdLimit: holdLimit, passwords: newPasswords(),
+		retired: map[string][]*target{}, closed: make(chan struct{}),
+	}
 }
 
-// Check implements deploy.Router: it can do everything.
-func (tb *Table) Check(db.Route) error { return nil }
+// Check implements deploy.Router: it can do everything that makes sense.
+func (tb *Table) Check(rt db.Route) error { return deploy.CheckRoute(rt) }
 
-// Upsert implements deploy.Router. With the upstream that the route has already, it only releases a hold. For a reserved
-// host it returns a deploy.Failure.
+// Upsert implements deploy.Router. With the upstream that the route has already, it only releases a hold and changes the
+// options, which disturbs no request. For a reserved host it returns a deploy.Failure.
 func (tb *Table) Upsert(_ context.Context, rt db.Route, up deploy.Upstream) error {
 	host := hostKey(rt.Host)
-	if err := check(host, up); err != nil {
+	if err := errors.Join(check(host, up), deploy.CheckRoute(rt)); err != nil {
 		return fmt.Errorf("upsert route %q: %w", rt.Host, err)
 	}
+	o := newOptions(rt)
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	r := tb.lookup(host)
 	if r == nil {
-		tb.routes.Store(host, newRoute(host, newTarget(up)))
+		tb.routes.Store(host, newRoute(host, o, newTarget(up)))
 		return nil
 	}
 	if r.reserved {
 		return reservedFailure(host)
 	}
-	if t := r.target.Load(); !t.held() && t.up == up {
-		return nil
+	if !o.equal(r.options.Load()) {
+		r.options.Store(o)
 	}
-	tb.swap(r, newTarget(up))
+	if t := r.target.Load(); t.held() || t.up != up {
+		tb.swap(r, newTarget(up))
+	}
 	return nil
 }
 

@@ -1,0 +1,130 @@
+package source
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/distribution/reference"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+)
+
+// denoMode is mode "deno": a program for Deno that answers requests.
+type denoMode struct{}
+
+// defaultDenoImage is Deno's own image.
+const defaultDenoImage = "denoland/deno:2.9.6"
+
+// denoFolder is where the program is in its image.
+const denoFolder = "/app"
+
+func (denoMode) check(c *staticConfig) Faults {
+	all := only("static", map[string]bool{
+		"spa":       c.SPA,
+		"not_found": c.NotFound != "",
+		"headers":   len(c.Headers) > 0,
+		"redirects": len(c.Redirects) > 0,
+	})
+	if c.Entrypoint == "" {
+		all = append(all, Fault{"entrypoint", `is required in mode "deno": the program's file in root, such as "main.ts"`})
+	}
+	for _, name := range []string{portName, addressName} {
+		if _, set := c.Env[name]; set {
+			all = append(all, Fault{join("env", name), "follows from port: set that instead"})
+		}
+	}
+	if _, err := reference.ParseNormalizedNamed(cmp.Or(c.DenoImage, defaultDenoImage)); err != nil {
+		all = append(all, Fault{"deno_image", "is not a valid image name: " + err.Error()})
+	}
+	all = append(all, c.checkStorage()...)
+	return append(all, c.Permissions.check(c.mounted())...)
+}
+
+func (c *staticConfig) checkStorage() (all Faults) {
+	for i, v := range c.Volumes {
+		if text := checkMount(v.Path); text != "" {
+			all = append(all, Fault{fmt.Sprintf("volumes[%d].path", i), text})
+		}
+		if c.Storage.Enabled && path.Clean(v.Path) == path.Clean(c.Storage.Mount) {
+			all = append(all, Fault{fmt.Sprintf("volumes[%d].path", i), "is the same as storage.mount"})
+		}
+	}
+	if text := checkMount(c.Storage.Mount); c.Storage.Enabled && text != "" {
+		all = append(all, Fault{"storage.mount", text})
+	}
+	return all
+}
+
+// mounted are all volumes of the release.
+func (c *staticConfig) mounted() []volume {
+	if !c.Storage.Enabled {
+		return c.Volumes
+	}
+	return append(slices.Clone(c.Volumes), c.Storage.volume())
+}
+
+// Names of the variables that say where to listen. Deno's own server heeds the second without being asked.
+const (
+	portName    = "PORT"
+	addressName = "DENO_SERVE_ADDRESS"
+)
+
+func (denoMode) run(c *staticConfig, r *db.Release) {
+	r.Volumes = releaseVolumes(c.mounted())
+	r.Tmpfs = []string{"/tmp"}
+	r.Env = mergeEnv(r.Env, map[string]string{portName: strconv.Itoa(c.Port), addressName: fmt.Sprintf("tcp:0.0.0.0:%d", c.Port)})
+}
+
+func (denoMode) build(ctx context.Context, s *Static, c *staticConfig, st *stage) (string, error) {
+	tree, err := st.copy(ctx, "app")
+	if err != nil {
+		return "", err
+	}
+	if _, found := tree.Files[path.Clean(c.Entrypoint)]; !found {
+		return "", &deploy.Failure{Text: fmt.Sprintf("entrypoint: %q is not a file of %s at this commit", c.Entrypoint, rootName(c.Root))}
+	}
+	if err := os.Mkdir(st.path("empty"), 0o755); err != nil {
+		return "", fmt.Errorf("make stage: %w", err)
+	}
+	if err := st.write("Dockerfile", c.denoDockerfile(st.in.Workload.Env)); err != nil {
+		return "", err
+	}
+	return s.builder.Build(ctx, st.spec(), st.log)
+}
+
+// denoDockerfile makes an image that has all that the program needs: at run time nothing is fetched, and nothing but the
+// volumes can be written. A volume takes the owner of the folder that it is mounted over when it is made.
+func (c *staticConfig) denoDockerfile(env map[string]string) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	entrypoint := "./" + path.Clean(c.Entrypoint)
+	line("FROM %s", cmp.Or(c.DenoImage, defaultDenoImage))
+	line("USER 0:0")
+	line("ENV DENO_DIR=/deno-dir DENO_NO_UPDATE_CHECK=1 NO_COLOR=1")
+	line("WORKDIR %s", denoFolder)
+	line("COPY app %s", denoFolder)
+	line("RUN %s", words("deno", "install", "--entrypoint", entrypoint))
+	if c.Task != "" {
+		line("RUN %s", words("deno", "task", c.Task))
+	}
+	for _, v := range c.mounted() {
+		line("COPY --chown=%s %s", siteUser, words("empty", path.Clean(v.Path)+"/"))
+	}
+	line("USER %s", siteUser)
+	names := slices.Sorted(maps.Keys(mergeEnv(mergeEnv(c.Env, env), map[string]string{portName: ""})))
+	run := []string{"deno", "run", "--cached-only", "--no-prompt"}
+	if c.Serve {
+		run = []string{"deno", "serve", "--cached-only", "--no-prompt", "--host", "0.0.0.0", "--port", strconv.Itoa(c.Port)}
+	}
+	run = append(run, c.Permissions.flags(c.Port, names, c.mounted())...)
+	line("ENTRYPOINT %s", words(append(run, entrypoint)...))
+	return b.String()
+}

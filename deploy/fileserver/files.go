@@ -37,15 +37,19 @@ func (f files) Open(name string) (fs.File, error) {
 	if _, ok := f.site.Tag(name); !ok {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return os.Open(filepath.Join(f.dir, name))
+	opened, err := os.Open(filepath.Join(f.dir, name))
+	if err != nil {
+		return nil, err
+	}
+	return file{opened}, nil
 }
 
-// Stat implements fs.StatFS.
-func (f files) Stat(name string) (fs.FileInfo, error) {
-	if _, ok := f.site.Tag(name); !ok {
-		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
-	}
-	info, err := os.Lstat(filepath.Join(f.dir, name))
+// file is an open file of the site.
+type file struct{ *os.File }
+
+// Stat implements fs.File.
+func (f file) Stat() (fs.FileInfo, error) {
+	info, err := f.File.Stat()
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func (denoMode) check(c *staticConfig) Faults {
 		}
 	}
 	if _, err := reference.ParseNormalizedNamed(cmp.Or(c.DenoImage, defaultDenoImage)); err != nil {
-		all = append(all, Fault{"deno_image", "is not a valid image name: " + err.Error()})
+		all = append(all, Fault{"deno_image", fmt.Sprintf("is not a valid image name: write one such as %q", defaultDenoImage)})
 	}
 	all = append(all, c.checkStorage()...)
 	return append(all, c.Permissions.check(c.mounted())...)

@@ -34,7 +34,7 @@ func FuzzStaticValidate(f *testing.F) {
 		if newChecker().decode(config, &c) != nil || c.Mode != "deno" {
 			return
 		}
-		for _, line := range strings.Split(strings.TrimSpace(c.denoDockerfile(nil)), "\n") {
+		for _, line := range strings.Split(strings.TrimSpace(c.denoDockerfile(nil, false)), "\n") {
 			word, _, _ := strings.Cut(line, " ")
 			if !slices.Contains([]string{"FROM", "USER", "ENV", "WORKDIR", "COPY", "RUN", "ENTRYPOINT"}, word) {
 				t.Fatalf("the Dockerfile has the line %q", line)

@@ -94,7 +94,8 @@ func (denoMode) build(ctx context.Context, s *Static, c *staticConfig, st *stage
 	if err := os.Mkdir(st.path("empty"), 0o755); err != nil {
 		return "", fmt.Errorf("make stage: %w", err)
 	}
-	if err := st.write("Dockerfile", c.denoDockerfile(st.in.Workload.Env)); err != nil {
+	_, npm := tree.Files["package.json"]
+	if err := st.write("Dockerfile", c.denoDockerfile(st.in.Workload.Env, npm)); err != nil {
 		return "", err
 	}
 	return s.builder.Build(ctx, st.spec(), st.log)
@@ -102,7 +103,9 @@ func (denoMode) build(ctx context.Context, s *Static, c *staticConfig, st *stage
 
 // denoDockerfile makes an image that has all that the program needs: at run time nothing is fetched, and nothing but the
 // volumes can be written. A volume takes the owner of the folder that it is mounted over when it is made.
-func (c *staticConfig) denoDockerfile(env map[string]string) string {
+//
+// env are further variables that it is given; npm tells that it has a package.json, whose modules a task may need.
+func (c *staticConfig) denoDockerfile(env map[string]string, npm bool) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	entrypoint := "./" + path.Clean(c.Entrypoint)
@@ -111,10 +114,13 @@ func (c *staticConfig) denoDockerfile(env map[string]string) string {
 	line("ENV DENO_DIR=/deno-dir DENO_NO_UPDATE_CHECK=1 NO_COLOR=1")
 	line("WORKDIR %s", denoFolder)
 	line("COPY app %s", denoFolder)
-	line("RUN %s", words("deno", "install", "--entrypoint", entrypoint))
-	if c.Task != "" {
+	if c.Task != "" && npm {
+		line("RUN %s", words("deno", "install"))
+	}
+	if c.Task != "" { // before the rest, since it may make what the program imports
 		line("RUN %s", words("deno", "task", c.Task))
 	}
+	line("RUN %s", words("deno", "install", "--entrypoint", entrypoint))
 	for _, v := range c.mounted() {
 		line("COPY --chown=%s %s", siteUser, words("empty", path.Clean(v.Path)+"/"))
 	}

@@ -331,8 +331,9 @@ USER 0:0
 ENV DENO_DIR=/deno-dir DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
 WORKDIR /app
 COPY app /app
-RUN ["deno","install","--entrypoint","./src/\u003c\u003cmain\".ts"]
+RUN ["deno","install"]
 RUN ["deno","task","build"]
+RUN ["deno","install","--entrypoint","./src/\u003c\u003cmain\".ts"]
 COPY --chown=65532:65532 ["empty","/cache/"]
 COPY --chown=65532:65532 ["empty","/data/"]
 USER 65532:65532
@@ -348,12 +349,12 @@ ENTRYPOINT ["deno","run","--cached-only","--no-prompt","--allow-net=0.0.0.0:9000
 			}
 			return err
 		})
-		if !slices.Equal(copied, []string{"_headers", "deno.json", `<<main".ts`}) {
+		if !slices.Equal(copied, []string{"_headers", "deno.json", "package.json", `<<main".ts`}) {
 			t.Errorf("copied %q", copied)
 		}
 		return err
 	}
-	dir := checkout(t, map[string]string{`src/<<main".ts`: "", "deno.json": "{}", ".env": "SECRET", "src/.git/config": "x", "_headers": "", "out": "-> /etc"})
+	dir := checkout(t, map[string]string{`src/<<main".ts`: "", "deno.json": "{}", "package.json": "{}", ".env": "SECRET", "src/.git/config": "x", "_headers": "", "out": "-> /etc"})
 	release, _, err := buildStatic(t, b, `{"mode":"deno","entrypoint":"src/<<main\".ts","deno_image":"example.com/deno:2","task":"build","port":9000,
 		"storage":{"enabled":true},"volumes":[{"name":"cache","path":"/cache","read_only":true}],"env":{"GREETING":"hi"},
 		"permissions":{"net":["db:5432"],"env":["TZ"],"read":["public"],"write":["/tmp"]}}`, dir)
@@ -373,7 +374,7 @@ func TestDenoServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `ENTRYPOINT ["deno","serve","--cached-only","--no-prompt","--host","0.0.0.0","--port","8080","--allow-net","--allow-env=PORT","--allow-read=/app","./main.ts"]`
-	if got := c.denoDockerfile(nil); !strings.Contains(got, want) || !strings.HasPrefix(got, "FROM "+defaultDenoImage+"\n") {
+	if got := c.denoDockerfile(nil, false); !strings.Contains(got, want) || !strings.HasPrefix(got, "FROM "+defaultDenoImage+"\n") {
 		t.Errorf("the Dockerfile is\n%s", got)
 	}
 }

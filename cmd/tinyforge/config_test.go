@@ -139,7 +139,7 @@ func TestConfigFaults(t *testing.T) {
 func TestHelp(t *testing.T) {
 	options := []string{
 		"acme-ca", "acme-email", "build-timeout", "data", "docker-host", "docker-network", "drain", "internal-ca", "listen", "liveness", "log-format",
-		"log-level", "proxy-http", "proxy-https", "public-url", "workers",
+		"log-level", "proxy-http", "proxy-https", "public-url", "site-program", "workers",
 	}
 	for command, want := range map[string][]string{"serve": options, "migrate": options, "apply": append(slices.Clone(options), "prune")} {
 		var out bytes.Buffer

@@ -26,7 +26,7 @@ func (l looker) compose(names []string) *Candidate {
 		return nil
 	}
 	services := readCompose(l.read(file))
-	evidence := []string{fmt.Sprintf("%s: %d services", l.at(file), len(services))}
+	evidence := []string{fmt.Sprintf("%s: %s", l.at(file), count(len(services), "service"))}
 	if len(services) == 0 {
 		evidence = sentence("%s, whose services could not be read here: name the one that gets the route", l.at(file))
 		services = []composeService{{name: "web"}}
@@ -49,9 +49,16 @@ func (s composeService) text() string {
 		text += fmt.Sprintf(", port %d", s.ports[0])
 	}
 	if s.volumes > 0 {
-		text += fmt.Sprintf(", %d volumes", s.volumes)
+		text += ", " + count(s.volumes, "volume")
 	}
 	return text
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // frontService is the one that is most likely to be talked to from outside.

@@ -90,7 +90,7 @@ func (st *stage) site(ctx context.Context, c *staticConfig) (config site.Config,
 	if _, found := tree.Files["index.html"]; !found {
 		err = st.say("There is no index.html in %s: the address of the site itself answers 404, unless a rule says otherwise", rootName(c.Root))
 	} else {
-		err = st.say("Serving %d files of %s", len(tree.Files), rootName(c.Root))
+		err = st.say("Serving %s of %s", count(len(tree.Files), "file"), rootName(c.Root))
 	}
 	return config, err
 }

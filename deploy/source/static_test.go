@@ -229,7 +229,7 @@ func TestStaticBuild(t *testing.T) {
 		release.Port != 80 || release.Healthcheck.Path != site.ReadyPath || release.Image != "sha256:built" {
 		t.Errorf("the release is %+v", release)
 	}
-	for _, want := range []string{`Left out ".env": its name begins with a dot`, `Left out "out": it is a link that leads out of the site's folder`, "Serving 1 files of public"} {
+	for _, want := range []string{`Left out ".env": its name begins with a dot`, `Left out "out": it is a link that leads out of the site's folder`, "Serving 1 file of public"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log does not say %q:\n%s", want, log)
 		}

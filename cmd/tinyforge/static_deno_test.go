@@ -60,6 +60,7 @@ func TestS5_StorageBackedDenoIsRecreated(t *testing.T) {
 	})
 	c.ends(first, "success", "Live in ")
 	s.serves(web, "one")
+	s.confined(web)
 	for _, want := range []string{"1", "2", "3"} {
 		if got := s.visit(web, "/count"); got.body != want {
 			t.Fatalf("the count is %q, want %s", got.body, want)

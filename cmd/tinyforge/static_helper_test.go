@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -176,4 +177,23 @@ func (c *clone) pushAll(files map[string]string) (commit string) {
 	}
 	c.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
 	return commit
+}
+
+// confined demands of the container of a site that it is nobody's, can write nothing beside its volumes, and has no
+// capabilities.
+func (s *service) confined(workload string) {
+	s.Helper()
+	var c struct {
+		Config     struct{ User string }
+		HostConfig struct {
+			ReadonlyRootfs, Privileged   bool
+			CapAdd, CapDrop, SecurityOpt []string
+		}
+	}
+	newDockerAPI(s.T).call(http.MethodGet, "/containers/"+s.releases(workload)[0].ID+"/json", &c)
+	h := c.HostConfig
+	if c.Config.User != "65532:65532" || !h.ReadonlyRootfs || h.Privileged || len(h.CapAdd) > 0 || !slices.Contains(h.CapDrop, "ALL") ||
+		!slices.Contains(h.SecurityOpt, "no-new-privileges") {
+		s.Errorf("the container is %+v", c)
+	}
 }

@@ -27,6 +27,7 @@ func TestStaticSite(t *testing.T) {
 	c.ends(first, "success", "Live in ")
 	s.serves(web, "one")
 	s.showsStaticSite(web)
+	s.confined(web)
 	tag := s.visit(web, "/app.js").header.Get("Etag")
 
 	visitors := startLoad(t, s.site, web+".test", readers()...)

@@ -150,7 +150,10 @@ func TestCompression(t *testing.T) {
 	s := serve(t, map[string]string{
 		"long.html": long, "long.js": long, "long.js.br": "ready-made br", "long.js.gz": "ready-made gz", "long.js.zst": "ready-made zst", "long.png": long, "short.css": "a{}",
 	}, site.Config{})
-	ask := func(path, encodings string) answer { t.Helper(); return s.do("GET", path, "Accept-Encoding", encodings) }
+	ask := func(path, encodings string) answer {
+		t.Helper()
+		return s.do("GET", path, "Accept-Encoding", encodings)
+	}
 
 	ask("/long.js", "gzip, br, zstd").wants(t, 200, "ready-made br", "Content-Encoding", "br", "Etag", `"tag-of-long.js.br"`, "Vary", "Accept-Encoding", "Content-Type", "text/javascript; charset=utf-8")
 	ask("/long.js", "zstd").wants(t, 200, "ready-made zst", "Content-Encoding", "zstd")

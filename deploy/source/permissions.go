@@ -13,15 +13,16 @@ type permissions struct {
 	Net   []string `json:"net"`   // "api.example.com", "10.0.0.7:5432"; "*" is everywhere
 	Env   []string `json:"env"`   // names of variables
 	Read  []string `json:"read"`  // files and folders; what is not absolute is in the program's folder
-	Write []string `json:"write"` // the same, in a volume or /tmp: nothing else can be written
+	Write []string `json:"write"` // the same, in a volume or in memory: nothing else can be written
 }
 
 const maxPermissions = 200 // of one kind
 
 func (p permissions) any() bool { return len(p.Net)+len(p.Env)+len(p.Read)+len(p.Write) > 0 }
 
-// check holds them to what is safe in an argument of Deno, where a comma begins another one.
-func (p permissions) check(volumes []volume) (all Faults) {
+// check holds them to what is safe in an argument of Deno, where a comma begins another one. writable are the folders that
+// can be written at all.
+func (p permissions) check(writable []string) (all Faults) {
 	for _, kind := range []struct {
 		name  string
 		list  []string
@@ -30,7 +31,7 @@ func (p permissions) check(volumes []volume) (all Faults) {
 		{"net", p.Net, checkNet},
 		{"env", p.Env, checkEnvPermission},
 		{"read", p.Read, checkPathPermission},
-		{"write", p.Write, func(s string) string { return checkWrite(s, volumes) }},
+		{"write", p.Write, func(s string) string { return checkWrite(s, writable) }},
 	} {
 		if len(kind.list) > maxPermissions {
 			all = append(all, Fault{"permissions." + kind.name, fmt.Sprintf("must have at most %d entries", maxPermissions)})
@@ -80,16 +81,16 @@ func checkPathPermission(s string) string {
 	return ""
 }
 
-func checkWrite(s string, volumes []volume) string {
+func checkWrite(s string, writable []string) string {
 	if text := checkPathPermission(s); text != "" {
 		return text
 	}
-	for _, place := range append(writablePlaces(volumes), "/tmp") {
-		if at := inProgram(s); at == place || strings.HasPrefix(at, place+"/") {
+	for _, place := range writable {
+		if at, place := inProgram(s), path.Clean(place); at == place || strings.HasPrefix(at, place+"/") {
 			return ""
 		}
 	}
-	return "cannot be written, whatever is permitted: only storage, volumes that are not read_only, and /tmp can"
+	return "cannot be written, whatever is permitted: only storage, volumes that are not read_only, /tmp and tmpfs can"
 }
 
 func writablePlaces(volumes []volume) (places []string) {

@@ -114,13 +114,18 @@ func (s *Static) Build(ctx context.Context, in deploy.BuildInput, log io.Writer)
 		return db.Release{}, err
 	}
 	release := c.release(in, image)
-	release.User, release.ReadOnly, release.Capabilities = siteUser, true, []string{}
+	release.User, release.ReadOnly = c.user(), true
+	if release.Capabilities == nil {
+		release.Capabilities = []string{}
+	}
 	c.mode().run(&c, &release)
 	return release, nil
 }
 
 // siteUser is nobody in particular.
 const siteUser = "65532:65532"
+
+func (c *staticConfig) user() string { return cmp.Or(c.User, siteUser) }
 
 // only finds what is set and is of another mode.
 func only(other string, set map[string]bool) (all Faults) {

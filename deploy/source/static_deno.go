@@ -23,8 +23,11 @@ type denoMode struct{}
 // defaultDenoImage is Deno's own image.
 const defaultDenoImage = "denoland/deno:2.9.6"
 
-// denoFolder is where the program is in its image.
-const denoFolder = "/app"
+// Where things are in the image of a program.
+const (
+	denoFolder = "/app"      // the program
+	denoCache  = "/deno-dir" // what it imports from elsewhere
+)
 
 func (denoMode) check(c *staticConfig) Faults {
 	all := only("static", map[string]bool{
@@ -45,7 +48,15 @@ func (denoMode) check(c *staticConfig) Faults {
 		all = append(all, Fault{"deno_image", fmt.Sprintf("is not a valid image name: write one such as %q", defaultDenoImage)})
 	}
 	all = append(all, c.checkStorage()...)
-	return append(all, c.Permissions.check(c.mounted())...)
+	return append(all, c.Permissions.check(append(writablePlaces(c.mounted()), c.tmpfs()...))...)
+}
+
+// tmpfs are the folders in memory.
+func (c *staticConfig) tmpfs() []string {
+	if slices.Contains(c.Tmpfs, "/tmp") {
+		return c.Tmpfs
+	}
+	return append([]string{"/tmp"}, c.Tmpfs...)
 }
 
 func (c *staticConfig) checkStorage() (all Faults) {
@@ -55,6 +66,14 @@ func (c *staticConfig) checkStorage() (all Faults) {
 		}
 		if c.Storage.Enabled && path.Clean(v.Path) == path.Clean(c.Storage.Mount) {
 			all = append(all, Fault{fmt.Sprintf("volumes[%d].path", i), "is the same as storage.mount"})
+		}
+	}
+	for i, at := range c.Tmpfs {
+		switch at = path.Clean(at); {
+		case at == denoFolder, at == denoCache:
+			all = append(all, Fault{fmt.Sprintf("tmpfs[%d]", i), "would hide the program"})
+		case c.Storage.Enabled && at == path.Clean(c.Storage.Mount):
+			all = append(all, Fault{fmt.Sprintf("tmpfs[%d]", i), "is the same as storage.mount"})
 		}
 	}
 	if text := checkMount(c.Storage.Mount); c.Storage.Enabled && text != "" {
@@ -79,7 +98,7 @@ const (
 
 func (denoMode) run(c *staticConfig, r *db.Release) {
 	r.Volumes = releaseVolumes(c.mounted())
-	r.Tmpfs = []string{"/tmp"}
+	r.Tmpfs = c.tmpfs()
 	r.Env = mergeEnv(r.Env, map[string]string{portName: strconv.Itoa(c.Port), addressName: fmt.Sprintf("tcp:0.0.0.0:%d", c.Port)})
 }
 
@@ -111,7 +130,7 @@ func (c *staticConfig) denoDockerfile(env map[string]string, npm bool) string {
 	entrypoint := "./" + path.Clean(c.Entrypoint)
 	line("FROM %s", cmp.Or(c.DenoImage, defaultDenoImage))
 	line("USER 0:0")
-	line("ENV DENO_DIR=/deno-dir DENO_NO_UPDATE_CHECK=1 NO_COLOR=1")
+	line("ENV DENO_DIR=%s DENO_NO_UPDATE_CHECK=1 NO_COLOR=1", denoCache)
 	line("WORKDIR %s", denoFolder)
 	line("COPY app %s", denoFolder)
 	if c.Task != "" && npm {
@@ -122,9 +141,9 @@ func (c *staticConfig) denoDockerfile(env map[string]string, npm bool) string {
 	}
 	line("RUN %s", words("deno", "install", "--entrypoint", entrypoint))
 	for _, v := range c.mounted() {
-		line("COPY --chown=%s %s", siteUser, words("empty", path.Clean(v.Path)+"/"))
+		line("COPY --chown=%s %s", c.user(), words("empty", path.Clean(v.Path)+"/"))
 	}
-	line("USER %s", siteUser)
+	line("USER %s", c.user())
 	names := slices.Sorted(maps.Keys(mergeEnv(mergeEnv(c.Env, env), map[string]string{portName: ""})))
 	run := []string{"deno", "run", "--cached-only", "--no-prompt"}
 	if c.Serve {

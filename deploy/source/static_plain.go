@@ -26,6 +26,10 @@ func (plainMode) check(c *staticConfig) Faults {
 		"deno_image":  c.DenoImage != "",
 		"env":         len(c.Env) > 0,
 		"volumes":     len(c.Volumes) > 0,
+
+		"user":         c.User != "",
+		"tmpfs":        len(c.Tmpfs) > 0,
+		"capabilities": len(c.Capabilities) > 0,
 	})
 	if c.SPA && c.NotFound != "" {
 		all = append(all, Fault{"not_found", "is never shown with spa, which answers index.html instead: leave one of them out"})

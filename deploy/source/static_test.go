@@ -29,6 +29,7 @@ func TestStaticConfigs(t *testing.T) {
 		`"healthcheck":{"path":"/"},"port":80,"memory":"64MB","cpus":0.5,"report_commit_status":false,"deploy_strategy":"blue-green"`,
 		deno + storage1 + `,"task":"build:all","serve":true,"env":{"A":"b"},"deno_image":"example.com/deno@sha256:` + strings.Repeat("0", 64) + `"`,
 		deno + `"storage":{"enabled":true,"mount":"/app/data","name":"kv"},"permissions":{"net":["*"],"env":["TZ","APP_*"],"read":["/etc/hosts","public"],"write":["data/x","/tmp"]}`,
+		deno + `"user":"1000:1000","tmpfs":["/run/x","/tmp"],"permissions":{"write":["/run/x/y"]},"networks":["db"],"log":{"max_files":1},"capabilities":[],"read_only":true`,
 		deno + `"permissions":{"net":["api.example.com","10.0.0.7:5432","[::1]:80","*.example.com"]}`,
 	} {
 		if err := s.Validate(json.RawMessage("{" + fine + "}")); err != nil {
@@ -66,6 +67,11 @@ func TestStaticConfigs(t *testing.T) {
 		{`"deno_image":"x"`, "deno_image", forDeno},
 		{`"env":{"A":"b"}`, "env", forDeno},
 		{`"volumes":[{"name":"a","path":"/a"}]`, "volumes", forDeno},
+		{`"user":"app"`, "user", forDeno},
+		{`"tmpfs":["/x"]`, "tmpfs", forDeno},
+		{`"capabilities":["CHOWN"]`, "capabilities", forDeno},
+		{deno + storage1 + `,"tmpfs":["/x","/data"]`, "tmpfs[1]", "is the same as storage.mount"},
+		{deno + `"tmpfs":["/app/"]`, "tmpfs[0]", "would hide the program"},
 		{deno + `"spa":true`, "spa", forStatic},
 		{deno + `"not_found":"x.html"`, "not_found", forStatic},
 		{deno + `"headers":{"/*":{"X":"1"}}`, "headers", forStatic},
@@ -98,9 +104,9 @@ func TestStaticConfigs(t *testing.T) {
 		{deno + `"permissions":{"env":["A,B"]}`, "permissions.env[0]", `must be the name of a variable, such as "TZ", or the beginning of names, such as "APP_*"`},
 		{deno + `"permissions":{"read":["a,/"]}`, "permissions.read[0]", `must be a file or folder, such as "/data" or "public", without "," and "*"`},
 		{deno + `"permissions":{"read":["../x"]}`, "permissions.read[0]", `must not leave the program's folder with "..": write an absolute path`},
-		{deno + `"permissions":{"write":["/app"]}`, "permissions.write[0]", "cannot be written, whatever is permitted: only storage, volumes that are not read_only, and /tmp can"},
-		{deno + `"permissions":{"write":["/tmp/../app"]}`, "permissions.write[0]", "cannot be written, whatever is permitted: only storage, volumes that are not read_only, and /tmp can"},
-		{deno + storage1 + `,"permissions":{"write":["/database"]}`, "permissions.write[0]", "cannot be written, whatever is permitted: only storage, volumes that are not read_only, and /tmp can"},
+		{deno + `"permissions":{"write":["/app"]}`, "permissions.write[0]", "cannot be written, whatever is permitted: only storage, volumes that are not read_only, /tmp and tmpfs can"},
+		{deno + `"permissions":{"write":["/tmp/../app"]}`, "permissions.write[0]", "cannot be written, whatever is permitted: only storage, volumes that are not read_only, /tmp and tmpfs can"},
+		{deno + storage1 + `,"permissions":{"write":["/database"]}`, "permissions.write[0]", "cannot be written, whatever is permitted: only storage, volumes that are not read_only, /tmp and tmpfs can"},
 	} {
 		err := s.Validate(json.RawMessage("{" + tt.members + "}"))
 		if tt.text == "" {
@@ -374,7 +380,8 @@ func TestDenoServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `ENTRYPOINT ["deno","serve","--cached-only","--no-prompt","--host","0.0.0.0","--port","8080","--allow-net","--allow-env=PORT","--allow-read=/app","./main.ts"]`
-	if got := c.denoDockerfile(nil, false); !strings.Contains(got, want) || !strings.HasPrefix(got, "FROM "+defaultDenoImage+"\n") {
+	c.User = "app"
+	if got := c.denoDockerfile(nil, false); !strings.Contains(got, "\nUSER app\n") || !strings.Contains(got, want) || !strings.HasPrefix(got, "FROM "+defaultDenoImage+"\n") {
 		t.Errorf("the Dockerfile is\n%s", got)
 	}
 }

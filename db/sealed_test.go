@@ -58,6 +58,24 @@ func TestSealedValues(t *testing.T) {
 	})
 }
 
+// TestCapabilities: no capabilities at all is another thing than those that are usual, also after it was written down.
+func TestCapabilities(t *testing.T) {
+	for text, want := range map[string]db.Release{
+		`"capabilities":[]`:        {Capabilities: []string{}},
+		`"capabilities":["CHOWN"]`: {Capabilities: []string{"CHOWN"}},
+		``:                         {},
+	} {
+		written, err := json.Marshal(want)
+		if err != nil || !strings.Contains(string(written), text) || strings.Contains(string(written), "capabilities") != (text != "") {
+			t.Errorf("%s, %v, want %s in it", written, err, text)
+		}
+		var got db.Release
+		if err := json.Unmarshal(written, &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is read as %#v, %v", written, got.Capabilities, err)
+		}
+	}
+}
+
 func TestNoSecretIsStoredInClear(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		withSecrets(f)

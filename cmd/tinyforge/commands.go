@@ -40,5 +40,5 @@ func apply(ctx context.Context, c config, args []string, out io.Writer) error {
 	}
 	defer func() { _ = store.Close() }()
 	options := applyOptions{File: args[0], Prune: c.Prune, PublicURL: c.PublicURL, Check: routeCheck(c)}
-	return applyFile(ctx, store, app.NewForges(store, forgeKinds()), sourceKinds(nil), options, out)
+	return applyFile(ctx, store, app.NewForges(store, forgeKinds()), sourceKinds(nil, ""), options, out)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,8 @@ type config struct {
 
 	DockerHost string
 	Network    string
+
+	SiteProgram string
 
 	Workers  int
 	Liveness time.Duration
@@ -92,6 +95,7 @@ func (c *config) declare(o *options, command string) {
 	f.BoolVar(&c.InternalCA, "internal-ca", false, "sign certificates locally instead of asking an authority: for tests and private networks")
 	f.StringVar(&c.DockerHost, "docker-host", "", "`URL` of the Docker engine; DOCKER_HOST and then the local socket when empty")
 	f.StringVar(&c.Network, "docker-network", "tinyforge", "`name` of the Docker network that joins the containers; made when absent")
+	f.StringVar(&c.SiteProgram, "site-program", "", "`file` of the tinyforge that is put into the images of static sites, linked statically; this one when empty")
 	f.IntVar(&c.Workers, "workers", 2, "`number` of deployments at a time")
 	f.DurationVar(&c.Liveness, "liveness", 5*time.Second, "`time` for which a release without a healthcheck must stay up")
 	f.DurationVar(&c.Drain, "drain", 30*time.Second, "`time` for which requests in flight to the old release are waited for")
@@ -112,6 +116,9 @@ func defaultData() string {
 	}
 	return filepath.Join(home, ".local", "share", "tinyforge")
 }
+
+// siteProgram is ourselves as we run, even if the file was replaced by another version since.
+func (c *config) siteProgram() string { return cmp.Or(c.SiteProgram, "/proc/self/exe") }
 
 func (c *config) normalize() {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")

@@ -138,8 +138,8 @@ func TestConfigFaults(t *testing.T) {
 // TestHelp: -h lists every option, and is no error.
 func TestHelp(t *testing.T) {
 	options := []string{
-		"acme-ca", "acme-email", "build-timeout", "data", "docker-host", "docker-network", "drain", "internal-ca", "listen", "liveness", "log-format",
-		"log-level", "proxy-http", "proxy-https", "public-url", "workers",
+		"acme-ca", "acme-email", "build-timeout", "data", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "liveness",
+		"log-format", "log-level", "min-free", "proxy-http", "proxy-https", "public-url", "site-program", "workers",
 	}
 	for command, want := range map[string][]string{"serve": options, "migrate": options, "apply": append(slices.Clone(options), "prune")} {
 		var out bytes.Buffer

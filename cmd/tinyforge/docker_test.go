@@ -71,6 +71,11 @@ func (d dockerAPI) sweep(instance, network string) {
 	for _, i := range images {
 		d.removeImage(i.ID)
 	}
+	var all struct{ Volumes []struct{ Name string } }
+	d.call(http.MethodGet, "/volumes?"+filter("label", "tinyforge.instance="+instance), &all)
+	for _, v := range all.Volumes {
+		d.call(http.MethodDelete, "/volumes/"+v.Name, nil)
+	}
 }
 
 func (d dockerAPI) removeImage(name string) {

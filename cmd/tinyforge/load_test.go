@@ -23,22 +23,31 @@ type load struct {
 	versions map[string]int
 }
 
+// visitor is one who comes again and again.
+type visitor struct {
+	every  time.Duration
+	fresh  bool // on a connection of its own each time
+	method string
+	path   string
+}
+
+// readers only read: about 90 requests a second, on kept connections and on fresh ones.
+func readers() []visitor {
+	return []visitor{{20 * time.Millisecond, false, http.MethodGet, "/"}, {25 * time.Millisecond, true, http.MethodGet, "/"}}
+}
+
 // newLoad starts about 140 requests a second: on kept connections, on fresh ones, with bodies, and slow ones.
 func newLoad(t *testing.T, url, host string) *load {
+	return startLoad(t, url, host, append(readers(),
+		visitor{25 * time.Millisecond, false, http.MethodPost, "/echo"},
+		visitor{100 * time.Millisecond, false, http.MethodGet, "/slow?ms=150"})...)
+}
+
+func startLoad(t *testing.T, url, host string, visitors ...visitor) *load {
 	l := &load{T: t, url: url, host: host, versions: map[string]int{}}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var all sync.WaitGroup
-	for _, v := range []struct {
-		every  time.Duration
-		fresh  bool
-		method string
-		path   string
-	}{
-		{20 * time.Millisecond, false, http.MethodGet, "/"},
-		{25 * time.Millisecond, true, http.MethodGet, "/"},
-		{25 * time.Millisecond, false, http.MethodPost, "/echo"},
-		{100 * time.Millisecond, false, http.MethodGet, "/slow?ms=150"},
-	} {
+	for _, v := range visitors {
 		client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: v.fresh}}
 		all.Go(func() {
 			defer client.CloseIdleConnections()

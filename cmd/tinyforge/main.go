@@ -24,6 +24,7 @@ Usage:
   tinyforge rollback W [N]   make the release before the live one serve again, or that of deployment N; nothing is built
   tinyforge cancel W [N]     end the deployment in progress; what served before it goes on
   tinyforge remove W         take a workload down; --volumes removes its volumes too
+  tinyforge detect [DIR]     say what in a checkout can be deployed, with an entry for the file of apply
   tinyforge migrate          bring the database up to date (serve does it too)
   tinyforge version          print the version
 
@@ -56,6 +57,10 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 	case "help", "-h", "--help":
 		fmt.Fprint(stdout, usage)
 		return nil
+	case "site": // run in the images of static sites
+		return serveSite(ctx, args, stderr)
+	case "detect":
+		return detect(args, stdout)
 	case "serve", "apply", "migrate":
 	default:
 		if requests()[command] == nil {

@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	m.Run()
+	removeSiteProgram()
 }
 
 // process is a real tinyforge.

@@ -28,11 +28,13 @@ func forgeKinds() map[string]app.Opener {
 	return map[string]app.Opener{"github": github.New, "gitea": gitea.New, "forgejo": gitea.New, "gitlab": gitlab.New}
 }
 
-// sourceKinds are the sources by the source in the workloads' rows. A nil engine is enough to validate configs.
-func sourceKinds(engine *docker.Engine) map[string]deploy.Source {
+// sourceKinds are the sources by the source in the workloads' rows. A nil engine is enough to validate configs. program
+// serves static sites.
+func sourceKinds(engine *docker.Engine, program string) map[string]deploy.Source {
 	return map[string]deploy.Source{
 		"dockerfile": source.NewDockerfile(engine),
 		"image":      source.NewImage(engine),
+		"static":     source.NewStatic(engine, program),
 	}
 }
 
@@ -61,7 +63,7 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 	}
 	forges := app.NewForges(store, forgeKinds())
 	deployer := &deploy.Deployer{
-		DB: store, Sources: sourceKinds(engine), Runtime: engine, Images: engine, Router: router,
+		DB: store, Sources: sourceKinds(engine, c.siteProgram()), Runtime: engine, Images: engine, Router: router,
 		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log,
 		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: filepath.Join(c.Data, "checkouts"),
 			KeepReleases: c.KeepReleases, MinFree: int64(max(1, c.MinFree))},

@@ -24,6 +24,7 @@ var tagTexts = map[string]string{
 	"mountpath":  `must be an absolute path in the container, such as "/data", and not one of the system's`,
 	"name":       "must begin with a letter or digit and hold only letters, digits, '_', '.' and '-'",
 	"stage":      "must be the name or number of a stage of the Dockerfile",
+	"task":       "must be the name of a task of deno.json",
 	"user":       `must be a user and perhaps a group, by name or number: "app", "1000:1000"`,
 	"net":        "must have lower-case letters, digits and '-', and neither begin nor end with '-'",
 	"capability": "must be one of " + strings.Join(capabilities, ", ") + ": others hand the machine over to the container",
@@ -35,7 +36,7 @@ func newChecker() *checker {
 	v := validator.New(validator.WithRequiredStructEnabled())
 	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("json") })
 	for tag, ok := range map[string]func(string) bool{
-		"urlpath": isURLPath, "mountpath": isMountPath, "name": isName, "stage": isName, "repopath": isRepoPath,
+		"urlpath": isURLPath, "mountpath": isMountPath, "name": isName, "stage": isName, "task": isTask, "repopath": isRepoPath,
 		"user": isUser, "net": isNetworkName, "capability": isCapability, "platform": isPlatform,
 	} {
 		must(v.RegisterValidation(tag, func(f validator.FieldLevel) bool {
@@ -112,6 +113,9 @@ func isEnvName(s string) bool {
 func isName(s string) bool {
 	return s != "" && !strings.ContainsAny(s[:1], "_.-") && !strings.ContainsFunc(s, isNoNameRune)
 }
+
+// isTask lets tasks have ":" in their names, as in "build:all".
+func isTask(s string) bool { return isName(strings.ReplaceAll(s, ":", "_")) && s[0] != ':' }
 
 func isNoNameRune(r rune) bool {
 	return !isDigit(r) && !('a' <= r && r <= 'z') && !('A' <= r && r <= 'Z') && !strings.ContainsRune("_.-", r)

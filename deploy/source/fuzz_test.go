@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"tinyforge/db"
@@ -20,6 +21,31 @@ func FuzzImageValidate(f *testing.F) {
 	addSeeds(f, `{"image":"example.com/web:{{.Ref}}-{{ .ShortCommit }}","registry":{"username":"u","password":"p"}}`)
 	s := NewImage(&pulls{})
 	f.Fuzz(func(t *testing.T, config []byte) { checkValidate(t, s, config) })
+}
+
+func FuzzStaticValidate(f *testing.F) {
+	addSeeds(f, `{"root":"public","spa":true,"headers":{"/*":{"X-A":"b"}},"redirects":[{"from":"/a/*","to":"/b/:splat","status":302,"force":true}]}`)
+	f.Add([]byte(`{"mode":"deno","entrypoint":"main.ts","task":"build","storage":{"enabled":true,"mount":"/data","name":"d"},
+		"permissions":{"net":["x:1"],"env":["A"],"read":["a"],"write":["/data"]},"deno_image":"denoland/deno:2.9.6","deploy_strategy":"blue-green"}`))
+	s := NewStatic(&builds{}, "")
+	f.Fuzz(func(t *testing.T, config []byte) {
+		checkValidate(t, s, config)
+		var c staticConfig
+		if newChecker().decode(config, &c) != nil || c.Mode != "deno" {
+			return
+		}
+		for _, line := range strings.Split(strings.TrimSpace(c.denoDockerfile(nil, false)), "\n") {
+			word, _, _ := strings.Cut(line, " ")
+			if !slices.Contains([]string{"FROM", "USER", "ENV", "WORKDIR", "COPY", "RUN", "ENTRYPOINT"}, word) {
+				t.Fatalf("the Dockerfile has the line %q", line)
+			}
+		}
+		for _, flag := range c.Permissions.flags(c.Port, nil, c.mounted()) {
+			if !strings.HasPrefix(flag, "--allow-net") && !strings.HasPrefix(flag, "--allow-env=") && !strings.HasPrefix(flag, "--allow-read=") && !strings.HasPrefix(flag, "--allow-write=") {
+				t.Fatalf("the flag %q", flag)
+			}
+		}
+	})
 }
 
 func addSeeds(f *testing.F, own string) {

@@ -18,18 +18,28 @@ import (
 var (
 	_ deploy.Source = (*Dockerfile)(nil)
 	_ deploy.Source = (*Image)(nil)
+	_ deploy.Source = (*Static)(nil)
 )
 
-// builds is a Builder that keeps what it was asked for.
+// builds is an ImageBuilder that keeps what it was asked for.
 type builds struct {
 	specs []deploy.BuildSpec
 	err   error
+	has   map[string]bool
+	look  func(deploy.BuildSpec) error // is called while the context is there; nil for nothing
 }
 
 func (b *builds) Build(_ context.Context, spec deploy.BuildSpec, _ io.Writer) (string, error) {
 	b.specs = append(b.specs, spec)
+	if b.look != nil {
+		if err := b.look(spec); err != nil {
+			return "", err
+		}
+	}
 	return "sha256:built", b.err
 }
+
+func (b *builds) ImageExists(_ context.Context, ref string) (bool, error) { return b.has[ref], nil }
 
 // pulls is a Puller that keeps what it was asked for.
 type pulls struct {
@@ -55,6 +65,9 @@ var kinds = []struct {
 	{"dockerfile", NewDockerfile(&builds{}), func(m string) json.RawMessage { return json.RawMessage("{" + m + "}") }},
 	{"image", NewImage(&pulls{}), func(m string) json.RawMessage {
 		return json.RawMessage(strings.TrimSuffix(`{"image":"example.com/web",`+m, ",") + "}")
+	}},
+	{"static", NewStatic(&builds{}, ""), func(m string) json.RawMessage {
+		return json.RawMessage(strings.TrimSuffix(`{"mode":"deno","entrypoint":"main.ts",`+m, ",") + "}")
 	}},
 }
 

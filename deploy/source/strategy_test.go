@@ -62,7 +62,7 @@ func TestS3_EffectiveStrategy(t *testing.T) {
 		{readOnly + `,"deploy_strategy":"blue-green"`, db.BlueGreen, db.BlueGreen},
 	}
 	for _, tt := range tests {
-		for i, want := range []db.Strategy{tt.dockerfile, tt.image} {
+		for i, want := range []db.Strategy{tt.dockerfile, tt.image, tt.dockerfile} {
 			got, _, err := kinds[i].source.Strategy(kinds[i].config(tt.members))
 			if err != nil || got != want {
 				t.Errorf("%s {%s}: got %q, %v, want %q", kinds[i].name, tt.members, got, err, want)

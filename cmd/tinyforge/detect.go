@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"tinyforge/deploy/source"
+)
+
+// detect is the command of that name: it prints what in a checkout can be deployed, best first.
+func detect(args []string, out io.Writer) error {
+	dir := "."
+	switch len(args) {
+	case 0:
+	case 1:
+		dir = args[0]
+	default:
+		return errors.New("detect takes one folder: tinyforge detect [DIR]")
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("detect: %w", err)
+	}
+	defer root.Close()
+	found, err := source.Detect(root.FS())
+	if err != nil {
+		return fmt.Errorf("detect: %w", err)
+	}
+	if len(found) == 0 {
+		fmt.Fprintln(out, "Nothing was found that can be built: no Compose file, no Dockerfile, no Deno program and no index.html, here or one\n"+
+			"folder down. An image that is built elsewhere can be deployed with the source image.")
+		return nil
+	}
+	for i, c := range found {
+		if i > 0 {
+			fmt.Fprintln(out)
+		}
+		if err := printCandidate(out, c, workloadName(dir, c.Folder)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printCandidate writes the evidence as comments, so that the whole can be pasted below "workloads:".
+func printCandidate(out io.Writer, c source.Candidate, name string) error {
+	for _, text := range c.Evidence {
+		fmt.Fprintf(out, "# %s\n", text)
+	}
+	config, err := yaml.JSONToYAML(c.Config)
+	if err != nil {
+		return fmt.Errorf("detect: %w", err)
+	}
+	fmt.Fprintf(out, "- name: %s\n  forge: FORGE\n  repository: OWNER/NAME\n  source: %s\n  host: %s.example.com\n", name, c.Source, name)
+	if !bytes.Equal(c.Config, json.RawMessage("{}")) {
+		fmt.Fprintf(out, "  config:\n    %s\n", strings.ReplaceAll(strings.TrimSpace(string(config)), "\n", "\n    "))
+	}
+	return nil
+}
+
+// workloadName makes a name that a workload can have of a folder's.
+func workloadName(dir, folder string) string {
+	at, err := filepath.Abs(filepath.Join(dir, folder))
+	if err != nil {
+		return "site"
+	}
+	name := strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || isDigit(r) {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(filepath.Base(at)))
+	name = strings.Trim(name[:min(len(name), 40)], "-")
+	if name == "" {
+		return "site"
+	}
+	return name
+}

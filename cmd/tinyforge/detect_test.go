@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// detectIn runs the command on a folder of files.
+func detectIn(t *testing.T, name string, files map[string]string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), name)
+	for file, text := range files {
+		at := filepath.Join(dir, file)
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"detect", dir}, nil, &out, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// What detect prints is an entry for the file of apply, and is read as one.
+func TestDetect(t *testing.T) {
+	out := detectIn(t, "My Shop!", map[string]string{
+		"Dockerfile": "FROM scratch\nEXPOSE 3000\nHEALTHCHECK CMD curl http://localhost:3000/up\n", "site/public/index.html": "", "main.ts": "", "deno.json": "{}",
+	})
+	const want = `# Dockerfile
+# EXPOSE 3000: the port
+# HEALTHCHECK asks /up: the healthcheck
+- name: my-shop
+  forge: FORGE
+  repository: OWNER/NAME
+  source: dockerfile
+  host: my-shop.example.com
+  config:
+    port: 3000
+    healthcheck:
+      path: /up
+
+# deno.json
+# main.ts
+- name: my-shop
+  forge: FORGE
+  repository: OWNER/NAME
+  source: static
+  host: my-shop.example.com
+  config:
+    mode: deno
+    entrypoint: main.ts
+
+# site/public/index.html
+- name: site
+  forge: FORGE
+  repository: OWNER/NAME
+  source: static
+  host: site.example.com
+  config:
+    mode: static
+    root: site/public
+`
+	if out != want {
+		t.Errorf("got\n%s\nwant\n%s", out, want)
+	}
+	for i, entry := range strings.Split(out, "\n\n") {
+		text := "forges: []\nworkloads:\n" + entry + "\n"
+		r := &manifestReader{references: newReferences(t.TempDir()), sources: sourceKinds(nil, ""), known: []string{"FORGE"}}
+		if r.read([]byte(text)); len(r.faults) > 0 {
+			t.Errorf("entry %d is not accepted: %v\n%s", i, r.faults, text)
+		}
+	}
+}
+
+func TestDetectFindsNothing(t *testing.T) {
+	if out := detectIn(t, "empty", map[string]string{"README.md": ""}); !strings.HasPrefix(out, "Nothing was found that can be built") {
+		t.Errorf("got %s", out)
+	}
+	var out bytes.Buffer
+	for want, args := range map[string][]string{
+		"detect takes one folder": {"detect", "a", "b"},
+		"no such file":            {"detect", filepath.Join(t.TempDir(), "none")},
+		"site takes the folder":   {"site"},
+		"read site":               {"site", t.TempDir()},
+	} {
+		if err := run(t.Context(), args, nil, &out, &out); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", args, err, want)
+		}
+	}
+}

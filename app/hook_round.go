@@ -19,8 +19,9 @@ type hookRound struct {
 
 // hookMark is a webhook as it was found in order.
 type hookMark struct {
-	url, secret string
-	doubted     bool // it is to be looked at again
+	url     string
+	secret  string // all with which it signs
+	doubted bool   // it is to be looked at again
 }
 
 func newHookRound(k *HookKeeper, forgeID int64) *hookRound {
@@ -84,7 +85,8 @@ func (r *hookRound) bounded(ctx context.Context, do func(context.Context) (bool,
 // register makes the repository's webhook what it should be, unless it was found so already. One that signs with another
 // secret than the forge's goes first: no forge shows it, so that nobody else could tell.
 func (r *hookRound) register(ctx context.Context, h Hooker, row db.Forge, repo db.Repository) (changed bool, err error) {
-	want := hookMark{url: HookURL(r.publicURL, row.Name), secret: row.Credentials.WebhookSecret}
+	secrets := row.Credentials
+	want := hookMark{url: HookURL(r.publicURL, row.Name), secret: secrets.WebhookSecret + "\n" + secrets.SigningToken}
 	found, known := r.marks[repo.ID]
 	if known && found == want && repo.HookURL == want.url {
 		return false, nil

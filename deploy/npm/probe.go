@@ -1,0 +1,115 @@
+package npm
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"tinyforge/db"
+)
+
+const (
+	probesInRow = 5                     // both generations of nginx accept connections for a while
+	probePause  = 20 * time.Millisecond // between them
+	probeMost   = 8 * time.Second       // one: nginx itself gives up connecting after two seconds, and answering after two more
+
+	// probePath is the one path that a proxy host with forced TLS does not redirect.
+	probePath = "/.well-known/acme-challenge/test-challenge"
+)
+
+// prober asks nginx, through the front, where it forwards a host to.
+type prober struct {
+	proxy string
+	key   []byte
+	http  *http.Client
+}
+
+func newProber(proxy string, key []byte) *prober {
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	return &prober{proxy: proxy, key: key, http: &http.Client{
+		Timeout: probeMost,
+		Transport: &http.Transport{
+			DialContext:            dialer.DialContext,
+			DisableKeepAlives:      true, // each probe may meet another generation of nginx
+			MaxResponseHeaderBytes: 64 << 10,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// place is a host of a workload's, as nginx is asked about it.
+type place struct {
+	host     string
+	workload int64
+}
+
+func placeOf(rt db.Route) place { return place{hostKey(rt.Host), rt.WorkloadID} }
+
+// sight is what a probe saw.
+type sight struct {
+	known     bool   // our snippet answered
+	target    target // to which it forwards
+	connected bool   // and which let it connect
+	status    int    // of the answer; 0 when there was none
+}
+
+// look sends one probe. What the release answers does not matter, only that nginx reached it.
+func (p *prober) look(ctx context.Context, at place) sight {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "http://"+p.proxy+probePath, nil)
+	if err != nil {
+		return sight{}
+	}
+	req.Host = at.host
+	req.Header.Set(probeHeader, secretOf(p.key, at.workload))
+	req.Header.Set("User-Agent", "Tinyforge")
+	res, err := p.http.Do(req)
+	if err != nil {
+		return sight{}
+	}
+	_ = res.Body.Close()
+	s := sight{status: res.StatusCode}
+	said, took, _ := strings.Cut(res.Header.Get(answerHeader), " ")
+	s.target, s.known = parseSaid(said)
+	s.connected = strings.ContainsAny(took, "0123456789")
+	return s
+}
+
+var (
+	errElsewhere   = errors.New("nginx does not go there")
+	errUnconnected = errors.New("nginx goes there, but cannot connect")
+)
+
+// settle waits until probes in a row, on fresh connections, see nginx forward to a target and, if connect, reach it. Else
+// it returns errUnconnected or errElsewhere with the last that it saw, or ctx's error.
+func (p *prober) settle(ctx context.Context, at place, to target, connect bool, most time.Duration) (last sight, err error) {
+	limit, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for row := 0; row < probesInRow; {
+		seen := p.look(limit, at)
+		if limit.Err() == nil || last == (sight{}) {
+			last = seen
+		}
+		switch {
+		case !seen.known || seen.target.said() != to.said():
+			row, err = 0, errElsewhere
+		case connect && !seen.connected:
+			row, err = 0, errUnconnected
+		default:
+			row++
+		}
+		if row == probesInRow {
+			return last, nil
+		}
+		if pause(limit, probePause) != nil {
+			break
+		}
+	}
+	if ctx.Err() != nil {
+		return last, context.Cause(ctx)
+	}
+	return last, cmp.Or(err, errElsewhere)
+}

@@ -31,6 +31,7 @@ type FakeNginx struct {
 	current *generation
 	turn    bool
 	down    bool
+	reloads sync.WaitGroup
 }
 
 // How long after a reload the new workers begin to accept connections, and the old ones cease to.
@@ -132,10 +133,14 @@ func (n *FakeNginx) Reload() error {
 		return nil // the signal is sent; the master keeps what it has
 	}
 	next := n.generation(config)
+	n.reloads.Add(1)
 	time.AfterFunc(nginxBegins, func() { n.begin(next) })
 	time.AfterFunc(nginxCeases, func() { n.cease(next) })
 	return nil
 }
+
+// Quiet returns when every reload so far is done.
+func (n *FakeNginx) Quiet() { n.reloads.Wait() }
 
 func (n *FakeNginx) begin(next *generation) {
 	n.mu.Lock()
@@ -151,6 +156,7 @@ func (n *FakeNginx) begin(next *generation) {
 
 // cease ends what next came after, unless somebody did so already.
 func (n *FakeNginx) cease(next *generation) {
+	defer n.reloads.Done()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.current == next && n.old != nil {

@@ -30,6 +30,7 @@ type NPM struct {
 	writing  int
 	overlaps int
 	factor   bool
+	damaged  bool
 	slow     time.Duration
 }
 
@@ -134,7 +135,14 @@ func (n *NPM) WantSecondFactor(want bool) {
 	n.factor = want
 }
 
-// Host returns a field of the host that has the domain, as the API shows it; nil when there is none.
+// DamageNext makes the next change end as if another had met it: the route is gone until the change after it.
+func (n *NPM) DamageNext() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.damaged = true
+}
+
+// Host returns the host that has the domain, as the API shows it; nil when there is none.
 func (n *NPM) Host(domain string) map[string]any {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -168,6 +176,18 @@ func (n *NPM) Switch(domain string, enabled bool) error {
 	for _, h := range n.hosts {
 		if h.has(domain) {
 			return n.enable(n.users[n.Identity], h.id, enabled).err()
+		}
+	}
+	return fmt.Errorf("no host %s", domain)
+}
+
+// Drop deletes the host that has the domain.
+func (n *NPM) Drop(domain string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, h := range n.hosts {
+		if h.has(domain) {
+			return n.remove(n.users[n.Identity], h.id).err()
 		}
 	}
 	return fmt.Errorf("no host %s", domain)

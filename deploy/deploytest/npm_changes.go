@@ -127,7 +127,8 @@ func (n *NPM) configure(h *npmHost) npmFault {
 	if fault.status != 0 {
 		return fault
 	}
-	if met != n.overlaps {
+	if met != n.overlaps || n.damaged {
+		n.damaged = false
 		n.nginx.Remove(file)
 		h.note(false, `open() "/data/nginx/`+file+`" failed (2: No such file or directory)`)
 		_ = n.nginx.Reload()

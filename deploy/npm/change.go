@@ -28,12 +28,14 @@ func (c *change) run(ctx context.Context) (err error) {
 	if c.row, err = c.find(ctx, c.host); err != nil {
 		return err
 	}
-	c.before = c.probes.look(ctx, c.place)
 	if c.row == nil {
 		return c.create(ctx)
 	}
 	if done, err := c.prepare(); done || err != nil {
 		return err
+	}
+	if len(c.claims) == 0 { // else a stranger would get the question
+		c.before = c.probes.look(ctx, c.place)
 	}
 	if len(c.claims) == 0 && c.stands() {
 		c.to = c.row.target()

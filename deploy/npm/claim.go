@@ -31,11 +31,17 @@ func (c *change) claim(row *proxyHost) (fields, error) {
 	} else {
 		want.Host, want.Adopted = m.Host, m.Adopted
 	}
-	advanced := withSnippet(row.Advanced, secretOf(c.probes.key, c.workload))
+	advanced := c.withSnippet(row.Advanced)
 	if m != nil && m.Instance == want.Instance && m.Workload == want.Workload && row.Advanced == advanced {
 		return fields{}, nil
 	}
 	return fields{"meta": row.metaWith(&want), "advanced_config": advanced}, nil
+}
+
+// withSnippet is an advanced configuration with our lines for the workload.
+func (c *change) withSnippet(advanced string) string {
+	question, answer := secretsOf(c.cfg.Key, c.workload)
+	return withSnippet(advanced, question, answer)
 }
 
 // with adds fields to fields.

@@ -13,7 +13,7 @@ func (c *change) create(ctx context.Context) error {
 	body := c.to.fields().with(fields{
 		"domain_names":            []string{c.host},
 		"allow_websocket_upgrade": true,
-		"advanced_config":         withSnippet("", secretOf(c.probes.key, c.workload)),
+		"advanced_config":         c.withSnippet(""),
 		"meta":                    map[string]any{markKey: own},
 	})
 	if err := c.insert(ctx, body); err != nil {

@@ -8,12 +8,14 @@ import (
 	"tinyforge/deploy"
 )
 
-// Current implements deploy.Router. It asks nginx, and Nginx Proxy Manager only where nginx does not know the host as ours.
+// Current implements deploy.Router. It asks nginx where the host is known to be ours, and Nginx Proxy Manager otherwise.
 // Of an upstream that this process did not set, it knows the name or the address, whichever the proxy host forwards to.
 func (r *Router) Current(ctx context.Context, rt db.Route) (deploy.Upstream, error) {
 	host := hostKey(rt.Host)
-	if seen := r.probes.look(ctx, placeOf(rt)); seen.known {
-		return r.upstream(host, seen.target), nil
+	if _, known := r.memory.recall(host); known {
+		if seen := r.probes.look(ctx, placeOf(rt)); seen.known {
+			return r.upstream(host, seen.target), nil
+		}
 	}
 	row, err := r.find(ctx, host)
 	switch {
@@ -21,6 +23,11 @@ func (r *Router) Current(ctx context.Context, rt db.Route) (deploy.Upstream, err
 		return deploy.Upstream{}, failure("The route of "+host+" could not be read", err)
 	case row == nil:
 		return deploy.Upstream{}, fmt.Errorf("read route %q: %w", host, deploy.ErrNoRoute)
+	}
+	if m := row.mark(); m != nil && m.Instance == r.cfg.Instance && m.Workload == rt.WorkloadID {
+		if seen := r.probes.look(ctx, placeOf(rt)); seen.known {
+			return r.upstream(host, seen.target), nil
+		}
 	}
 	return r.upstream(host, row.target()), nil
 }

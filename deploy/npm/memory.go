@@ -43,7 +43,7 @@ func (m *memory) believe(host string, b belief, before string) {
 	if m.left[host] == nil {
 		m.left[host] = map[string]time.Time{}
 	}
-	m.left[host][before] = b.at
+	m.left[host][before] = time.Now()
 	for name, at := range m.left[host] {
 		if time.Since(at) > time.Hour {
 			delete(m.left[host], name)

@@ -42,7 +42,7 @@ func (w *world) again(change func(*npm.Config)) *npm.Router {
 	if change != nil {
 		change(&cfg)
 	}
-	r, err := npm.New(cfg, slog.New(slog.NewTextHandler(w.t.Output(), nil)))
+	r, err := npm.New(cfg, quiet(w.t))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -80,10 +80,21 @@ func get(address, host, path string) (int, string) {
 func TestS15_NginxProxyManagerIsARouter(t *testing.T) {
 	for name, forward := range map[string]npm.Forward{"by name": npm.ByName, "by address": npm.ByAddress} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			deploytest.ExerciseRouter(t, func(t *testing.T) deploytest.RouterFixture {
 				w := newWorld(t, func(c *npm.Config) { c.Forward = forward })
 				return deploytest.RouterFixture{Router: w, Get: w.get, Blind: true, Absent: http.StatusOK}
 			})
 		})
+	}
+}
+
+// quiet logs to the test.
+func quiet(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

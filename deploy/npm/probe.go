@@ -63,8 +63,9 @@ func (p *prober) look(ctx context.Context, at place) sight {
 	if err != nil {
 		return sight{}
 	}
+	question, answer := secretsOf(p.key, at.workload)
 	req.Host = at.host
-	req.Header.Set(probeHeader, secretOf(p.key, at.workload))
+	req.Header.Set(probeHeader, question)
 	req.Header.Set("User-Agent", "Tinyforge")
 	res, err := p.http.Do(req)
 	if err != nil {
@@ -72,7 +73,11 @@ func (p *prober) look(ctx context.Context, at place) sight {
 	}
 	_ = res.Body.Close()
 	s := sight{status: res.StatusCode}
-	said, took, _ := strings.Cut(res.Header.Get(answerHeader), " ")
+	said, ours := strings.CutPrefix(res.Header.Get(answerHeader), answer+" ")
+	if !ours {
+		return s
+	}
+	said, took, _ := strings.Cut(said, " ")
 	s.target, s.known = parseSaid(said)
 	s.connected = strings.ContainsAny(took, "0123456789")
 	return s

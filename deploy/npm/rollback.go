@@ -29,6 +29,7 @@ func (c *change) origin() target {
 func (c *change) rollBack(ctx context.Context, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollBackMost)
 	defer cancel()
+	was, remembered := c.memory.recall(c.host)
 	c.memory.forget(c.host)
 	if errors.Is(why, errUnconnected) {
 		why = c.unreached(c.to)
@@ -39,8 +40,15 @@ func (c *change) rollBack(ctx context.Context, why error) error {
 		undo = undo.with(fields{"meta": c.row.metaWith(c.row.mark()), "advanced_config": c.row.Advanced})
 	}
 	err := c.write(ctx, undo)
-	if err == nil && c.before.known {
+	switch {
+	case err != nil:
+	case len(c.claims) > 0:
+		c.vanish(ctx, c.place)
+	case c.before.known:
 		_, err = c.probes.settle(ctx, c.place, back, false, c.cfg.Settle)
+	}
+	if err == nil && remembered && was.target == back {
+		c.memory.believe(c.host, was, c.to.Host)
 	}
 	text := c.userText(why)
 	if err != nil {
@@ -71,9 +79,10 @@ func (c *change) userText(err error) string {
 	return "internal error, see the log of Tinyforge"
 }
 
-// hide keeps the probes' secret out of a text.
+// hide keeps the probes' secrets out of a text.
 func (c *change) hide(text string) string {
-	return strings.ReplaceAll(text, secretOf(c.probes.key, c.workload), "[secret]")
+	question, answer := secretsOf(c.cfg.Key, c.workload)
+	return strings.NewReplacer(question, "[secret]", answer, "[secret]").Replace(text)
 }
 
 // unserved is the failure of a change that was taken and that nginx does not show.

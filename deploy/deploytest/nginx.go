@@ -31,7 +31,10 @@ type FakeNginx struct {
 	current *generation
 	turn    bool
 	down    bool
-	reloads sync.WaitGroup
+	starts  int
+
+	generations int
+	reloads     sync.WaitGroup
 }
 
 // How long after a reload the new workers begin to accept connections, and the old ones cease to.
@@ -42,6 +45,7 @@ const (
 
 // generation are the workers from one reload to the next.
 type generation struct {
+	number  int
 	config  []nginxDirective
 	resolve func(name string) (string, bool)
 
@@ -81,18 +85,29 @@ func (n *FakeNginx) Name(name, address string) {
 	n.names[strings.ToLower(name)] = address
 }
 
-// Stop ends nginx; Start starts it by its files.
+// Stop ends nginx.
 func (n *FakeNginx) Stop() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.down = true
+	n.endAll()
 }
 
-// Start implements what Stop says.
+// endAll ends all workers. The caller holds mu.
+func (n *FakeNginx) endAll() {
+	n.current.end()
+	if n.old != nil {
+		n.old.end()
+	}
+}
+
+// Start starts nginx by its files, anew if it runs.
 func (n *FakeNginx) Start() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	config, _ := n.parse()
+	n.endAll()
+	n.starts++
 	n.down, n.old, n.current = false, nil, n.generation(config)
 }
 
@@ -132,9 +147,9 @@ func (n *FakeNginx) Reload() error {
 	if err != nil {
 		return nil // the signal is sent; the master keeps what it has
 	}
-	next := n.generation(config)
+	next, start := n.generation(config), n.starts
 	n.reloads.Add(1)
-	time.AfterFunc(nginxBegins, func() { n.begin(next) })
+	time.AfterFunc(nginxBegins, func() { n.begin(next, start) })
 	time.AfterFunc(nginxCeases, func() { n.cease(next) })
 	return nil
 }
@@ -142,10 +157,10 @@ func (n *FakeNginx) Reload() error {
 // Quiet returns when every reload so far is done.
 func (n *FakeNginx) Quiet() { n.reloads.Wait() }
 
-func (n *FakeNginx) begin(next *generation) {
+func (n *FakeNginx) begin(next *generation, start int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.down {
+	if n.down || start != n.starts || next.number < n.current.number { // timers may be late
 		return
 	}
 	if n.old != nil {
@@ -216,7 +231,8 @@ func (n *FakeNginx) address(name string) (string, bool) {
 }
 
 func (n *FakeNginx) generation(config []nginxDirective) *generation {
-	return &generation{config: config, cache: map[string]string{}, idle: map[net.Conn]bool{}, resolve: func(name string) (string, bool) {
+	n.generations++
+	return &generation{number: n.generations, config: config, cache: map[string]string{}, idle: map[net.Conn]bool{}, resolve: func(name string) (string, bool) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		return n.address(name)

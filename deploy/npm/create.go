@@ -33,7 +33,7 @@ func (c *change) create(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case c.to.isNobody():
-		return &deploy.Failure{Text: c.userText(err), Err: err}
+		return &deploy.Failure{Text: c.userText(err), Err: cause(err)}
 	}
 	return c.rollBack(ctx, err)
 }

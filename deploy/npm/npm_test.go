@@ -33,16 +33,16 @@ func newWorld(t *testing.T, change func(*npm.Config)) *world {
 }
 
 // again makes the router of another process.
-func (w *world) again(change func(*npm.Config)) *npm.Router {
+func (w *world) again(change func(*npm.Config), log ...*slog.Logger) *npm.Router {
 	w.t.Helper()
 	cfg := npm.Config{
 		URL: w.npm.URL, Identity: w.npm.Identity, Password: w.npm.Password, Proxy: w.nginx.Addr,
-		Instance: "abcdefgh", Key: []byte("0123456789abcdef"), Grace: 10 * time.Millisecond, Settle: time.Second,
+		Instance: "abcdefgh", Key: []byte("0123456789abcdef"), Grace: 10 * time.Millisecond, Settle: 3 * time.Second,
 	}
 	if change != nil {
 		change(&cfg)
 	}
-	r, err := npm.New(cfg, quiet(w.t))
+	r, err := npm.New(cfg, append(log, quiet(w.t))[0])
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -55,7 +55,16 @@ func (c *change) rollBack(ctx context.Context, why error) error {
 		c.log.WarnContext(ctx, "point a proxy host back", "host", c.host, "to", back.said(), "error", err)
 		text += "; pointing it back did not work either, see Nginx Proxy Manager"
 	}
-	return &deploy.Failure{Text: text, Err: errors.Join(why, err)}
+	return &deploy.Failure{Text: text, Err: errors.Join(cause(why), err)}
+}
+
+// cause is what a failure's text does not say.
+func cause(err error) error {
+	var known *deploy.Failure
+	if errors.As(err, &known) {
+		return known.Err
+	}
+	return err
 }
 
 // userText is what a user may read of an error: nginx's words about its configuration are the user's own, our secret is

@@ -37,7 +37,7 @@ func (w *world) again(change func(*npm.Config), log ...*slog.Logger) *npm.Router
 	w.t.Helper()
 	cfg := npm.Config{
 		URL: w.npm.URL, Identity: w.npm.Identity, Password: w.npm.Password, Proxy: w.nginx.Addr,
-		Instance: "abcdefgh", Key: []byte("0123456789abcdef"), Grace: 10 * time.Millisecond, Settle: 3 * time.Second,
+		Instance: "abcdefgh", Key: []byte("0123456789abcdef"), Grace: 10 * time.Millisecond,
 	}
 	if change != nil {
 		change(&cfg)

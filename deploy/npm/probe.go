@@ -15,6 +15,7 @@ import (
 const (
 	probesInRow = 5                     // both generations of nginx accept connections for a while
 	probePause  = 20 * time.Millisecond // between them
+	refusedMost = 50                    // in a row: then nginx cannot reach it, which it has no reason to learn later
 	probeMost   = 8 * time.Second       // one: nginx itself gives up connecting after two seconds, and answering after two more
 
 	// probePath is the one path that a proxy host with forced TLS does not redirect.
@@ -93,18 +94,19 @@ var (
 func (p *prober) settle(ctx context.Context, at place, to target, connect bool, most time.Duration) (last sight, err error) {
 	limit, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	for row := 0; row < probesInRow; {
+	refused := 0
+	for row := 0; row < probesInRow && refused < refusedMost; {
 		seen := p.look(limit, at)
 		if limit.Err() == nil || last == (sight{}) {
 			last = seen
 		}
 		switch {
 		case !seen.known || seen.target.said() != to.said():
-			row, err = 0, errElsewhere
+			row, refused, err = 0, 0, errElsewhere
 		case connect && !seen.connected:
-			row, err = 0, errUnconnected
+			row, refused, err = 0, refused+1, errUnconnected
 		default:
-			row++
+			row, refused = row+1, 0
 		}
 		if row == probesInRow {
 			return last, nil

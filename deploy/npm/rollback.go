@@ -98,6 +98,8 @@ func (c *change) hide(text string) string {
 func (c *change) unserved(last sight) error {
 	text := "Nginx Proxy Manager took the change, but " + c.probes.proxy
 	switch {
+	case last.target == c.to:
+		text += " answers too slowly to be sure of it"
 	case last.known:
 		text += " still goes to " + last.target.address() + "; restart Nginx Proxy Manager if that stays so"
 	case last.status == 0:

@@ -246,7 +246,7 @@ func TestS15_LoginTrouble(t *testing.T) {
 	must(t, w.Upsert(t.Context(), web, blue))
 	fails(t, w.again(func(c *npm.Config) { c.URL = "http://" + freeAddress(t) }).Upsert(t.Context(), web, up), "does not answer at http://", "--npm-url")
 	fails(t, w.again(func(c *npm.Config) { c.URL = "http://" + w.nginx.Addr }).Upsert(t.Context(), web, up), "is not the API", "--npm-url")
-	fails(t, w.again(func(c *npm.Config) { c.Proxy = freeAddress(t) }).Upsert(t.Context(), web, newApp(t, "tf-web-4", 200)), "--npm-proxy")
+	fails(t, w.again(func(c *npm.Config) { c.Proxy, c.Settle = freeAddress(t), time.Second }).Upsert(t.Context(), web, newApp(t, "tf-web-4", 200)), "--npm-proxy")
 	w.nginx.Quiet() // it could not look itself
 	w.wants(http.StatusOK, "tf-web-1")
 }

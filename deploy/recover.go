@@ -199,7 +199,7 @@ func (r *Recovery) serve(ctx context.Context, w db.Workload, state db.RuntimeSta
 	}
 	if live.State != Running || live.Upstream.Addr == "" {
 		if err := r.point(ctx, w, Upstream{}); err != nil { // the address may be somebody else's by now
-			return err
+			r.Log.WarnContext(ctx, "take the route of what does not run away", "workload", w.Name, "error", err)
 		}
 		r.Log.WarnContext(ctx, "start what should run", "release", state.ReleaseID, "state", live.State, "exit_code", live.ExitCode)
 		if live, err = r.startAgain(ctx, w, state.Release, seen); err != nil {

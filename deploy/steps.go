@@ -15,11 +15,14 @@ import (
 
 // build makes the release of the commit, unless a push asks for the one that serves.
 func (j *job) build(ctx context.Context) error {
+	if j.dep.Cause == db.CausePush && j.dep.RollbackTo == 0 && j.blue != nil && j.blue.Commit == j.dep.Commit {
+		return errSkip
+	}
+	if err := j.checkRoutes(); err != nil {
+		return err
+	}
 	if j.dep.RollbackTo != 0 {
 		return j.reuse(ctx)
-	}
-	if j.dep.Cause == db.CausePush && j.blue != nil && j.blue.Commit == j.dep.Commit {
-		return errSkip
 	}
 	source, ok := j.Sources[j.workload.Source]
 	if !ok {
@@ -54,6 +57,18 @@ func (j *job) build(ctx context.Context) error {
 	}
 	j.adopt(release)
 	j.log.Printf("Built %s", strings.Join(release.AllImages(), ", "))
+	return nil
+}
+
+// checkRoutes finds out before a build whether the router can do what the workload's routes ask for.
+func (j *job) checkRoutes() error {
+	var faults []error
+	for _, route := range j.workload.Routes() {
+		faults = append(faults, j.Router.Check(route))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return &Failure{Text: "The workload's routes are not possible with this router: " + strings.ReplaceAll(err.Error(), "\n", "; ")}
+	}
 	return nil
 }
 

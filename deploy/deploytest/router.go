@@ -17,7 +17,8 @@ import (
 // Router is a deploy.Router in memory that records its calls and fails or dies where its Hook wants it to. Points are
 // "router.upsert", "router.hold", "router.drain" and "router.delete". Get goes through it to the upstream.
 type Router struct {
-	NoHold bool // Hold answers errors.ErrUnsupported, and so releases nothing
+	NoHold bool  // Hold answers errors.ErrUnsupported, and so releases nothing
+	Cannot error // what Check answers
 
 	hook Hook
 
@@ -51,8 +52,8 @@ func NewRouter(hook Hook) *Router {
 	}
 }
 
-// Check implements deploy.Router: it can do everything.
-func (r *Router) Check(db.Route) error { return nil }
+// Check implements deploy.Router: it can do everything, unless Cannot says otherwise.
+func (r *Router) Check(db.Route) error { return r.Cannot }
 
 // Upsert implements deploy.Router.
 func (r *Router) Upsert(_ context.Context, rt db.Route, up deploy.Upstream) error {

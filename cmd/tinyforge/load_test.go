@@ -24,7 +24,10 @@ type load struct {
 }
 
 // newLoad starts about 140 requests a second: on kept connections, on fresh ones, with bodies, and slow ones.
-func newLoad(t *testing.T, url, host string) *load {
+func newLoad(t *testing.T, url, host string) *load { return newLoadBy(t, url, host, false) }
+
+// newLoadBy is newLoad with fresh connections for bodies, where the proxy closes kept ones under them: nginx does at a reload.
+func newLoadBy(t *testing.T, url, host string, freshBodies bool) *load {
 	l := &load{T: t, url: url, host: host, versions: map[string]int{}}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var all sync.WaitGroup
@@ -36,7 +39,7 @@ func newLoad(t *testing.T, url, host string) *load {
 	}{
 		{20 * time.Millisecond, false, http.MethodGet, "/"},
 		{25 * time.Millisecond, true, http.MethodGet, "/"},
-		{25 * time.Millisecond, false, http.MethodPost, "/echo"},
+		{25 * time.Millisecond, freshBodies, http.MethodPost, "/echo"},
 		{100 * time.Millisecond, false, http.MethodGet, "/slow?ms=150"},
 	} {
 		client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: v.fresh}}

@@ -244,7 +244,9 @@ func (v *visitNginx) forward(to string, block, headers []nginxDirective) {
 		}
 	}
 	v.head(res.StatusCode, headers)
-	_, _ = io.Copy(v.w, res.Body)
+	if _, err := io.Copy(v.w, res.Body); err != nil {
+		panic(http.ErrAbortHandler) // the visitor must not take it for the whole
+	}
 }
 
 func gatewayStatus(err error) int {

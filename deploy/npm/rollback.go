@@ -3,6 +3,7 @@ package npm
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +42,10 @@ func (c *change) rollBack(ctx context.Context, why error) error {
 	}
 	err := c.write(ctx, undo)
 	switch {
+	case statusOf(err) >= http.StatusInternalServerError && c.before.known && len(c.claims) == 0:
+		if _, lost := c.probes.settle(ctx, c.place, back, false, standsMost); lost == nil {
+			err = nil // nginx never left
+		}
 	case err != nil:
 	case len(c.claims) > 0:
 		c.vanish(ctx, c.place)
@@ -80,8 +85,8 @@ func (c *change) userText(err error) string {
 		return c.hide(off.Error())
 	case errors.As(err, &refused):
 		text := c.hide(refused.Error())
-		if refused.status >= 500 {
-			text += ": nginx does not run there, or its configuration is broken by some other host"
+		if refused.status >= http.StatusInternalServerError {
+			text += ": its nginx is down, or its configuration is broken by another host"
 		}
 		return text
 	}

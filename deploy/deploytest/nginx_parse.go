@@ -93,7 +93,7 @@ func nginxTokens(text string) (tokens []nginxToken, err error) {
 			tokens = append(tokens, nginxToken{text[i+1 : i+1+end], line, false})
 			i += end + 2
 			if i < len(text) && !strings.ContainsRune(" \t\r\n;){}", rune(text[i])) {
-				return nil, nginxError(line, "unexpected %q", text[i])
+				return nil, nginxError(line, "unexpected %q", text[i:i+1])
 			}
 		default:
 			word, size := nginxWord(text[i:])

@@ -150,7 +150,6 @@ func (n *FakeNginx) Reload() error {
 	next, start := n.generation(config), n.starts
 	n.reloads.Add(1)
 	time.AfterFunc(nginxBegins, func() { n.begin(next, start) })
-	time.AfterFunc(nginxCeases, func() { n.cease(next) })
 	return nil
 }
 
@@ -158,6 +157,7 @@ func (n *FakeNginx) Reload() error {
 func (n *FakeNginx) Quiet() { n.reloads.Wait() }
 
 func (n *FakeNginx) begin(next *generation, start int) {
+	defer time.AfterFunc(nginxCeases-nginxBegins, func() { n.cease(next) })
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.down || start != n.starts || next.number < n.current.number { // timers may be late
@@ -242,15 +242,19 @@ func (n *FakeNginx) generation(config []nginxDirective) *generation {
 // lookup remembers what it found, as nginx does for ten seconds.
 func (g *generation) lookup(name string) (string, bool) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if address, ok := g.cache[name]; ok {
-		return address, true
+	known, ok := g.cache[name]
+	g.mu.Unlock()
+	if ok {
+		return known, true
 	}
 	address, ok := g.resolve(name)
-	if ok {
-		g.cache[name] = address
+	if !ok {
+		return "", false
 	}
-	return address, ok
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cache[name] = address
+	return address, true
 }
 
 // end makes the generation take no further request on the connections that it has.

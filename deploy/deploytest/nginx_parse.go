@@ -72,20 +72,20 @@ func parseNginx(text string, resolves func(string) bool) ([]nginxDirective, erro
 func nginxTokens(text string) (tokens []nginxToken, err error) {
 	line := 1
 	for i := 0; i < len(text); {
-		switch c := text[i]; {
-		case c == '\n':
+		switch c := text[i]; c {
+		case '\n':
 			line++
 			i++
-		case c == ' ' || c == '\t' || c == '\r':
+		case ' ', '\t', '\r':
 			i++
-		case c == '#':
+		case '#':
 			for i < len(text) && text[i] != '\n' {
 				i++
 			}
-		case c == '{' || c == '}' || c == ';':
+		case '{', '}', ';':
 			tokens = append(tokens, nginxToken{string(c), line, true})
 			i++
-		case c == '"' || c == '\'':
+		case '"', '\'':
 			end := strings.IndexByte(text[i+1:], c)
 			if end < 0 {
 				return nil, nginxError(line, "unexpected end of file, expecting %q", c)

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"testing"
+	"time"
 
 	"tinyforge/db"
 	"tinyforge/deploy"
@@ -163,4 +164,21 @@ func TestS15_HostChangesHands(t *testing.T) {
 	if got, err := w.Current(t.Context(), heir); err != nil || got != up {
 		t.Errorf("current is %+v, %v", got, err)
 	}
+}
+
+// TestS15_DeleteWhileBroken: the answer is 500, and the proxy host is gone all the same.
+func TestS15_DeleteWhileBroken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *npm.Config) { c.Settle = time.Second })
+	up := w.live("tf-web-1")
+	w.npm.Break(brokenElsewhere)
+	for range 2 {
+		must(t, w.Delete(t.Context(), web))
+	}
+	if w.npm.Host(host) != nil {
+		t.Error("the proxy host is there")
+	}
+	w.npm.Break("")
+	must(t, w.Upsert(t.Context(), web, up))
+	w.wants(http.StatusOK, "tf-web-1")
 }

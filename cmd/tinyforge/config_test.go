@@ -21,7 +21,7 @@ func TestConfigDefaults(t *testing.T) {
 	want := config{
 		Data: "/data", Database: "sqlite:///data/tinyforge.db", Listen: "127.0.0.1:4040", ProxyHTTP: ":80", ProxyHTTPS: ":443",
 		Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second,
-		Network: "tinyforge", Workers: 2, Liveness: 5 * time.Second, Drain: 30 * time.Second, Build: time.Hour, LogFormat: "auto", LogLevel: slog.LevelInfo,
+		Network: "tinyforge", Workers: 2, Liveness: 5 * time.Second, Drain: 30 * time.Second, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelInfo,
 	}
 	if err != nil || c != want || len(rest) > 0 {
 		t.Errorf("read %+v, rest %q, error %v", c, rest, err)
@@ -47,7 +47,7 @@ func TestConfigSources(t *testing.T) {
 	want := config{
 		Data: "/flag", Database: "postgres://tinyforge:secret@db/tinyforge", Key: "key", Listen: "127.0.0.1:4040", ProxyHTTPS: ":443",
 		PublicURL: "https://deploy.example.com", InternalCA: true, Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second, Network: "tinyforge", Workers: 3, Liveness: 5 * time.Second,
-		Drain: time.Minute, Build: time.Hour, LogFormat: "auto", LogLevel: slog.LevelWarn, Prune: true,
+		Drain: time.Minute, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelWarn, Prune: true,
 	}
 	if err != nil || c != want || !slices.Equal(rest, []string{"tinyforge.yml"}) {
 		t.Errorf("read %+v, rest %q, error %v", c, rest, err)
@@ -169,8 +169,8 @@ func TestConfigFaults(t *testing.T) {
 // TestHelp: -h lists every option, and is no error.
 func TestHelp(t *testing.T) {
 	options := []string{
-		"acme-ca", "acme-email", "build-timeout", "data", "docker-host", "docker-network", "drain", "internal-ca", "listen", "listen-public", "liveness", "log-format",
-		"log-level", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url", "proxy-http", "proxy-https", "public-url", "router", "workers",
+		"acme-ca", "acme-email", "build-timeout", "data", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "listen-public",
+		"liveness", "log-format", "log-level", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url", "proxy-http", "proxy-https", "public-url", "router", "workers",
 	}
 	for command, want := range map[string][]string{"serve": options, "migrate": options, "apply": append(slices.Clone(options), "prune")} {
 		var out bytes.Buffer

@@ -128,6 +128,9 @@ func connect(ctx context.Context, b *bun.DB) error {
 // Ping tells whether the database answers.
 func (d *DB) Ping(ctx context.Context) error { return d.bun.PingContext(ctx) }
 
+// Derive is the keyring's.
+func (d *DB) Derive(purpose string) []byte { return d.keys.Derive(purpose) }
+
 // Close releases the connections. Subscriptions end.
 func (d *DB) Close() error { return d.bun.Close() }
 

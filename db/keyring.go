@@ -2,6 +2,8 @@ package db
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,6 +58,13 @@ func (*Keyring) GoString() string { return "[secret]" }
 
 // Text is the keyring in clear, for its file of mode 0600.
 func (k *Keyring) Text() string { return k.text }
+
+// Derive returns a secret for one purpose, the same until the keyring changes. Nobody without the keyring can know it.
+func (k *Keyring) Derive(purpose string) []byte {
+	mac := hmac.New(sha256.New, []byte(k.text))
+	mac.Write([]byte("tinyforge derived: " + purpose))
+	return mac.Sum(nil)
+}
 
 // seal encodes v as JSON and seals it for one purpose ("forges.credentials"): it opens for no other.
 func (k *Keyring) seal(v any, purpose string) ([]byte, error) {

@@ -112,3 +112,18 @@ func newKeyring(t *testing.T) *Keyring {
 	}
 	return keys
 }
+
+func TestDerive(t *testing.T) {
+	keys, other := newKeyring(t), newKeyring(t)
+	again, err := ParseKeyring(keys.Text())
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := string(keys.Derive("one"))
+	if len(secret) != 32 || secret != string(again.Derive("one")) {
+		t.Errorf("got %q", secret)
+	}
+	if secret == string(keys.Derive("two")) || secret == string(other.Derive("one")) {
+		t.Error("another purpose or keyring gives the same secret")
+	}
+}

@@ -38,7 +38,7 @@ func newApplyBench(t *testing.T) *applyBench {
 	if _, err := store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b := &applyBench{T: t, store: store, dir: t.TempDir(), publicURL: "https://deploy.example.com/", check: routeCheck(config{})}
+	b := &applyBench{T: t, store: store, dir: t.TempDir(), publicURL: "https://deploy.example.com/", check: routeChecks()["builtin"]}
 	b.hub, b.git = b.start(forgetest.GitHub), b.start(forgetest.Gitea)
 	hub, git := b.hub.Row("hub").Credentials, b.git.Row("git").Credentials
 	b.write("hub.pem", hub.PrivateKey)

@@ -39,6 +39,6 @@ func apply(ctx context.Context, c config, args []string, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	options := applyOptions{File: args[0], Prune: c.Prune, PublicURL: c.PublicURL, Check: routeCheck(c)}
+	options := applyOptions{File: args[0], Prune: c.Prune, PublicURL: c.PublicURL, Check: routeChecks()[c.Router]}
 	return applyFile(ctx, store, app.NewForges(store, forgeKinds()), sourceKinds(nil, ""), options, out)
 }

@@ -22,14 +22,24 @@ type config struct {
 	Database string // secret: may hold a password
 	Key      string // secret
 
-	Listen    string
-	PublicURL string
+	Listen       string
+	ListenPublic string
+	PublicURL    string
 
 	ProxyHTTP  string
 	ProxyHTTPS string
 	ACMEEmail  string
 	ACMECA     string
 	InternalCA bool
+
+	Router      string
+	NPMURL      string
+	NPMProxy    string
+	NPMIdentity string
+	NPMPassword string // secret
+	NPMForward  string
+	NPMAdopt    string
+	NPMGrace    time.Duration
 
 	DockerHost string
 	Network    string
@@ -53,6 +63,11 @@ type config struct {
 
 // off is what turns a listener off.
 const off = "off"
+
+const (
+	defaultHTTP  = ":80"
+	defaultHTTPS = ":443"
+)
 
 // readConfig reads flags and environment for a command. Its error lists everything that is wrong, in words that say what
 // to do.
@@ -81,6 +96,7 @@ func (c *config) declare(o *options, command string) {
 	f.TextVar(&c.LogLevel, "log-level", slog.LevelInfo, "`debug`, info, warn or error")
 	o.secret(&c.Database, "database")
 	o.secret(&c.Key, "key")
+	o.secret(&c.NPMPassword, "npm-password")
 	if command == "apply" {
 		f.BoolVar(&c.Prune, "prune", false, "delete forges and workloads that are not in the file")
 	}
@@ -88,8 +104,10 @@ func (c *config) declare(o *options, command string) {
 		f.BoolVar(&c.Volumes, "volumes", false, "remove the workload's volumes, with all that is in them")
 	}
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:4040", "`address` for webhooks, health and metrics; reached from outside through the proxy at --public-url")
-	f.StringVar(&c.ProxyHTTP, "proxy-http", ":80", "`address` on which the proxy serves HTTP; off for none")
-	f.StringVar(&c.ProxyHTTPS, "proxy-https", ":443", "`address` on which the proxy serves HTTPS, with certificates that it gets itself; off for none")
+	f.StringVar(&c.ListenPublic, "listen-public", "", "`address` for webhooks alone and what commit statuses link to, for a proxy of yours; a free one on loopback when empty")
+	c.declareRouter(f)
+	f.StringVar(&c.ProxyHTTP, "proxy-http", defaultHTTP, "`address` on which the proxy serves HTTP; off for none")
+	f.StringVar(&c.ProxyHTTPS, "proxy-https", defaultHTTPS, "`address` on which the proxy serves HTTPS, with certificates that it gets itself; off for none")
 	f.StringVar(&c.ACMEEmail, "acme-email", "", "`address` to which the certificate authority may write")
 	f.StringVar(&c.ACMECA, "acme-ca", "", "`URL` of another certificate authority's ACME directory")
 	f.BoolVar(&c.InternalCA, "internal-ca", false, "sign certificates locally instead of asking an authority: for tests and private networks")
@@ -135,11 +153,7 @@ func (c *config) normalize() {
 // check finds values that cannot be, and contradictions.
 func (c *config) check() error {
 	var faults []error
-	fault := func(wrong bool, format string, args ...any) {
-		if wrong {
-			faults = append(faults, fmt.Errorf(format, args...))
-		}
-	}
+	fault := faultsTo(&faults)
 	u, err := url.Parse(c.PublicURL)
 	fault(c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"),
 		"--public-url %q: give a whole URL, such as https://deploy.example.com", c.PublicURL)
@@ -153,28 +167,19 @@ func (c *config) check() error {
 }
 
 func (c *config) checkServe() (faults []error) {
-	fault := func(wrong bool, format string, args ...any) {
-		if wrong {
-			faults = append(faults, fmt.Errorf(format, args...))
-		}
-	}
-	for name, address := range map[string]string{"listen": c.Listen, "proxy-http": c.ProxyHTTP, "proxy-https": c.ProxyHTTPS} {
+	fault := faultsTo(&faults)
+	for name, address := range map[string]string{
+		"listen": c.Listen, "listen-public": c.ListenPublic, "proxy-http": c.ProxyHTTP, "proxy-https": c.ProxyHTTPS,
+	} {
 		_, _, err := net.SplitHostPort(address)
 		fault((address != "" || name == "listen") && err != nil, "--%s %q: give an address such as :80 or 127.0.0.1:8080", name, address)
 	}
-	fault(c.ProxyHTTP == "" && c.ProxyHTTPS == "", "--proxy-http and --proxy-https are both off: nothing would serve the sites")
-	fault(c.ProxyHTTPS == "" && (c.ACMEEmail != "" || c.ACMECA != "" || c.InternalCA),
-		"--acme-email, --acme-ca and --internal-ca are about HTTPS, but --proxy-https is off")
-	fault(c.InternalCA && (c.ACMEEmail != "" || c.ACMECA != ""),
-		"--internal-ca signs certificates locally, --acme-email and --acme-ca ask an authority: choose one")
-	fault(c.ProxyHTTP != "" && (c.ProxyHTTP == c.Listen || c.ProxyHTTP == c.ProxyHTTPS) || c.ProxyHTTPS != "" && c.ProxyHTTPS == c.Listen,
-		"--listen, --proxy-http and --proxy-https need three different addresses")
 	fault(c.Workers < 1, "--workers %d: at least one is needed", c.Workers)
 	fault(c.Liveness <= 0, "--liveness %s: give a time above zero, such as 5s", c.Liveness)
 	fault(c.Drain <= 0, "--drain %s: give a time above zero, such as 30s", c.Drain)
 	fault(c.KeepReleases < 1 || c.KeepReleases > 50, "--keep-releases %d: give a number from 1 to 50", c.KeepReleases)
 	fault(c.Build <= 0, "--build-timeout %s: give a time above zero, such as 1h", c.Build)
-	return faults
+	return append(faults, c.checkRouter()...)
 }
 
 // newLogger writes to out, as text where a person reads along.

@@ -20,7 +20,8 @@ func TestConfigDefaults(t *testing.T) {
 	c, rest, err := readConfig("serve", []string{"--data", "/data"}, nil, io.Discard)
 	want := config{
 		Data: "/data", Database: "sqlite:///data/tinyforge.db", Listen: "127.0.0.1:4040", ProxyHTTP: ":80", ProxyHTTPS: ":443",
-		Network: "tinyforge", Workers: 2, Liveness: 5 * time.Second, Drain: 30 * time.Second, Build: time.Hour, LogFormat: "auto", LogLevel: slog.LevelInfo,
+		Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second,
+		Network: "tinyforge", Workers: 2, Liveness: 5 * time.Second, Drain: 30 * time.Second, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelInfo,
 	}
 	if err != nil || c != want || len(rest) > 0 {
 		t.Errorf("read %+v, rest %q, error %v", c, rest, err)
@@ -45,8 +46,8 @@ func TestConfigSources(t *testing.T) {
 	c, rest, err := readConfig("apply", []string{"--workers=3", "tinyforge.yml", "--prune", "--data", "/flag"}, env, io.Discard)
 	want := config{
 		Data: "/flag", Database: "postgres://tinyforge:secret@db/tinyforge", Key: "key", Listen: "127.0.0.1:4040", ProxyHTTPS: ":443",
-		PublicURL: "https://deploy.example.com", InternalCA: true, Network: "tinyforge", Workers: 3, Liveness: 5 * time.Second,
-		Drain: time.Minute, Build: time.Hour, LogFormat: "auto", LogLevel: slog.LevelWarn, Prune: true,
+		PublicURL: "https://deploy.example.com", InternalCA: true, Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second, Network: "tinyforge", Workers: 3, Liveness: 5 * time.Second,
+		Drain: time.Minute, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelWarn, Prune: true,
 	}
 	if err != nil || c != want || !slices.Equal(rest, []string{"tinyforge.yml"}) {
 		t.Errorf("read %+v, rest %q, error %v", c, rest, err)
@@ -84,6 +85,36 @@ func TestConfigFaults(t *testing.T) {
 				"--acme-email, --acme-ca and --internal-ca are about HTTPS, but --proxy-https is off",
 				"--internal-ca signs certificates locally, --acme-email and --acme-ca ask an authority: choose one",
 			},
+		},
+		"no router": {
+			[]string{"--router", "traefik"}, nil, []string{`--router "traefik": use builtin or npm`},
+		},
+		"npm and nothing else": {
+			[]string{"--router", "npm", "--npm-forward", "container", "--npm-grace", "0s", "--npm-adopt", "https://a.example.com,b.example.com"}, nil,
+			[]string{
+				"--npm-url: give the URL of Nginx Proxy Manager's administration, scheme and host only, such as http://127.0.0.1:81",
+				`--npm-proxy "": give the address of the HTTP that Nginx Proxy Manager serves, such as 127.0.0.1:80`,
+				"--npm-identity is missing: make a user in Nginx Proxy Manager and give its e-mail address",
+				"TINYFORGE_NPM_PASSWORD is missing: set it, or TINYFORGE_NPM_PASSWORD_FILE, to the password of --npm-identity",
+				`--npm-forward "container": use name or address`,
+				"--npm-grace 0s: give a time above zero, such as 5s",
+				`--npm-adopt "https://a.example.com": give hosts, such as www.example.com`,
+			},
+		},
+		"npm and the built-in proxy": {
+			[]string{
+				"--router", "npm", "--npm-url", "http://127.0.0.1:81", "--npm-proxy", "127.0.0.1:80", "--npm-identity", "bot@example.com",
+				"--proxy-http", ":8080", "--internal-ca",
+			},
+			[]string{"TINYFORGE_NPM_PASSWORD=secret"},
+			[]string{
+				"--acme-email, --acme-ca and --internal-ca are about the built-in proxy; with --router npm, certificates are Nginx Proxy Manager's",
+				"--proxy-http and --proxy-https are about the built-in proxy, which does not run with --router npm",
+			},
+		},
+		"the built-in proxy and npm": {
+			[]string{"--npm-url", "http://127.0.0.1:81"}, nil,
+			[]string{"the options that begin with --npm, and TINYFORGE_NPM_PASSWORD, are about Nginx Proxy Manager: choose it with --router npm"},
 		},
 		"one address for two": {
 			[]string{"--listen", ":443"}, nil,
@@ -138,8 +169,8 @@ func TestConfigFaults(t *testing.T) {
 // TestHelp: -h lists every option, and is no error.
 func TestHelp(t *testing.T) {
 	options := []string{
-		"acme-ca", "acme-email", "build-timeout", "data", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "liveness",
-		"log-format", "log-level", "min-free", "proxy-http", "proxy-https", "public-url", "site-program", "workers",
+		"acme-ca", "acme-email", "build-timeout", "data", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "listen-public",
+		"liveness", "log-format", "log-level", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url", "proxy-http", "proxy-https", "public-url", "router", "site-program", "workers",
 	}
 	for command, want := range map[string][]string{"serve": options, "migrate": options, "apply": append(slices.Clone(options), "prune")} {
 		var out bytes.Buffer
@@ -152,7 +183,7 @@ func TestHelp(t *testing.T) {
 			listed = append(listed, m[1])
 		}
 		slices.Sort(want)
-		if !slices.Equal(listed, want) || !strings.Contains(out.String(), "  TINYFORGE_DATABASE\n  TINYFORGE_KEY\n") {
+		if !slices.Equal(listed, want) || !strings.Contains(out.String(), "  TINYFORGE_DATABASE\n  TINYFORGE_KEY\n  TINYFORGE_NPM_PASSWORD\n") {
 			t.Errorf("%s -h lists %q:\n%s", command, listed, out.String())
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,7 +17,6 @@ import (
 
 	"tinyforge/db"
 	"tinyforge/deploy/docker"
-	"tinyforge/deploy/proxy"
 )
 
 // control is the HTTP of the control plane. What everybody may reach, webhooks and the state of a deployment, is also at a
@@ -31,19 +31,26 @@ type controlParts struct {
 	db     *db.DB
 	hooks  http.Handler
 	engine *docker.Engine
-	router *proxy.Proxy
-	log    *slog.Logger
+	sites  sites
+	counted
+	log *slog.Logger
+}
+
+// sites are served by somebody who can be asked how it is.
+type sites interface {
+	// State returns a word for people, and whether deliveries should be taken.
+	State(ctx context.Context) (word string, ready bool)
 }
 
 // newControl listens at once, so that an address in use is known before anything is done.
-func newControl(ctx context.Context, address string, p controlParts) (*control, error) {
+func newControl(ctx context.Context, address, publicAddress string, p controlParts) (*control, error) {
 	private, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen for webhooks: %w; choose another address with --listen", err)
 	}
-	public, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	public, err := new(net.ListenConfig).Listen(ctx, "tcp", cmp.Or(publicAddress, "127.0.0.1:0"))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen for the proxy: %w", err), private.Close())
+		return nil, errors.Join(fmt.Errorf("listen for the proxy: %w; choose another address with --listen-public", err), private.Close())
 	}
 	return &control{log: p.log, private: private, public: public, parts: p}, nil
 }
@@ -92,7 +99,7 @@ func (p controlParts) publicHandler() *http.ServeMux {
 func (p controlParts) privateHandler() *http.ServeMux {
 	mux := p.publicHandler()
 	mux.HandleFunc("GET /readyz", p.ready)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(newMetrics(p.db, p.router, p.log), promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(newMetrics(p.db, p.counted, p.log), promhttp.HandlerOpts{}))
 	return mux
 }
 
@@ -109,10 +116,9 @@ func (p controlParts) ready(w http.ResponseWriter, r *http.Request) {
 	if err := p.engine.Ping(ctx); err != nil {
 		state["docker"] = "does not answer"
 	}
-	select {
-	case <-p.router.Ready():
-	default:
-		state["proxy"], code = "starting", http.StatusServiceUnavailable
+	word, ready := p.sites.State(ctx)
+	if state["proxy"] = word; !ready {
+		code = http.StatusServiceUnavailable
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)

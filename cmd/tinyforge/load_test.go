@@ -37,9 +37,12 @@ func readers() []visitor {
 }
 
 // newLoad starts about 140 requests a second: on kept connections, on fresh ones, with bodies, and slow ones.
-func newLoad(t *testing.T, url, host string) *load {
+func newLoad(t *testing.T, url, host string) *load { return newLoadBy(t, url, host, false) }
+
+// newLoadBy is newLoad with fresh connections for bodies, where the proxy closes kept ones under them: nginx does at a reload.
+func newLoadBy(t *testing.T, url, host string, freshBodies bool) *load {
 	return startLoad(t, url, host, append(readers(),
-		visitor{25 * time.Millisecond, false, http.MethodPost, "/echo"},
+		visitor{25 * time.Millisecond, freshBodies, http.MethodPost, "/echo"},
 		visitor{100 * time.Millisecond, false, http.MethodGet, "/slow?ms=150"})...)
 }
 

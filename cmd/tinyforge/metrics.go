@@ -14,21 +14,24 @@ import (
 
 // metrics reads what it tells at each scrape, so that the packages it tells about know nothing of it.
 type metrics struct {
-	db     *db.DB
-	router *proxy.Proxy
-	log    *slog.Logger
+	db *db.DB
+	counted
+	log *slog.Logger
 
 	deployments, unreported           *prometheus.Desc
 	requests, failed, inFlight, waits *prometheus.Desc
 }
 
-func newMetrics(d *db.DB, router *proxy.Proxy, log *slog.Logger) *prometheus.Registry {
+// counted is what counts the requests of each host.
+type counted interface{ Stats() []proxy.Stats }
+
+func newMetrics(d *db.DB, sites counted, log *slog.Logger) *prometheus.Registry {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("tinyforge_"+name, help, labels, nil)
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &metrics{
-		db: d, router: router, log: log,
+		db: d, counted: sites, log: log,
 		deployments: desc("deployments", "Deployments in the database, by phase.", "phase"),
 		unreported:  desc("reports_pending", "Deployments whose commit status the forge does not know yet."),
 		requests:    desc("proxy_requests_total", "Requests, by host.", "host"),
@@ -45,7 +48,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCo
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.collectRows(ch)
-	for _, s := range m.router.Stats() {
+	for _, s := range m.Stats() {
 		counter := func(desc *prometheus.Desc, kind prometheus.ValueType, value int64) {
 			ch <- prometheus.MustNewConstMetric(desc, kind, float64(value), s.Host)
 		}

@@ -18,6 +18,7 @@ import (
 	"tinyforge/db"
 	"tinyforge/deploy"
 	"tinyforge/deploy/docker"
+	"tinyforge/deploy/npm"
 	"tinyforge/deploy/proxy"
 	"tinyforge/deploy/source"
 	"tinyforge/webhooks"
@@ -36,6 +37,11 @@ func sourceKinds(engine *docker.Engine, program string) map[string]deploy.Source
 		"image":      source.NewImage(engine),
 		"static":     source.NewStatic(engine, program),
 	}
+}
+
+// routerKinds are what can serve the sites, by --router.
+func routerKinds() map[string]func(config, *db.DB, string, *slog.Logger) (gateway, error) {
+	return map[string]func(config, *db.DB, string, *slog.Logger) (gateway, error){"builtin": newBuiltin, "npm": newOutside}
 }
 
 // serve is everything in one process: it is the one place where concrete things meet.
@@ -57,7 +63,7 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = engine.Close() }()
-	router, err := newProxy(c, log)
+	router, err := routerKinds()[c.Router](c, store, instance, log)
 	if err != nil {
 		return err
 	}
@@ -71,8 +77,8 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 	recovery := deploy.NewRecovery(deployer)
 	recoverFirst(ctx, recovery, log)
 
-	control, err := newControl(ctx, c.Listen, controlParts{
-		db: store, hooks: webhooks.New(store, forges.OpenRow, log), engine: engine, router: router, log: log,
+	control, err := newControl(ctx, c.Listen, c.ListenPublic, controlParts{
+		db: store, hooks: webhooks.New(store, forges.OpenRow, log), engine: engine, sites: router, counted: router, log: log,
 	})
 	if err != nil {
 		return err
@@ -81,21 +87,16 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 		return err
 	}
 	log.InfoContext(ctx, "tinyforge starts", "version", version(), "data", c.Data, "control", c.Listen,
-		"http", c.ProxyHTTP, "https", c.ProxyHTTPS, "public_url", c.PublicURL)
-	if c.InternalCA {
-		log.InfoContext(ctx, "certificates are signed locally: let browsers trust the root",
-			"root", filepath.Join(c.Data, "certificates", "pki", "authorities", "local", "root.crt"))
-	}
-	return runStages(ctx, log,
-		stage{"control", control.Run},
-		stage{"runner", deploy.NewRunner(deployer, owner()).Run},
-		stage{"recovery", recovery.Run},
-		stage{"janitor", deploy.NewJanitor(deployer).Run},
-		stage{"reporter", app.NewReporter(store, forges.Open, c.PublicURL, log).Run},
-		stage{"hooks", app.NewHookKeeper(store, forges.OpenRow, c.PublicURL, 10*time.Minute, log).Run},
-		stage{"proxy", func(ctx context.Context) error { return adviseProxy(router.Run(ctx)) }},
-		stage{"listener", store.Listen},
-	)
+		"public", control.PublicAddr(), "router", c.Router, "public_url", c.PublicURL)
+	stages := append([]stage{
+		{"control", control.Run},
+		{"runner", deploy.NewRunner(deployer, owner()).Run},
+		{"recovery", recovery.Run},
+		{"janitor", deploy.NewJanitor(deployer).Run},
+		{"reporter", app.NewReporter(store, forges.Open, c.PublicURL, log).Run},
+		{"hooks", app.NewHookKeeper(store, forges.OpenRow, c.PublicURL, 10*time.Minute, log).Run},
+	}, router.Stages()...)
+	return runStages(ctx, log, append(stages, stage{"listener", store.Listen})...)
 }
 
 // prepare makes folder and database ready for one server.
@@ -126,16 +127,10 @@ func emptyWorkspace(c config) error {
 	return nil
 }
 
-func newProxy(c config, log *slog.Logger) (*proxy.Proxy, error) {
-	return proxy.New(proxy.Config{
-		HTTP: c.ProxyHTTP, HTTPS: c.ProxyHTTPS, DataDir: filepath.Join(c.Data, "certificates"),
-		ACME: proxy.ACME{Email: c.ACMEEmail, CA: c.ACMECA}, InternalCA: c.InternalCA,
-		HoldFor: c.Drain + time.Minute, // a recreate drains, stops, starts and gates while requests wait
-	}, log)
+// routeChecks are what the routers say of a route, for who runs none.
+func routeChecks() map[string]func(db.Route) error {
+	return map[string]func(db.Route) error{"builtin": new(proxy.Table).Check, "npm": new(npm.Router).Check}
 }
-
-// routeCheck is the Check of the configured router, for who does not run one.
-func routeCheck(config) func(db.Route) error { return new(proxy.Table).Check }
 
 // adviseProxy says what to do when an address cannot be listened on.
 func adviseProxy(err error) error {
@@ -149,7 +144,7 @@ func adviseProxy(err error) error {
 }
 
 // reservePublicHost makes the host of the public URL lead to ourselves.
-func reservePublicHost(c config, router *proxy.Proxy, address string) error {
+func reservePublicHost(c config, router gateway, address string) error {
 	if c.PublicURL == "" {
 		return nil
 	}
@@ -157,7 +152,7 @@ func reservePublicHost(c config, router *proxy.Proxy, address string) error {
 	if err != nil {
 		return fmt.Errorf("parse public URL: %w", err)
 	}
-	return router.Reserve(public.Hostname(), deploy.Upstream{Name: "tinyforge", Addr: address})
+	return router.Lead(public.Hostname(), address)
 }
 
 // recoverFirst fills the route table before anybody connects. Docker may be away: then it goes on without.

@@ -16,7 +16,8 @@ import (
 // "router.upsert", "router.hold", "router.drain" and "router.delete". Get and Do go through it to the upstream. Of a
 // route's options it knows all but the time-out.
 type Router struct {
-	NoHold bool // Hold answers errors.ErrUnsupported, and so releases nothing
+	NoHold bool  // Hold answers errors.ErrUnsupported, and so releases nothing
+	Cannot error // what Check answers
 
 	hook Hook
 
@@ -51,8 +52,13 @@ func NewRouter(hook Hook) *Router {
 	}
 }
 
-// Check implements deploy.Router: it can do everything that makes sense.
-func (r *Router) Check(rt db.Route) error { return deploy.CheckRoute(rt) }
+// Check implements deploy.Router: it can do everything that makes sense, unless Cannot says otherwise.
+func (r *Router) Check(rt db.Route) error {
+	if r.Cannot != nil {
+		return r.Cannot
+	}
+	return deploy.CheckRoute(rt)
+}
 
 // Upsert implements deploy.Router.
 func (r *Router) Upsert(_ context.Context, rt db.Route, up deploy.Upstream) error {

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// routerChecks find contradictions, by the router that is chosen.
+func routerChecks() map[string]func(*config) []error {
+	return map[string]func(*config) []error{"builtin": (*config).checkBuiltin, "npm": (*config).checkNPM}
+}
+
+func (c *config) declareRouter(f *flag.FlagSet) {
+	f.StringVar(&c.Router, "router", "builtin", "`name` of what serves the sites: builtin, the proxy in this process, or npm, your Nginx Proxy Manager")
+	f.StringVar(&c.NPMURL, "npm-url", "", "`URL` of Nginx Proxy Manager's administration, such as http://127.0.0.1:81")
+	f.StringVar(&c.NPMProxy, "npm-proxy", "", "`address` of the HTTP that Nginx Proxy Manager serves, as seen from here, such as 127.0.0.1:80")
+	f.StringVar(&c.NPMIdentity, "npm-identity", "", "`address` of a user of Nginx Proxy Manager that may manage proxy hosts, without two-factor login")
+	f.StringVar(&c.NPMForward, "npm-forward", "name", "`name` or address: what Nginx Proxy Manager forwards to; for names it has to be on the Docker network")
+	f.StringVar(&c.NPMAdopt, "npm-adopt", "", "`hosts`, separated by commas, whose proxy hosts somebody else made and Tinyforge may take over")
+	f.DurationVar(&c.NPMGrace, "npm-grace", defaultGrace, "`time` for which requests may end after Nginx Proxy Manager moved on: it does not tell of them")
+}
+
+const defaultGrace = 5 * time.Second
+
+func (c *config) checkRouter() []error {
+	checks := routerChecks()
+	check, ok := checks[c.Router]
+	if !ok {
+		return []error{fmt.Errorf("--router %q: use %s", c.Router, strings.Join(slices.Sorted(maps.Keys(checks)), " or "))}
+	}
+	return check(c)
+}
+
+func (c *config) checkBuiltin() (faults []error) {
+	fault := faultsTo(&faults)
+	fault(c.ProxyHTTP == "" && c.ProxyHTTPS == "", "--proxy-http and --proxy-https are both off: nothing would serve the sites")
+	fault(c.ProxyHTTPS == "" && (c.ACMEEmail != "" || c.ACMECA != "" || c.InternalCA),
+		"--acme-email, --acme-ca and --internal-ca are about HTTPS, but --proxy-https is off")
+	fault(c.InternalCA && (c.ACMEEmail != "" || c.ACMECA != ""),
+		"--internal-ca signs certificates locally, --acme-email and --acme-ca ask an authority: choose one")
+	fault(c.ProxyHTTP != "" && (c.ProxyHTTP == c.Listen || c.ProxyHTTP == c.ProxyHTTPS) || c.ProxyHTTPS != "" && c.ProxyHTTPS == c.Listen,
+		"--listen, --proxy-http and --proxy-https need three different addresses")
+	fault(c.NPMURL != "" || c.NPMProxy != "" || c.NPMIdentity != "" || c.NPMPassword != "" || c.NPMAdopt != "" || c.NPMForward != "name" || c.NPMGrace != defaultGrace,
+		"the options that begin with --npm, and TINYFORGE_NPM_PASSWORD, are about Nginx Proxy Manager: choose it with --router npm")
+	return faults
+}
+
+func (c *config) checkNPM() (faults []error) {
+	fault := faultsTo(&faults)
+	u, err := url.Parse(c.NPMURL)
+	fault(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "",
+		"--npm-url: give the URL of Nginx Proxy Manager's administration, scheme and host only, such as http://127.0.0.1:81")
+	_, port, err := net.SplitHostPort(c.NPMProxy)
+	fault(err != nil || port == "", "--npm-proxy %q: give the address of the HTTP that Nginx Proxy Manager serves, such as 127.0.0.1:80", c.NPMProxy)
+	fault(c.NPMIdentity == "", "--npm-identity is missing: make a user in Nginx Proxy Manager and give its e-mail address")
+	fault(c.NPMPassword == "", "TINYFORGE_NPM_PASSWORD is missing: set it, or TINYFORGE_NPM_PASSWORD_FILE, to the password of --npm-identity")
+	fault(c.NPMForward != "name" && c.NPMForward != "address", "--npm-forward %q: use name or address", c.NPMForward)
+	fault(c.NPMGrace <= 0, "--npm-grace %s: give a time above zero, such as 5s", c.NPMGrace)
+	for _, host := range c.adopted() {
+		fault(strings.ContainsAny(host, "/:*"), "--npm-adopt %q: give hosts, such as www.example.com", host)
+	}
+	fault(c.ACMEEmail != "" || c.ACMECA != "" || c.InternalCA,
+		"--acme-email, --acme-ca and --internal-ca are about the built-in proxy; with --router npm, certificates are Nginx Proxy Manager's")
+	fault(c.ProxyHTTP != defaultHTTP && c.ProxyHTTP != "" || c.ProxyHTTPS != defaultHTTPS && c.ProxyHTTPS != "",
+		"--proxy-http and --proxy-https are about the built-in proxy, which does not run with --router npm")
+	return faults
+}
+
+// faultsTo returns what adds a fault where something is wrong.
+func faultsTo(faults *[]error) func(wrong bool, format string, args ...any) {
+	return func(wrong bool, format string, args ...any) {
+		if wrong {
+			*faults = append(*faults, fmt.Errorf(format, args...))
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+	"tinyforge/deploy/npm"
+	"tinyforge/deploy/proxy"
+)
+
+// gateway is what serves the sites: a router, and what the process needs of it beside routing.
+type gateway interface {
+	deploy.Router
+	sites
+	counted
+	// Lead makes a host Tinyforge's own, at the address where everybody may reach it.
+	Lead(host, address string) error
+	// Stages are its background loops.
+	Stages() []stage
+}
+
+// builtin is the proxy in this process.
+type builtin struct{ *proxy.Proxy }
+
+func newBuiltin(c config, _ *db.DB, _ string, log *slog.Logger) (gateway, error) {
+	certificates := filepath.Join(c.Data, "certificates")
+	log.Info("sites are served here", "http", c.ProxyHTTP, "https", c.ProxyHTTPS)
+	if c.InternalCA {
+		log.Info("certificates are signed locally: let browsers trust the root", "root", filepath.Join(certificates, "pki", "authorities", "local", "root.crt"))
+	}
+	p, err := proxy.New(proxy.Config{
+		HTTP: c.ProxyHTTP, HTTPS: c.ProxyHTTPS, DataDir: certificates,
+		ACME: proxy.ACME{Email: c.ACMEEmail, CA: c.ACMECA}, InternalCA: c.InternalCA,
+		HoldFor: c.Drain + time.Minute, // a recreate drains, stops, starts and gates while requests wait
+	}, log)
+	return builtin{p}, err
+}
+
+// State implements sites.
+func (b builtin) State(context.Context) (word string, ready bool) {
+	select {
+	case <-b.Ready():
+		return "ok", true
+	default:
+		return "starting", false
+	}
+}
+
+// Lead implements gateway.
+func (b builtin) Lead(host, address string) error {
+	return b.Reserve(host, deploy.Upstream{Name: "tinyforge", Addr: address})
+}
+
+// Stages implements gateway.
+func (b builtin) Stages() []stage {
+	return []stage{{"proxy", func(ctx context.Context) error { return adviseProxy(b.Run(ctx)) }}}
+}
+
+// outside is Nginx Proxy Manager, which runs by itself.
+type outside struct{ *npm.Router }
+
+func newOutside(c config, store *db.DB, instance string, log *slog.Logger) (gateway, error) {
+	r, err := npm.New(npm.Config{
+		URL: c.NPMURL, Identity: c.NPMIdentity, Password: c.NPMPassword, Proxy: c.NPMProxy, Forward: npm.Forward(c.NPMForward),
+		Adopt: c.adopted(), Grace: c.NPMGrace, Instance: instance, Key: store.Derive("npm " + instance),
+	}, log)
+	return outside{r}, err
+}
+
+// State implements sites. A push is recorded, and waits for its turn, while Nginx Proxy Manager is away.
+func (o outside) State(ctx context.Context) (word string, ready bool) {
+	if o.Ping(ctx) != nil {
+		return "does not answer", true
+	}
+	return "ok", true
+}
+
+// Stats implements counted: Nginx Proxy Manager does not count.
+func (outside) Stats() []proxy.Stats { return nil }
+
+// Lead implements gateway: where the host leads is set in Nginx Proxy Manager, and no workload may have it.
+func (o outside) Lead(host, _ string) error {
+	o.Reserve(host)
+	return nil
+}
+
+// Stages implements gateway: it has none.
+func (outside) Stages() []stage { return nil }
+
+// adopted are the hosts of --npm-adopt.
+func (c *config) adopted() []string {
+	return strings.FieldsFunc(c.NPMAdopt, func(r rune) bool { return r == ',' || r == ' ' })
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"tinyforge/db"
@@ -48,7 +49,7 @@ func (j *job) build(ctx context.Context) error {
 	release.ID, release.WorkloadID, release.Workload = id, j.workload.ID, j.workload.Name
 	release.DeploymentID, release.Commit = j.dep.ID, j.dep.Commit
 	j.dep.Release = &release
-	j.log.Printf("Built %s", release.Image)
+	j.log.Printf("Built %s", strings.Join(release.AllImages(), ", "))
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"tinyforge/app/github"
 	"tinyforge/db"
 	"tinyforge/deploy"
+	"tinyforge/deploy/compose"
 	"tinyforge/deploy/docker"
 	"tinyforge/deploy/proxy"
 	"tinyforge/deploy/source"
@@ -30,6 +31,7 @@ func forgeKinds() map[string]app.Opener {
 // sourceKinds are the sources by the source in the workloads' rows. A nil engine is enough to validate configs.
 func sourceKinds(engine *docker.Engine) map[string]deploy.Source {
 	return map[string]deploy.Source{
+		"compose":    source.NewCompose(compose.NewLoader(engine)),
 		"dockerfile": source.NewDockerfile(engine),
 		"image":      source.NewImage(engine),
 	}
@@ -58,9 +60,16 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	runtime, err := compose.New(compose.Config{
+		Host: c.DockerHost, Instance: instance, Network: c.Network, ConfigDir: filepath.Join(c.Data, "docker"), Log: log,
+	}, engine)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = runtime.Close() }()
 	forges := app.NewForges(store, forgeKinds())
 	deployer := &deploy.Deployer{
-		DB: store, Sources: sourceKinds(engine), Runtime: engine, Router: router, Fetcher: fetcher{forges}, Log: log,
+		DB: store, Sources: sourceKinds(engine), Runtime: runtime, Router: router, Fetcher: fetcher{forges}, Log: log,
 		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: filepath.Join(c.Data, "checkouts")},
 	}
 	recovery := deploy.NewRecovery(deployer)

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"tinyforge/db"
@@ -29,6 +30,9 @@ type container struct {
 func (e *engine) start(r db.Release) deploy.Instance {
 	r.Env = maps.Clone(r.Env) // the caller's may change
 	e.mu.Lock()
+	for _, v := range r.Volumes {
+		e.volumes[r.Workload+"/"+v.Name] = true
+	}
 	c := e.containers[r.ID]
 	var old *httptest.Server
 	if c == nil || !sameRelease(c.release, r) {
@@ -66,6 +70,12 @@ func (e *engine) stop(id db.ReleaseID, remove bool) {
 	}
 	e.mu.Unlock()
 	shutdown(old)
+}
+
+func (e *engine) removeVolumes(workload string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	maps.DeleteFunc(e.volumes, func(name string, _ bool) bool { return strings.HasPrefix(name, workload+"/") })
 }
 
 func (e *engine) crash(id db.ReleaseID, code int, again bool) {

@@ -10,6 +10,11 @@ import (
 	"github.com/docker/docker/api/types/network"
 )
 
+// EnsureNetwork makes sure that the network which joins all releases exists.
+func (e *Engine) EnsureNetwork(ctx context.Context) error {
+	return e.explain("make network "+e.cfg.Network, e.ensureNetwork(ctx))
+}
+
 // ensureNetwork makes sure that exactly one network has our name. One that the operator made is used as it is. Engines
 // before 25 may create two of a name when two processes ask at once: then both keep the older one.
 func (e *Engine) ensureNetwork(ctx context.Context) error {

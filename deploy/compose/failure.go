@@ -1,0 +1,129 @@
+package compose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"tinyforge/deploy"
+)
+
+// crashes is after how many restarts a service is given up.
+const crashes = 3
+
+// ready tells whether a container is; the error is a *deploy.Failure that says why it will not be. The routed service is
+// not judged once it has ended: the gate does that.
+func (m member) ready() (bool, error) {
+	s := m.detail.State
+	ended := s.Status == container.StateExited || s.Status == container.StateDead
+	switch {
+	case m.routed() && (ended || s.Restarting || m.detail.RestartCount > 0):
+		return true, nil
+	case m.job() && ended && s.ExitCode == 0:
+		return true, nil
+	case ended, m.detail.RestartCount >= crashes && m.isNew():
+		return false, m.failure()
+	case !m.runs():
+		return false, nil
+	case s.Health == nil, s.Health.Status == container.NoHealthcheck, s.Health.Status == container.Healthy:
+		return true, nil
+	case s.Health.Status == container.Unhealthy:
+		return false, m.failure()
+	}
+	return false, nil
+}
+
+// isNew tells whether the container was made a short while ago: one that goes on has a history.
+func (m member) isNew() bool { return time.Since(time.Unix(m.Created, 0)) < time.Hour }
+
+// failure says what is wrong with a container, nil when nothing is.
+func (m member) failure() error {
+	s := m.detail.State
+	name := "Service " + m.service()
+	switch {
+	case s.OOMKilled:
+		return &deploy.Failure{Text: name + " ran out of memory and was killed: raise its mem_limit"}
+	case s.Health != nil && s.Health.Status == container.Unhealthy:
+		return &deploy.Failure{Text: name + " is unhealthy: its healthcheck fails"}
+	case s.Restarting, m.detail.RestartCount >= crashes:
+		return &deploy.Failure{Text: fmt.Sprintf("%s ended with exit code %d and had to be restarted", name, s.ExitCode)}
+	case s.Status == container.StateExited && (s.ExitCode != 0 || !m.job()):
+		return &deploy.Failure{Text: fmt.Sprintf("%s ended with exit code %d", name, s.ExitCode)}
+	}
+	return nil
+}
+
+// why says why an up failed: the container that is to blame or, where none is, what Docker said.
+func (r *Runtime) why(ctx context.Context, project *types.Project, cause error) error {
+	if ctx.Err() != nil {
+		return cause
+	}
+	s, err := r.stack(ctx, project.Name)
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	for _, m := range s.members {
+		if err := m.failure(); err != nil && m.named(cause) {
+			return &deploy.Failure{Text: err.Error(), Err: cause}
+		}
+	}
+	text := strings.TrimPrefix(strings.TrimSpace(cause.Error()), "Error response from daemon: ")
+	text, _, _ = strings.Cut(text, "\n")
+	switch {
+	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
+		return &deploy.Failure{Text: "A port of the machine that the stack wants is taken: " + shorten(text), Err: cause}
+	case strings.Contains(strings.ToLower(text), "no such image"):
+		return &deploy.Failure{Text: "An image of the stack is gone from Docker: deploy again to make it anew", Err: cause}
+	case strings.Contains(text, "timeout waiting for dependencies"):
+		return &deploy.Failure{Text: fmt.Sprintf("A service did not get ready within %s, and others wait for it%s", r.cfg.Patience, s.starting()), Err: cause}
+	}
+	return &deploy.Failure{Text: "The stack could not start: " + shortest(text), Err: cause}
+}
+
+// named tells whether an error speaks of the container or its service.
+func (m member) named(cause error) bool {
+	return strings.Contains(cause.Error(), strings.TrimPrefix(m.detail.Name, "/")) ||
+		strings.Contains(cause.Error(), `"`+m.service()+`"`)
+}
+
+// starting names a service whose health is not known yet.
+func (s *stack) starting() string {
+	for _, m := range s.members {
+		if h := m.detail.State.Health; h != nil && h.Status == container.Starting {
+			return ": " + m.service()
+		}
+	}
+	return ""
+}
+
+// shortest keeps the end of a chain of causes, which is what concerns the user.
+func shortest(text string) string {
+	if _, after, found := strings.Cut(text, "unable to start container process: "); found {
+		text = after
+	}
+	const limit = 200
+	if r := []rune(text); len(r) > limit {
+		return string(r[:limit]) + "…"
+	}
+	return text
+}
+
+// explain gives an error of the libraries the words of this package.
+func (r *Runtime) explain(op string, err error) error {
+	var failure *deploy.Failure
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &failure):
+		return failure
+	case client.IsErrConnectionFailed(err):
+		return &deploy.Failure{Text: fmt.Sprintf("Docker is not reachable at %s: is it running?", r.docker.DaemonHost()), Err: fmt.Errorf("%s: %w", op, err)}
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}

@@ -67,29 +67,31 @@ func (g *guard) pass(ctx context.Context, v visit) ([]byte, error) {
 
 // parse returns the file's own content as the library sees it, once it is known not to be a bomb.
 func (g *guard) parse(ctx context.Context, v visit, content []byte, name string) (map[string]any, error) {
-	plain, err := g.model(ctx, v, content, name, false)
+	m, err := weighYAML(content)
 	if err != nil {
-		return nil, err
+		return nil, faults{fmt.Sprintf("%s cannot be read: %v", name, err)}
 	}
-	if services, ok := plain["services"].(map[string]any); ok && len(services) > maxServices {
-		return nil, faults{fmt.Sprintf("%s has %d services: a stack may have at most %d", name, len(services), maxServices)}
+	if m.services > maxServices {
+		return nil, tooManyServices(name, m.services)
 	}
-	var m measure
-	m.add(plain)
 	if m.nodes > maxNodes || m.text+m.dollars*longestOf(v.env, 0) > maxText {
 		return nil, faults{name + " is too large once its aliases and variables are filled in"}
 	}
-	return g.model(ctx, v, content, name, true)
+	return g.model(ctx, v, content, name)
+}
+
+func tooManyServices(name string, n int) error {
+	return faults{fmt.Sprintf("%s has %d services: a stack may have at most %d", name, n, maxServices)}
 }
 
 // model is one file, with nothing that it includes or extends.
-func (g *guard) model(ctx context.Context, v visit, content []byte, name string, interpolate bool) (model map[string]any, err error) {
+func (g *guard) model(ctx context.Context, v visit, content []byte, name string) (model map[string]any, err error) {
 	defer func() {
 		if recover() != nil {
 			err = faults{name + " is not a valid Compose file"}
 		}
 	}()
-	if bytes.TrimSpace(content) == nil {
+	if len(bytes.TrimSpace(content)) == 0 {
 		return map[string]any{}, nil
 	}
 	details := types.ConfigDetails{
@@ -99,7 +101,7 @@ func (g *guard) model(ctx context.Context, v visit, content []byte, name string,
 	}
 	model, err = loader.LoadModelWithContext(ctx, details, func(o *loader.Options) {
 		o.SetProjectName(g.project, true)
-		o.SkipInclude, o.SkipExtends, o.SkipInterpolation = true, true, !interpolate
+		o.SkipInclude, o.SkipExtends = true, true
 		o.SkipValidation, o.SkipNormalization, o.SkipConsistencyCheck = true, true, true
 		o.SkipDefaultValues, o.ResolvePaths = true, false
 		o.MaxNodeVisits = maxNodes
@@ -108,29 +110,6 @@ func (g *guard) model(ctx context.Context, v visit, content []byte, name string,
 		return nil, faults{fmt.Sprintf("%s cannot be read: %v", name, err)}
 	}
 	return model, nil
-}
-
-// measure is how large a value is, shared parts counted each time.
-type measure struct{ nodes, text, dollars int }
-
-func (m *measure) add(value any) {
-	if m.nodes++; m.nodes > maxNodes {
-		return
-	}
-	switch v := value.(type) {
-	case map[string]any:
-		for key, item := range v {
-			m.text += len(key)
-			m.add(item)
-		}
-	case []any:
-		for _, item := range v {
-			m.add(item)
-		}
-	case string:
-		m.text += len(v)
-		m.dollars += strings.Count(v, "$")
-	}
 }
 
 // passIncludes follows include. Its project_directory, and the env_file of what is included itself, are relative to other

@@ -40,6 +40,9 @@ func read(ctx context.Context, t *tree, in deploy.StackInput) (*types.Project, e
 	if err != nil {
 		return nil, err
 	}
+	if n := len(project.Services); n > maxServices {
+		return nil, tooManyServices("the stack", n)
+	}
 	if len(project.Services) == 0 {
 		return nil, faults{"the Compose files have no service, or only some of other profiles: name the config's profiles"}
 	}

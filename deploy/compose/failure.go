@@ -5,45 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
-	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"tinyforge/db"
 	"tinyforge/deploy"
 )
 
-// crashes is after how many restarts a service is given up.
-const crashes = 3
-
-// ready tells whether a container is; the error is a *deploy.Failure that says why it will not be. The routed service is
-// not judged once it has ended: the gate does that.
-func (m member) ready() (bool, error) {
-	s := m.detail.State
-	ended := s.Status == container.StateExited || s.Status == container.StateDead
-	switch {
-	case m.routed() && (ended || s.Restarting || m.detail.RestartCount > 0):
-		return true, nil
-	case m.job() && ended && s.ExitCode == 0:
-		return true, nil
-	case ended, m.detail.RestartCount >= crashes && m.isNew():
-		return false, m.failure()
-	case !m.runs():
-		return false, nil
-	case s.Health == nil, s.Health.Status == container.NoHealthcheck, s.Health.Status == container.Healthy:
-		return true, nil
-	case s.Health.Status == container.Unhealthy:
-		return false, m.failure()
-	}
-	return false, nil
-}
-
-// isNew tells whether the container was made a short while ago: one that goes on has a history.
-func (m member) isNew() bool { return time.Since(time.Unix(m.Created, 0)) < time.Hour }
-
-// failure says what is wrong with a container, nil when nothing is.
-func (m member) failure() error {
+// failure says what is wrong with a container of a release, nil when nothing is.
+func (m member) failure(id db.ReleaseID) error {
 	s := m.detail.State
 	name := "Service " + m.service()
 	switch {
@@ -51,7 +22,7 @@ func (m member) failure() error {
 		return &deploy.Failure{Text: name + " ran out of memory and was killed: raise its mem_limit"}
 	case s.Health != nil && s.Health.Status == container.Unhealthy:
 		return &deploy.Failure{Text: name + " is unhealthy: its healthcheck fails"}
-	case s.Restarting, m.detail.RestartCount >= crashes:
+	case s.Restarting, m.restarts(id) >= crashes:
 		return &deploy.Failure{Text: fmt.Sprintf("%s ended with exit code %d and had to be restarted", name, s.ExitCode)}
 	case s.Status == container.StateExited && (s.ExitCode != 0 || !m.job()):
 		return &deploy.Failure{Text: fmt.Sprintf("%s ended with exit code %d", name, s.ExitCode)}
@@ -59,17 +30,19 @@ func (m member) failure() error {
 	return nil
 }
 
-// why says why an up failed: the container that is to blame or, where none is, what Docker said.
-func (r *Runtime) why(ctx context.Context, project *types.Project, cause error) error {
+// why says why an up failed: the container that is to blame or, where none is, what Docker said. One that the up has ended
+// to replace it is not to blame.
+func (r *Runtime) why(ctx context.Context, release db.Release, cause error) error {
 	if ctx.Err() != nil {
 		return cause
 	}
-	s, err := r.stack(ctx, project.Name)
+	s, err := r.stack(ctx, projectName(release.Workload))
 	if err != nil {
 		return errors.Join(cause, err)
 	}
 	for _, m := range s.members {
-		if err := m.failure(); err != nil && m.named(cause) {
+		old := m.release() != release.ID && m.detail.State.Status == container.StateExited
+		if err := m.failure(release.ID); err != nil && !old && m.named(cause) {
 			return &deploy.Failure{Text: err.Error(), Err: cause}
 		}
 	}

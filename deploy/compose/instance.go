@@ -138,7 +138,7 @@ func (s *stack) telling(id db.ReleaseID) *member {
 		}
 	}
 	for i, m := range mine.members {
-		if m.failure() != nil {
+		if m.failure(id) != nil {
 			return &mine.members[i]
 		}
 	}

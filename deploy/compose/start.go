@@ -51,13 +51,13 @@ func (r *Runtime) startStack(ctx context.Context, release db.Release) (deploy.In
 	if err := r.foreign(ctx, name); err != nil {
 		return deploy.Instance{}, err
 	}
-	if err := r.dropStale(ctx, name); err != nil {
+	if err := r.tidy(ctx, name); err != nil {
 		return deploy.Instance{}, err
 	}
 	if err := r.up(ctx, project); err != nil {
-		return deploy.Instance{}, r.why(ctx, project, err)
+		return deploy.Instance{}, r.why(ctx, release, err)
 	}
-	if err := r.ready(ctx, project); err != nil {
+	if err := r.ready(ctx, release); err != nil {
 		return deploy.Instance{}, err
 	}
 	s, err := r.join(ctx, release)
@@ -95,12 +95,55 @@ func decode(ctx context.Context, name string, text json.RawMessage) (*types.Proj
 	return project, nil
 }
 
-// dropStale removes a routed container that is tied to a shared network which is gone: it could not start again.
-func (r *Runtime) dropStale(ctx context.Context, project string) error {
+// tidy takes away what Compose does not converge from.
+func (r *Runtime) tidy(ctx context.Context, project string) error {
 	s, err := r.stack(ctx, project)
 	if err != nil {
 		return err
 	}
+	if err := r.dropStale(ctx, s); err != nil {
+		return err
+	}
+	names := map[string]bool{}
+	for _, m := range s.members {
+		names[nameOf(m.Summary)] = true
+	}
+	for _, m := range s.members {
+		if err := r.finishReplacing(ctx, m, names); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finishReplacing does away with a container that was made to replace another one, and has its own name not yet: it gets the
+// name if that is free, for it has what the other one kept in anonymous volumes, and goes if it is not.
+func (r *Runtime) finishReplacing(ctx context.Context, m member, names map[string]bool) error {
+	name := nameOf(m.Summary)
+	own := temporary.ReplaceAllString(name, "")
+	if own == name {
+		return nil
+	}
+	if !names[own] {
+		names[own] = true
+		if _, err := r.docker.ContainerRename(ctx, m.ID, client.ContainerRenameOptions{NewName: own}); err != nil && !errdefs.IsNotFound(err) {
+			return fmt.Errorf("rename container: %w", err)
+		}
+		return nil
+	}
+	return r.removeContainer(ctx, m)
+}
+
+func (r *Runtime) removeContainer(ctx context.Context, m member) error {
+	_, err := r.docker.ContainerRemove(ctx, m.ID, client.ContainerRemoveOptions{Force: true})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("remove container: %w", err)
+	}
+	return nil
+}
+
+// dropStale removes a routed container that is tied to a shared network which is gone: it could not start again.
+func (r *Runtime) dropStale(ctx context.Context, s *stack) error {
 	shared, err := r.docker.NetworkInspect(ctx, r.cfg.Network, client.NetworkInspectOptions{})
 	if err != nil {
 		return fmt.Errorf("inspect network: %w", err)
@@ -110,9 +153,8 @@ func (r *Runtime) dropStale(ctx context.Context, project string) error {
 		if endpoint == nil || endpoint.NetworkID == "" || endpoint.NetworkID == shared.Network.ID {
 			continue
 		}
-		_, err := r.docker.ContainerRemove(ctx, m.ID, client.ContainerRemoveOptions{Force: true})
-		if err != nil && !errdefs.IsNotFound(err) {
-			return fmt.Errorf("remove container: %w", err)
+		if err := r.removeContainer(ctx, m); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -147,35 +189,6 @@ func (r *Runtime) join(ctx context.Context, release db.Release) (*stack, error) 
 		return nil, fmt.Errorf("connect to network: %w", err)
 	}
 	return r.stack(ctx, s.project)
-}
-
-// ready waits until every service is: it runs and is healthy, or has ended well if it is one that ends.
-func (r *Runtime) ready(ctx context.Context, project *types.Project) error {
-	deadline := time.Now().Add(r.cfg.Patience)
-	for {
-		s, err := r.stack(ctx, project.Name)
-		if err != nil {
-			return err
-		}
-		waiting := ""
-		for _, m := range s.members {
-			switch ready, err := m.ready(); {
-			case err != nil:
-				return err
-			case !ready:
-				waiting = m.service()
-			}
-		}
-		if waiting == "" {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return &deploy.Failure{Text: fmt.Sprintf("Service %s did not get ready within %s", waiting, r.cfg.Patience)}
-		}
-		if err := sleep(ctx, 200*time.Millisecond); err != nil {
-			return err
-		}
-	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

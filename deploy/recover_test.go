@@ -40,7 +40,7 @@ func TestKilledAnywhere(t *testing.T) {
 // killAt kills at the n-th point. It reports whether there is one.
 func killAt(t *testing.T, config, commit string, apart bool, n int64) (reached bool) {
 	t.Helper()
-	w := newWorld(t, "dockerfile", config)
+	w := newWorld(t, kindOf(config), config)
 	w.live("a")
 
 	var killed atomic.Bool
@@ -109,7 +109,7 @@ func killAt(t *testing.T, config, commit string, apart bool, n int64) (reached b
 func TestKilledBeforeTheCommit(t *testing.T) {
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "dockerfile", config)
+			w := newWorld(t, kindOf(config), config)
 			w.live("a")
 			w.workload.Config = []byte(strings.Replace(config, `"attempts":1`, `"attempts":1,"start_period":"1h"`, 1))
 			must(t, w.db.SaveWorkload(t.Context(), &w.workload))
@@ -210,7 +210,7 @@ func TestRecoveryRemovesOrphans(t *testing.T) {
 func TestRecoveryLeavesTheRunnerAlone(t *testing.T) {
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "dockerfile", config)
+			w := newWorld(t, kindOf(config), config)
 			w.live("a")
 			w.deployer.Config.Reconcile = time.Millisecond
 			stop := recoverInBackground(t, w)

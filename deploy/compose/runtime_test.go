@@ -87,29 +87,8 @@ func (h *host) build(tag, dir string) string {
 }
 
 func (h *host) sweep() {
-	ctx, d := context.WithoutCancel(h.t.Context()), h.rt.docker
-	for _, key := range []string{labelInstance + "=" + h.workload, api.ProjectLabel + "=" + projectName(h.workload)} {
-		found, err := d.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", key)})
-		must(h.t, err)
-		for _, c := range found.Items {
-			_, err := d.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-			must(h.t, err)
-		}
-		volumes, err := d.VolumeList(ctx, client.VolumeListOptions{Filters: client.Filters{}.Add("label", key)})
-		must(h.t, err)
-		for _, v := range volumes.Items {
-			_, err := d.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{Force: true})
-			must(h.t, err)
-		}
-		networks, err := d.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("label", key)})
-		must(h.t, err)
-		for _, n := range networks.Items {
-			_, err := d.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
-			must(h.t, err)
-		}
-	}
-	_, _ = d.NetworkRemove(ctx, h.inner.network, client.NetworkRemoveOptions{})
-	_, err := d.ImageRemove(ctx, h.workload+":sample", client.ImageRemoveOptions{Force: true, PruneChildren: true})
+	Sweep(h.t, h.rt, h.workload)
+	_, err := h.rt.docker.ImageRemove(context.WithoutCancel(h.t.Context()), h.workload+":sample", client.ImageRemoveOptions{Force: true, PruneChildren: true})
 	must(h.t, err)
 }
 

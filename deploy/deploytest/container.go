@@ -35,6 +35,9 @@ func (e *engine) start(r db.Release) deploy.Instance {
 	}
 	c := e.containers[r.ID]
 	var old *httptest.Server
+	if r.Stack != nil {
+		old = e.takeOver(r)
+	}
 	if c == nil || !sameRelease(c.release, r) {
 		if c != nil {
 			old = c.end(0)
@@ -50,6 +53,17 @@ func (e *engine) start(r db.Release) deploy.Instance {
 	e.mu.Unlock()
 	shutdown(old)
 	return in
+}
+
+// takeOver ends the stack of the workload's release before: there is one project for all of them.
+func (e *engine) takeOver(r db.Release) (old *httptest.Server) {
+	for id, c := range e.containers {
+		if c.release.Stack != nil && c.release.WorkloadID == r.WorkloadID && id != r.ID {
+			old = c.end(0)
+			delete(e.containers, id)
+		}
+	}
+	return old
 }
 
 // sameRelease ignores what does not concern a container.

@@ -15,6 +15,7 @@ import (
 
 // Runtime is a deploy.Runtime in memory. Every running release serves HTTP on a loopback port of its own, so that gates,
 // proxies and load have something real to speak to. A stopped release lets its requests finish, as a good container does.
+// The stack of a workload is one release at a time: starting another takes it over.
 //
 // Its points are "runtime.start", "runtime.stop", "runtime.remove" and "runtime.volumes".
 type Runtime struct {

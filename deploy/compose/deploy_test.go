@@ -306,6 +306,22 @@ func TestSourceChanges(t *testing.T) {
 	w.want(ask("/read?path=/data/x"), "200 kept")
 }
 
+// TestRestOfStackIsStarted: when another service is down, the site goes on, and the service is started again.
+func TestRestOfStackIsStarted(t *testing.T) {
+	w := newWorld(t, config)
+	d := w.live("a", stack("one", ""))
+	compose.StopService(t, w.runtime, w.workload.Name, "db")
+	var routes []string
+	w.router.SetHook(deploytest.Record(func(string) { routes = append(routes, w.router.Routes()[site]) }))
+	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))
+	for _, route := range routes {
+		if route != string(d.Release.ID) {
+			t.Errorf("the route pointed to %q meanwhile", route)
+		}
+	}
+	w.want(ask("/"), "200 db")
+}
+
 // TestFilesOfTheCheckout are there after it is gone, with what the container can see of them, in a service that is not
 // made anew as long as they are the same.
 func TestFilesOfTheCheckout(t *testing.T) {

@@ -58,3 +58,16 @@ func HasVolume(t *testing.T, r *Runtime, name string) bool {
 	}
 	return err == nil
 }
+
+// StopService stops the container of one service, as somebody at the machine would.
+func StopService(t *testing.T, r *Runtime, workload, service string) {
+	t.Helper()
+	s, err := r.stack(t.Context(), projectName(workload))
+	must(t, err)
+	for _, m := range s.members {
+		if m.service() == service {
+			_, err := r.docker.ContainerStop(t.Context(), m.ID, client.ContainerStopOptions{})
+			must(t, err)
+		}
+	}
+}

@@ -93,6 +93,9 @@ func (p *policy) service(name string, s types.ServiceConfig) {
 		if d.Mode != "" && d.Mode != "replicated" {
 			p.fault(name, "deploy.mode %s is for a Swarm: remove it", d.Mode)
 		}
+		if l := d.Resources.Limits; l != nil && l.Pids < 0 {
+			p.refuse(name, "pids_limit", fmt.Sprint(l.Pids))
+		}
 		if r := d.Resources.Reservations; r != nil && len(r.Devices)+len(r.GenericResources) > 0 {
 			p.refuse(name, "devices", "")
 		}

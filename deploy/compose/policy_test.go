@@ -41,6 +41,7 @@ func TestPolicy(t *testing.T) {
 		"oom_score":      {web("oom_score_adj: -900"), "service web: oom_score_adj -900 is refused", "oom_score_adj"},
 		"oom_kill":       {web("oom_kill_disable: true"), "service web: oom_kill_disable is refused", "oom_kill_disable"},
 		"pids":           {web("pids_limit: -1"), "service web: pids_limit -1 is refused", "pids_limit"},
+		"deploy's pids":  {web("deploy: {resources: {limits: {pids: -1}}}"), "service web: pids_limit -1 is refused", "pids_limit"},
 		"logging":        {web("logging: {driver: syslog, options: {syslog-address: 'tcp://10.0.0.1'}}"), "service web: logging syslog is refused", "logging"},
 		"annotations":    {web("annotations: {a: b}"), "service web: annotations is refused", "annotations"},
 		"ports":          {web("ports: ['8080:80']"), "service web: ports 8080 is refused", "web:ports:8080"},

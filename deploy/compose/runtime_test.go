@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -100,7 +101,7 @@ func (h *host) from(n int64, text string) db.Release {
 	dir := h.t.TempDir()
 	must(h.t, os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(text), 0o600))
 	id := db.ReleaseID("tf-" + h.workload + "-" + strconv.FormatInt(n, 10))
-	in := deploy.StackInput{ID: id, Workload: h.workload, Dir: dir, Service: "web"}
+	in := deploy.StackInput{ID: id, Workload: h.workload, Dir: dir, Service: "web", Allow: []string{"ports"}}
 	loaded, err := NewLoader(local{h.image}).Load(h.t.Context(), in, io.Discard)
 	must(h.t, err)
 	return db.Release{ID: id, WorkloadID: 7, Workload: h.workload, DeploymentID: n, Commit: "c", Port: loaded.Port, Stack: &loaded.Stack}
@@ -438,5 +439,72 @@ func TestOtherServiceDown(t *testing.T) {
 	}
 	if in := h.start(r); in.State != deploy.Running || in.Upstream != up {
 		t.Errorf("started it is %+v", in)
+	}
+}
+
+// TestSharedNetwork: the routed service alone is on it, by the release's name and not by its own, and is made anew when the
+// network was.
+func TestSharedNetwork(t *testing.T) {
+	h := newHost(t)
+	r := h.from(1, two("one"))
+	h.start(r)
+	s, err := h.rt.stack(t.Context(), projectName(h.workload))
+	must(t, err)
+	for _, m := range s.members {
+		endpoint := m.endpoint(h.inner.network)
+		if (endpoint != nil) != m.routed() {
+			t.Errorf("%s on the shared network: %t", m.service(), endpoint != nil)
+		}
+		if endpoint != nil && (!slices.Contains(endpoint.Aliases, string(r.ID)) || slices.Contains(endpoint.Aliases, "web")) {
+			t.Errorf("its names there are %q", endpoint.Aliases)
+		}
+	}
+	must(t, h.rt.Stop(t.Context(), r.ID))
+	_, err = h.rt.docker.NetworkRemove(t.Context(), h.inner.network, client.NetworkRemoveOptions{})
+	must(t, err)
+	if got := h.get(h.start(r).Upstream, "/"); got != "one" {
+		t.Errorf("it answers %q", got)
+	}
+}
+
+// TestLimits are those of the file, and of every container of ours.
+func TestLimits(t *testing.T) {
+	h := newHost(t)
+	r := h.from(1, web("deploy: {resources: {limits: {memory: 64m, cpus: '0.5'}}}")+"  db: {image: x, mem_limit: 32m, pids_limit: 100}\n")
+	h.start(r)
+	s, err := h.rt.stack(t.Context(), projectName(h.workload))
+	must(t, err)
+	for _, m := range s.members {
+		limits := m.detail.HostConfig
+		want := map[string][2]int64{"web": {64 << 20, pidsLimit}, "db": {32 << 20, 100}}[m.service()]
+		if limits.Memory != want[0] || limits.PidsLimit == nil || *limits.PidsLimit != want[1] || !slices.Contains(limits.CapDrop, "NET_RAW") ||
+			limits.RestartPolicy.Name != "unless-stopped" || limits.LogConfig.Config["max-size"] == "" || !slices.Contains(limits.SecurityOpt, "no-new-privileges:true") {
+			t.Errorf("%s: %s", m.service(), asJSON(t, limits))
+		}
+	}
+}
+
+// TestImageGone says what to do.
+func TestImageGone(t *testing.T) {
+	h := newHost(t)
+	r := h.from(1, strings.ReplaceAll(two("one"), "image: x", "image: y"))
+	r.Stack.Project = []byte(strings.ReplaceAll(string(r.Stack.Project), h.image, "sha256:"+strings.Repeat("0", 64)))
+	_, err := h.rt.Start(t.Context(), r)
+	if got := refusal(t, err); got != "An image of the stack is gone from Docker: deploy again to make it anew" {
+		t.Errorf("it says %q", got)
+	}
+}
+
+// TestPortTaken names the reason.
+func TestPortTaken(t *testing.T) {
+	h := newHost(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	r := h.from(1, web("ports: ['127.0.0.1:"+port+":8080']"))
+	_, err = h.rt.Start(t.Context(), r)
+	if got := refusal(t, err); !strings.HasPrefix(got, "A port of the machine that the stack wants is taken: ") {
+		t.Errorf("it says %q", got)
 	}
 }

@@ -121,10 +121,11 @@ func harden(s *types.ServiceConfig) {
 	if !s.Privileged && !adds(s.CapAdd, "NET_RAW") && !adds(s.CapDrop, "NET_RAW") {
 		s.CapDrop = append(s.CapDrop, "NET_RAW")
 	}
-	s.PidsLimit = cmp.Or(s.PidsLimit, pidsLimit)
-	if d := s.Deploy; d != nil && d.Resources.Limits != nil && d.Resources.Limits.Pids != 0 {
-		s.PidsLimit = d.Resources.Limits.Pids // Compose wants both to be the same
+	if d := s.Deploy; d != nil && d.Resources.Limits != nil { // Compose wants both to be the same
+		s.PidsLimit = cmp.Or(s.PidsLimit, d.Resources.Limits.Pids, pidsLimit)
+		d.Resources.Limits.Pids = s.PidsLimit
 	}
+	s.PidsLimit = cmp.Or(s.PidsLimit, pidsLimit)
 	if s.Logging == nil && s.LogDriver == "" {
 		s.Logging = &types.LoggingConfig{Driver: "json-file", Options: types.Options{"max-size": "10m", "max-file": "3"}}
 	}

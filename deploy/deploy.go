@@ -63,6 +63,9 @@ type Runtime interface {
 	Stop(ctx context.Context, id db.ReleaseID) error
 	// Remove ends and removes it. An absent release is not an error. Volumes are kept.
 	Remove(ctx context.Context, id db.ReleaseID) error
+	// RemoveVolumes removes the volumes that Start made for a workload's releases, by the workload's name. None of its
+	// releases may exist. No volumes are not an error.
+	RemoveVolumes(ctx context.Context, workload string) error
 	// Inspect tells the state; an absent release has State Missing.
 	Inspect(ctx context.Context, id db.ReleaseID) (Instance, error)
 	// List tells of every release that carries our provenance label, whatever its state. Tail is not filled in.
@@ -92,7 +95,8 @@ type Instance struct {
 	ExitCode     int
 	Restarts     int      // how often the runtime started it again by itself
 	OOMKilled    bool     // ended for want of memory
-	Upstream     Upstream // zero unless Running
+	Service      string   // of a stack: which one the three above are about
+	Upstream     Upstream // zero unless Running; a stack of which only another service is down keeps that of the routed one
 	Tail         []string // last log lines, oldest first
 }
 

@@ -171,17 +171,21 @@ func (g gate) running(ctx context.Context) (Upstream, error) {
 
 // exited says in words how a release ended.
 func exited(i Instance) error {
+	who, memory := "the container", "the config's memory"
+	if i.Service != "" {
+		who, memory = "service "+i.Service, "its mem_limit"
+	}
 	switch {
 	case i.OOMKilled:
-		return &Failure{Text: "Gate failed: the container ran out of memory and was killed; raise the config's memory"}
+		return &Failure{Text: fmt.Sprintf("Gate failed: %s ran out of memory and was killed; raise %s", who, memory)}
 	case i.State == Missing:
 		return &Failure{Text: "Gate failed: somebody removed the container"}
 	case i.Restarts > 0 && i.State == Running: // with what exit code is forgotten by now
-		return &Failure{Text: "Gate failed: the container ended by itself and had to be restarted"}
+		return &Failure{Text: fmt.Sprintf("Gate failed: %s ended by itself and had to be restarted", who)}
 	case i.Restarts > 0:
-		return &Failure{Text: fmt.Sprintf("Gate failed: the container ended with exit code %d and had to be restarted", i.ExitCode)}
+		return &Failure{Text: fmt.Sprintf("Gate failed: %s ended with exit code %d and had to be restarted", who, i.ExitCode)}
 	}
-	return &Failure{Text: fmt.Sprintf("Gate failed: the container ended with exit code %d", i.ExitCode)}
+	return &Failure{Text: fmt.Sprintf("Gate failed: %s ended with exit code %d", who, i.ExitCode)}
 }
 
 // seconds rounds a duration as people say it.

@@ -157,10 +157,10 @@ func (r *Recovery) workload(ctx context.Context, w db.Workload, seen look) error
 		}
 		return r.takeDown(ctx, w, seen)
 	}
-	if dep != nil && dep.Strategy == db.Recreate && dep.Phase != db.PhaseBuilding && !dep.Phase.Committed() {
-		return r.keepWaiting(ctx, w) // blue may be stopped on purpose; the runner goes on, or starts it again
-	}
 	state, err := r.DB.RuntimeState(ctx, w.ID)
+	if dep != nil && inPlace(*dep, state) && dep.Phase != db.PhaseBuilding && !dep.Phase.Committed() {
+		return r.keepWaiting(ctx, w) // blue may be stopped, or half replaced, on purpose; the runner goes on, or starts it again
+	}
 	switch {
 	case errors.Is(err, db.ErrNotFound):
 		if dep != nil {
@@ -200,7 +200,7 @@ func (r *Recovery) serve(ctx context.Context, w db.Workload, state db.RuntimeSta
 	}
 	var errs []error
 	if live.State != Running || live.Upstream.Addr == "" {
-		errs = append(errs, r.point(ctx, w, Upstream{})) // the address may be somebody else's by now
+		errs = append(errs, r.point(ctx, w, live.Upstream)) // the address it had may be somebody else's by now
 		r.Log.WarnContext(ctx, "start what should run", "release", state.ReleaseID, "state", live.State, "exit_code", live.ExitCode)
 		if live, err = r.startAgain(ctx, w, state.Release, seen); err != nil {
 			return errors.Join(append(errs, err)...)
@@ -266,7 +266,13 @@ func (r *Recovery) point(ctx context.Context, w db.Workload, up Upstream) error 
 	return errors.Join(errs...)
 }
 
-// keepWaiting makes the requests of a recreate that goes on wait for it, when the proxy was started again in its middle.
+// inPlace tells whether a deployment ends what serves before its own release runs.
+func inPlace(dep db.Deployment, state db.RuntimeState) bool {
+	return dep.Strategy == db.Recreate || dep.Strategy == db.Stack && state.Release.Stack != nil
+}
+
+// keepWaiting makes the requests of a deployment in place that goes on wait for it, when the proxy was started again in its
+// middle.
 func (r *Recovery) keepWaiting(ctx context.Context, w db.Workload) error {
 	for _, route := range w.Routes() {
 		current, err := r.Router.Current(ctx, route)
@@ -320,6 +326,11 @@ func (r *Recovery) takeDown(ctx context.Context, w db.Workload, seen look) error
 			continue
 		}
 		if err := r.Runtime.Remove(ctx, i.ID); err != nil {
+			return err
+		}
+	}
+	if w.VolumesToo {
+		if err := r.Runtime.RemoveVolumes(ctx, w.Name); err != nil {
 			return err
 		}
 	}

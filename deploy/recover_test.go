@@ -71,7 +71,7 @@ func killEverywhere(t *testing.T, least int, k killing) {
 // killAt kills at the n-th point. It reports whether there is one.
 func killAt(t *testing.T, k killing, n int64) (reached bool) {
 	t.Helper()
-	w := newWorld(t, "dockerfile", k.config)
+	w := newWorld(t, kindOf(k.config), k.config)
 	w.workload.Routing = k.routing
 	must(t, w.db.SaveWorkload(t.Context(), &w.workload))
 	w.live("a")
@@ -145,7 +145,7 @@ func killAt(t *testing.T, k killing, n int64) (reached bool) {
 func TestKilledBeforeTheCommit(t *testing.T) {
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "dockerfile", config)
+			w := newWorld(t, kindOf(config), config)
 			w.live("a")
 			w.workload.Config = []byte(strings.Replace(config, `"attempts":1`, `"attempts":1,"start_period":"1h"`, 1))
 			must(t, w.db.SaveWorkload(t.Context(), &w.workload))
@@ -246,7 +246,7 @@ func TestRecoveryRemovesOrphans(t *testing.T) {
 func TestRecoveryLeavesTheRunnerAlone(t *testing.T) {
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "dockerfile", config)
+			w := newWorld(t, kindOf(config), config)
 			w.live("a")
 			w.deployer.Config.Reconcile = time.Millisecond
 			stop := recoverInBackground(t, w)

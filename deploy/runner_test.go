@@ -17,16 +17,25 @@ import (
 const (
 	blueGreen = `{"deploy_strategy":"blue-green","healthcheck":{"path":"/up","interval":"100ms","attempts":1}}`
 	recreate  = `{"deploy_strategy":"recreate","healthcheck":{"path":"/up","interval":"100ms","attempts":1}}`
+	stacked   = `{"service":"web","healthcheck":{"path":"/up","interval":"100ms","attempts":1}}`
 	unchecked = `{"deploy_strategy":"blue-green"}`
 )
 
-var configs = map[string]string{"blue-green": blueGreen, "recreate": recreate}
+var configs = map[string]string{"blue-green": blueGreen, "recreate": recreate, "stack": stacked}
+
+// kindOf is the source kind that a config of these tests is for.
+func kindOf(config string) string {
+	if config == stacked {
+		return "compose"
+	}
+	return "dockerfile"
+}
 
 // TestStrategies is the main job: first release, redeploy, failed deploy, redeploy.
 func TestStrategies(t *testing.T) {
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "dockerfile", config)
+			w := newWorld(t, kindOf(config), config)
 			first := w.live("a")
 			second := w.live("b")
 			if got := w.deployment(first.ID).Phase; got != db.PhaseRetired {
@@ -108,7 +117,7 @@ func TestS7_GreenIsGated(t *testing.T) {
 func TestS8_TheRouteIsUpserted(t *testing.T) {
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "dockerfile", config)
+			w := newWorld(t, kindOf(config), config)
 			w.live("a")
 			w.live("b")
 			w.run(w.push("x"))
@@ -184,7 +193,7 @@ func TestEveryStepMayFail(t *testing.T) {
 	for name, config := range configs {
 		for _, point := range points {
 			t.Run(name+" "+point, func(t *testing.T) {
-				w := newWorld(t, "dockerfile", config)
+				w := newWorld(t, kindOf(config), config)
 				w.live("a")
 				hook := deploytest.FailOnce(point, &deploy.Failure{Text: "No space left on the disk"})
 				w.router.SetHook(hook)
@@ -277,7 +286,7 @@ func TestS13_UnchangedCommitIsSkipped(t *testing.T) {
 func TestShutdownHandsOver(t *testing.T) {
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "dockerfile", config)
+			w := newWorld(t, kindOf(config), config)
 			w.live("a")
 			w.workload.Config = []byte(strings.Replace(config, `"attempts":1`, `"attempts":1,"start_period":"1h"`, 1))
 			must(t, w.db.SaveWorkload(t.Context(), &w.workload))

@@ -36,7 +36,7 @@ var strategies = map[db.Strategy][]step{
 	},
 	db.Stack: {
 		{db.PhaseBuilding, (*job).build},
-		{db.PhaseStarting, (*job).start},
+		{db.PhaseStarting, (*job).startStack},
 		{db.PhaseGating, (*job).gate},
 		{db.PhaseRouting, (*job).route},
 		{db.PhaseCommitting, (*job).commit},

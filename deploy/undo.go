@@ -56,7 +56,7 @@ func (j *job) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if was.State != Running {
+	if was.State != Running || j.mixed() {
 		if _, err := j.Runtime.Start(ctx, j.blue.Release); err != nil {
 			return err
 		}

@@ -75,6 +75,16 @@ func (b *builds) Pull(_ context.Context, spec deploy.PullSpec, _ io.Writer) (str
 	return spec.Ref + "@sha256:" + cmp.Or(b.digest, strings.Repeat("cd", 32)), b.err
 }
 
+func (b *builds) CheckAllow(string) error { return nil }
+
+// Load makes a stack of two services without reading anything.
+func (b *builds) Load(_ context.Context, in deploy.StackInput, _ io.Writer) (deploy.LoadedStack, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	stack := db.ComposeStack{Project: json.RawMessage(`{}`), Service: "web", Images: []string{"web@" + string(in.ID), "db"}}
+	return deploy.LoadedStack{Stack: stack, Port: 8080}, b.err
+}
+
 // checkout fetches a folder with a Dockerfile for every commit.
 type checkout struct{ err error }
 
@@ -126,8 +136,9 @@ func (w *world) start(hook deploytest.Hook) {
 	runtime := w.runtime.With(hook)
 	w.deployer = &deploy.Deployer{
 		DB: w.db, Runtime: runtime, Images: w.disk, Router: w.router, Fetcher: checkout{},
-		Sources: map[string]deploy.Source{"dockerfile": source.NewDockerfile(w.builds), "image": source.NewImage(w.builds)},
-		Log:     slog.New(slog.NewTextHandler(w.t.Output(), nil)),
+		Sources: map[string]deploy.Source{"dockerfile": source.NewDockerfile(w.builds), "image": source.NewImage(w.builds),
+			"compose": source.NewCompose(w.builds)},
+		Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 		Config: deploy.Config{Workers: 2, Lease: 2 * time.Second, Liveness: 30 * time.Millisecond, Drain: 2 * time.Second,
 			Poll: 50 * time.Millisecond, Reconcile: 20 * time.Millisecond, Workspace: w.t.TempDir()},
 	}

@@ -56,7 +56,7 @@ var confined = map[string][]string{
 	"html/template":                {"templates", "app/settings", "deploy/proxy"},
 	"github.com/docker/docker":     {"deploy/docker"},
 	"github.com/docker/cli":        {"deploy/docker", "deploy/compose"},
-	"github.com/moby":              {"deploy/docker"},
+	"github.com/moby":              {"deploy/docker", "deploy/compose"},
 	"github.com/tonistiigi/fsutil": {"deploy/docker"},
 	"github.com/docker/compose":    {"deploy/compose"},
 	"github.com/compose-spec":      {"deploy/compose"},

@@ -17,6 +17,7 @@ import (
 	"tinyforge/app/gitlab"
 	"tinyforge/db"
 	"tinyforge/deploy"
+	"tinyforge/deploy/compose"
 	"tinyforge/deploy/docker"
 	"tinyforge/deploy/npm"
 	"tinyforge/deploy/proxy"
@@ -33,6 +34,7 @@ func forgeKinds() map[string]app.Opener {
 // serves static sites.
 func sourceKinds(engine *docker.Engine, program string) map[string]deploy.Source {
 	return map[string]deploy.Source{
+		"compose":    source.NewCompose(compose.NewLoader(engine)),
 		"dockerfile": source.NewDockerfile(engine),
 		"image":      source.NewImage(engine),
 		"static":     source.NewStatic(engine, program),
@@ -67,9 +69,16 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	runtime, err := compose.New(compose.Config{
+		Host: c.DockerHost, Instance: instance, Network: c.Network, ConfigDir: filepath.Join(c.Data, "docker"), Log: log,
+	}, engine)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = runtime.Close() }()
 	forges := app.NewForges(store, forgeKinds())
 	deployer := &deploy.Deployer{
-		DB: store, Sources: sourceKinds(engine, c.siteProgram()), Runtime: engine, Images: engine, Router: router,
+		DB: store, Sources: sourceKinds(engine, c.siteProgram()), Runtime: runtime, Images: engine, Router: router,
 		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log,
 		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: filepath.Join(c.Data, "checkouts"),
 			KeepReleases: c.KeepReleases, MinFree: int64(max(1, c.MinFree))},

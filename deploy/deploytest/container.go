@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"tinyforge/db"
@@ -29,8 +30,14 @@ type container struct {
 func (e *engine) start(r db.Release) deploy.Instance {
 	r.Env = maps.Clone(r.Env) // the caller's may change
 	e.mu.Lock()
+	for _, v := range r.Volumes {
+		e.volumes[r.Workload+"/"+v.Name] = true
+	}
 	c := e.containers[r.ID]
 	var old *httptest.Server
+	if r.Stack != nil {
+		old = e.takeOver(r)
+	}
 	if c == nil || !sameRelease(c.release, r) {
 		if c != nil {
 			old = c.end(0)
@@ -46,6 +53,17 @@ func (e *engine) start(r db.Release) deploy.Instance {
 	e.mu.Unlock()
 	shutdown(old)
 	return in
+}
+
+// takeOver ends the stack of the workload's release before: there is one project for all of them.
+func (e *engine) takeOver(r db.Release) (old *httptest.Server) {
+	for id, c := range e.containers {
+		if c.release.Stack != nil && c.release.WorkloadID == r.WorkloadID && id != r.ID {
+			old = c.end(0)
+			delete(e.containers, id)
+		}
+	}
+	return old
 }
 
 // sameRelease ignores what does not concern a container.
@@ -66,6 +84,12 @@ func (e *engine) stop(id db.ReleaseID, remove bool) {
 	}
 	e.mu.Unlock()
 	shutdown(old)
+}
+
+func (e *engine) removeVolumes(workload string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	maps.DeleteFunc(e.volumes, func(name string, _ bool) bool { return strings.HasPrefix(name, workload+"/") })
 }
 
 func (e *engine) crash(id db.ReleaseID, code int, again bool) {

@@ -15,8 +15,9 @@ import (
 
 // Runtime is a deploy.Runtime in memory. Every running release serves HTTP on a loopback port of its own, so that gates,
 // proxies and load have something real to speak to. A stopped release lets its requests finish, as a good container does.
+// The stack of a workload is one release at a time: starting another takes it over.
 //
-// Its points are "runtime.start", "runtime.stop" and "runtime.remove".
+// Its points are "runtime.start", "runtime.stop", "runtime.remove" and "runtime.volumes".
 type Runtime struct {
 	hook   Hook
 	engine *engine
@@ -29,6 +30,7 @@ type engine struct {
 	mu         sync.Mutex
 	containers map[db.ReleaseID]*container
 	lost       map[string]bool // images
+	volumes    map[string]bool // by "workload/volume"
 	watchers   map[*watcher]struct{}
 }
 
@@ -37,7 +39,7 @@ func NewRuntime(t testing.TB, app func(db.Release) http.Handler) *Runtime {
 	if app == nil {
 		app = Sample
 	}
-	e := &engine{app: app, containers: map[db.ReleaseID]*container{}, lost: map[string]bool{}, watchers: map[*watcher]struct{}{}}
+	e := &engine{app: app, containers: map[db.ReleaseID]*container{}, lost: map[string]bool{}, volumes: map[string]bool{}, watchers: map[*watcher]struct{}{}}
 	t.Cleanup(e.close)
 	return &Runtime{engine: e}
 }
@@ -72,6 +74,18 @@ func (r *Runtime) Stop(ctx context.Context, id db.ReleaseID) error {
 // Remove implements deploy.Runtime.
 func (r *Runtime) Remove(ctx context.Context, id db.ReleaseID) error {
 	return r.call(ctx, "runtime.remove", func() { r.engine.stop(id, true) })
+}
+
+// RemoveVolumes implements deploy.Runtime.
+func (r *Runtime) RemoveVolumes(ctx context.Context, workload string) error {
+	return r.call(ctx, "runtime.volumes", func() { r.engine.removeVolumes(workload) })
+}
+
+// Volumes returns the volumes that there are, as "workload/volume", in order.
+func (r *Runtime) Volumes() []string {
+	r.engine.mu.Lock()
+	defer r.engine.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.engine.volumes))
 }
 
 // Inspect implements deploy.Runtime.

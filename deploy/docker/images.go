@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -52,8 +53,7 @@ func (e *Engine) PruneImages(ctx context.Context, keep func(context.Context) (de
 	}
 	var errs []error
 	for _, i := range ours {
-		id := db.ReleaseID(i.Labels[labelRelease])
-		if used[i.ID] || bases[i.ID] || id != "" && slices.Contains(kept.Releases, id) {
+		if used[i.ID] || bases[i.ID] || builtFor(i, kept.Releases) {
 			continue
 		}
 		gone, err := e.removeImage(ctx, i.ID)
@@ -95,6 +95,21 @@ func (e *Engine) needed(ctx context.Context, keep func(context.Context) (deploy.
 	return kept, used, nil
 }
 
+// builtTag matches the tags of built images: "tinyforge/web:17", and of a stack's services "tinyforge/web:17-db".
+var builtTag = regexp.MustCompile(`^tinyforge/([a-z0-9-]+):([0-9]+)(?:[^0-9]|$)`)
+
+// builtFor tells whether an image was built for one of the releases. The images of stacks have no label that says so, since
+// a service that did not change is to get the same image again; their tags do.
+func builtFor(i image.Summary, releases []db.ReleaseID) bool {
+	ids := []db.ReleaseID{db.ReleaseID(i.Labels[labelRelease])}
+	for _, tag := range i.RepoTags {
+		if parts := builtTag.FindStringSubmatch(tag); parts != nil {
+			ids = append(ids, db.ReleaseID("tf-"+parts[1]+"-"+parts[2]))
+		}
+	}
+	return slices.ContainsFunc(ids, func(id db.ReleaseID) bool { return id != "" && slices.Contains(releases, id) })
+}
+
 // newestBases are the ids of those images without a release that are the newest of a name.
 func (e *Engine) newestBases(ctx context.Context, images []image.Summary) (map[string]bool, error) {
 	type base struct {
@@ -103,7 +118,7 @@ func (e *Engine) newestBases(ctx context.Context, images []image.Summary) (map[s
 	}
 	newest := map[string]base{}
 	for _, i := range images {
-		if i.Labels[labelRelease] != "" {
+		if i.Labels[labelRelease] != "" || i.Labels[labelWorkload] != "" {
 			continue
 		}
 		found, err := e.docker.ImageInspect(ctx, i.ID) // the list tells whole seconds only

@@ -22,6 +22,9 @@ const (
 	// labelBuiltBy marks images. It differs from labelInstance because containers inherit the labels of their image:
 	// somebody who runs our image by hand must not get a container that looks like ours.
 	labelBuiltBy = "tinyforge.built-by"
+
+	// labelProject is Compose's. It is empty on our containers: one whose image carries it would be taken for a stack's.
+	labelProject = "com.docker.compose.project"
 )
 
 // labels are all that are read of a container, so that none can be its image's.
@@ -33,6 +36,7 @@ func (e *Engine) labels(r db.Release) map[string]string {
 		labelRelease:    string(r.ID),
 		labelPort:       strconv.Itoa(r.Port),
 		labelConfig:     configHash(r),
+		labelProject:    "",
 	}
 }
 

@@ -16,6 +16,11 @@ import (
 // sharedNetwork is the real name of a network that workloads share: "tinyforge-<name>".
 func (e *Engine) sharedNetwork(name string) string { return e.cfg.Network + "-" + name }
 
+// EnsureNetwork makes sure that the network which joins all releases exists.
+func (e *Engine) EnsureNetwork(ctx context.Context) error {
+	return e.explain("make network "+e.cfg.Network, e.ensureNetwork(ctx, e.cfg.Network))
+}
+
 // ensureNetwork makes sure that exactly one network has a name. One that the operator made is used as it is. Engines
 // before 25 may create two of a name when two processes ask at once: then both keep the older one.
 func (e *Engine) ensureNetwork(ctx context.Context, name string) error {

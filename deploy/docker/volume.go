@@ -3,7 +3,10 @@ package docker
 import (
 	"context"
 	"fmt"
+	"strings"
 
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/volume"
 
 	"tinyforge/db"
@@ -12,6 +15,23 @@ import (
 
 // volumeName is "tf-<workload>-<volume>".
 func volumeName(r db.Release, v db.Volume) string { return "tf-" + r.Workload + "-" + v.Name }
+
+// RemoveVolumes implements deploy.Runtime. One that the operator made by hand is kept; one that a container uses is an error.
+func (e *Engine) RemoveVolumes(ctx context.Context, workload string) error {
+	found, err := e.docker.VolumeList(ctx, volume.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelInstance+"="+e.cfg.Instance))})
+	if err != nil {
+		return e.explain("list volumes of "+workload, err)
+	}
+	for _, v := range found.Volumes {
+		if !strings.HasPrefix(v.Labels[labelVolume], workload+"/") {
+			continue
+		}
+		if err := e.docker.VolumeRemove(ctx, v.Name, false); err != nil && !errdefs.IsNotFound(err) {
+			return e.explain("remove volume "+v.Name, err)
+		}
+	}
+	return nil
+}
 
 // ensureVolumes makes the volumes of a release. A volume that the operator made by hand is used; one that belongs to
 // another Tinyforge, or to another workload whose names happen to join to the same, is a *deploy.Failure.

@@ -1,0 +1,102 @@
+package compose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+)
+
+// failure says what is wrong with a container of a release, nil when nothing is.
+func (m member) failure(id db.ReleaseID) error {
+	s := m.detail.State
+	name := "Service " + m.service()
+	switch {
+	case s.OOMKilled:
+		return &deploy.Failure{Text: name + " ran out of memory and was killed: raise its mem_limit"}
+	case s.Health != nil && s.Health.Status == container.Unhealthy:
+		return &deploy.Failure{Text: name + " is unhealthy: its healthcheck fails"}
+	case s.Restarting, m.restarts(id) >= crashes:
+		return &deploy.Failure{Text: fmt.Sprintf("%s ended with exit code %d and had to be restarted", name, s.ExitCode)}
+	case s.Status == container.StateExited && (s.ExitCode != 0 || !m.job()):
+		return &deploy.Failure{Text: fmt.Sprintf("%s ended with exit code %d", name, s.ExitCode)}
+	}
+	return nil
+}
+
+// why says why an up failed: the container that is to blame or, where none is, what Docker said. One that the up has ended
+// to replace it is not to blame.
+func (r *Runtime) why(ctx context.Context, release db.Release, cause error) error {
+	if ctx.Err() != nil {
+		return cause
+	}
+	s, err := r.stack(ctx, projectName(release.Workload))
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	for _, m := range s.members {
+		old := m.release() != release.ID && m.detail.State.Status == container.StateExited
+		if err := m.failure(release.ID); err != nil && !old && m.named(cause) {
+			return &deploy.Failure{Text: err.Error(), Err: cause}
+		}
+	}
+	text := strings.TrimPrefix(strings.TrimSpace(cause.Error()), "Error response from daemon: ")
+	text, _, _ = strings.Cut(text, "\n")
+	switch {
+	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
+		return &deploy.Failure{Text: "A port of the machine that the stack wants is taken: " + shorten(text), Err: cause}
+	case strings.Contains(strings.ToLower(text), "no such image"):
+		return &deploy.Failure{Text: "An image of the stack is gone from Docker: deploy again to make it anew", Err: cause}
+	case strings.Contains(text, "timeout waiting for dependencies"):
+		return &deploy.Failure{Text: fmt.Sprintf("A service did not get ready within %s, and others wait for it%s", r.cfg.Patience, s.starting()), Err: cause}
+	}
+	return &deploy.Failure{Text: "The stack could not start: " + shortest(text), Err: cause}
+}
+
+// named tells whether an error speaks of the container or its service.
+func (m member) named(cause error) bool {
+	return strings.Contains(cause.Error(), strings.TrimPrefix(m.detail.Name, "/")) ||
+		strings.Contains(cause.Error(), `"`+m.service()+`"`)
+}
+
+// starting names a service whose health is not known yet.
+func (s *stack) starting() string {
+	for _, m := range s.members {
+		if h := m.detail.State.Health; h != nil && h.Status == container.Starting {
+			return ": " + m.service()
+		}
+	}
+	return ""
+}
+
+// shortest keeps the end of a chain of causes, which is what concerns the user.
+func shortest(text string) string {
+	if _, after, found := strings.Cut(text, "unable to start container process: "); found {
+		text = after
+	}
+	const limit = 200
+	if r := []rune(text); len(r) > limit {
+		return string(r[:limit]) + "…"
+	}
+	return text
+}
+
+// explain gives an error of the libraries the words of this package.
+func (r *Runtime) explain(op string, err error) error {
+	var failure *deploy.Failure
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &failure):
+		return failure
+	case client.IsErrConnectionFailed(err):
+		return &deploy.Failure{Text: fmt.Sprintf("Docker is not reachable at %s: is it running?", r.docker.DaemonHost()), Err: fmt.Errorf("%s: %w", op, err)}
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}

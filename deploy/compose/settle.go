@@ -1,0 +1,139 @@
+package compose
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"tinyforge/deploy"
+)
+
+const defaultPort = 8080
+
+// stands returns the service that stands for the stack, and its port: what the input says, or else the one there is.
+func stands(project *types.Project, in deploy.StackInput) (service string, port int, err error) {
+	names := project.ServiceNames()
+	service = in.Service
+	if service == "" && len(names) == 1 {
+		service = names[0]
+	}
+	if service == "" {
+		return "", 0, faults{fmt.Sprintf("the stack has %d services: name the config's service, the one that gets the route: %s",
+			len(names), strings.Join(names, ", "))}
+	}
+	s, ok := project.Services[service]
+	if !ok {
+		return "", 0, faults{fmt.Sprintf("there is no service %s, or only in another profile: the config's service may be %s",
+			shorten(service), strings.Join(names, ", "))}
+	}
+	if port = cmp.Or(in.Port, exposed(s)); port == 0 {
+		port = defaultPort
+	}
+	return service, port, nil
+}
+
+// exposed is the one port that a service says it listens on, 0 when there are several or none.
+func exposed(s types.ServiceConfig) int {
+	var ports []int
+	for _, p := range s.Ports {
+		ports = append(ports, int(p.Target))
+	}
+	for _, text := range s.Expose {
+		number, _, _ := strings.Cut(text, "/")
+		if n, err := strconv.Atoi(number); err == nil {
+			ports = append(ports, n)
+		}
+	}
+	slices.Sort(ports)
+	if ports = slices.Compact(ports); len(ports) == 1 {
+		return ports[0]
+	}
+	return 0
+}
+
+const pidsLimit = 4096 // processes and threads of a container
+
+// settle makes the project what is kept and run: free of what is done already or for other tools, and with the limits that
+// every container of ours has. It returns lines for the log.
+func settle(project *types.Project, routed string) (lines []string) {
+	jobs := map[string]bool{}
+	for _, s := range project.Services {
+		for name, d := range s.DependsOn {
+			jobs[name] = jobs[name] || d.Condition == types.ServiceConditionCompletedSuccessfully
+		}
+	}
+	for _, name := range project.ServiceNames() {
+		s := project.Services[name]
+		kept := s.Ports[:0]
+		for _, p := range s.Ports {
+			if p.Published == "" || p.Published == "0" {
+				lines = append(lines, fmt.Sprintf("%s: port %d is not published on the machine: services and the route reach it without", name, p.Target))
+				continue
+			}
+			kept = append(kept, p)
+		}
+		s.Ports = kept
+		s.Profiles, s.Develop, s.Extends, s.Dockerfile, s.Extensions = nil, nil, nil, "", nil
+		s.Restart = restart(s, jobs[name])
+		if name == routed {
+			s.Restart = types.RestartPolicyUnlessStopped
+		}
+		if s.Deploy != nil {
+			s.Deploy.RestartPolicy, s.Deploy.Placement, s.Deploy.Labels = nil, types.Placement{}, nil
+		}
+		harden(&s)
+		project.Services[name] = s
+	}
+	project.Extensions = nil
+	return lines
+}
+
+// restart is the policy of a service: as for every release, unless it says that it may end.
+func restart(s types.ServiceConfig, job bool) string {
+	policy := s.Restart
+	if d := s.Deploy; d != nil && d.RestartPolicy != nil {
+		policy = map[string]string{"none": types.RestartPolicyNo, "on-failure": types.RestartPolicyOnFailure}[d.RestartPolicy.Condition]
+		if n := d.RestartPolicy.MaxAttempts; n != nil && policy == types.RestartPolicyOnFailure {
+			policy += ":" + strconv.FormatUint(*n, 10)
+		}
+	}
+	switch {
+	case policy == "" && job:
+		return types.RestartPolicyNo
+	case policy == "", policy == types.RestartPolicyAlways: // one that is stopped stays so
+		return types.RestartPolicyUnlessStopped
+	}
+	return policy
+}
+
+// mayEnd tells whether a service is one that ends by itself when it is done.
+func mayEnd(s types.ServiceConfig) bool { return s.Restart != types.RestartPolicyUnlessStopped }
+
+// harden adds what the project does not say otherwise. See the container of a release that is not a stack for why.
+func harden(s *types.ServiceConfig) {
+	if !slices.ContainsFunc(s.SecurityOpt, func(o string) bool { return strings.HasPrefix(o, "no-new-privileges") }) && !s.Privileged {
+		s.SecurityOpt = append(s.SecurityOpt, "no-new-privileges:true")
+	}
+	if !s.Privileged && !adds(s.CapAdd, "NET_RAW") && !adds(s.CapDrop, "NET_RAW") {
+		s.CapDrop = append(s.CapDrop, "NET_RAW")
+	}
+	if d := s.Deploy; d != nil && d.Resources.Limits != nil { // Compose wants both to be the same
+		s.PidsLimit = cmp.Or(s.PidsLimit, d.Resources.Limits.Pids, pidsLimit)
+		d.Resources.Limits.Pids = s.PidsLimit
+	}
+	s.PidsLimit = cmp.Or(s.PidsLimit, pidsLimit)
+	if s.Logging == nil && s.LogDriver == "" {
+		s.Logging = &types.LoggingConfig{Driver: "json-file", Options: types.Options{"max-size": "10m", "max-file": "3"}}
+	}
+}
+
+func adds(capabilities []string, name string) bool {
+	return slices.ContainsFunc(capabilities, func(c string) bool {
+		c = strings.TrimPrefix(strings.ToUpper(c), "CAP_")
+		return c == name || c == "ALL"
+	})
+}

@@ -15,12 +15,6 @@ import (
 
 // build makes the release of the commit, unless a push asks for the one that serves.
 func (j *job) build(ctx context.Context) error {
-	if j.dep.Cause == db.CausePush && j.dep.RollbackTo == 0 && j.blue != nil && j.blue.Commit == j.dep.Commit {
-		return errSkip
-	}
-	if err := j.checkRoutes(); err != nil {
-		return err
-	}
 	if j.dep.RollbackTo != 0 {
 		return j.reuse(ctx)
 	}
@@ -71,14 +65,12 @@ func (j *job) build(ctx context.Context) error {
 	return nil
 }
 
-// checkRoutes finds out before a build whether the router can do what the workload's routes ask for.
+// checkRoutes says early what the router would refuse in the end: it may be another one than when the workload was saved.
 func (j *job) checkRoutes() error {
-	var faults []error
 	for _, route := range j.workload.Routes() {
-		faults = append(faults, j.Router.Check(route))
-	}
-	if err := errors.Join(faults...); err != nil {
-		return &Failure{Text: "The workload's routes are not possible with this router: " + strings.ReplaceAll(err.Error(), "\n", "; ")}
+		if err := j.Router.Check(route); err != nil {
+			return &Failure{Text: fmt.Sprintf("The router cannot serve %s: %v", route.Host, err)}
+		}
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func routerSeveralHosts(t *testing.T, f RouterFixture) {
 		}
 	}
 	noFault(t, "delete", f.Router.Delete(t.Context(), w.Routes()[1]))
-	f.wants(t, "example.org", http.StatusNotFound, "")
+	f.wants(t, "example.org", f.absent(), "")
 	f.wants(t, routeHost, http.StatusOK, green.up.Name)
 	f.wants(t, "shop.example.com", http.StatusOK, green.up.Name)
 	f.wants(t, "other.example.com", http.StatusOK, other.up.Name)
@@ -98,7 +98,7 @@ func routerRedirectEmpty(t *testing.T, f RouterFixture) {
 	f.wants(t, "example.com", http.StatusMovedPermanently, "")
 	f.points(t, rt, deploy.Upstream{})
 	noFault(t, "delete", f.Router.Delete(t.Context(), rt))
-	f.wants(t, "example.com", http.StatusNotFound, "")
+	f.wants(t, "example.com", f.absent(), "")
 }
 
 func routerPaths(t *testing.T, f RouterFixture) {

@@ -299,6 +299,17 @@ func TestS15_Check(t *testing.T) {
 	}
 }
 
+// TestS15_WhatAsksForAPasswordIsNotOpened, should a route come here unchecked.
+func TestS15_WhatAsksForAPasswordIsNotOpened(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	shut := web
+	shut.BasicAuth = []db.BasicAuth{{Username: "dana", Hash: "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"}}
+	must(t, w.Upsert(t.Context(), shut, deploy.Upstream{}))
+	fails(t, w.Upsert(t.Context(), shut, newApp(t, "tf-web-1", http.StatusOK)), "Access List")
+	w.wants(http.StatusServiceUnavailable, "")
+}
+
 // TestS15_BadTarget: NPM takes what would break its nginx.
 func TestS15_BadTarget(t *testing.T) {
 	t.Parallel()

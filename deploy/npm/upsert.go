@@ -20,6 +20,9 @@ func (r *Router) Upsert(ctx context.Context, rt db.Route, up deploy.Upstream) er
 	if r.isReserved(host) {
 		return &deploy.Failure{Text: host + " is Tinyforge's own host (--public-url): give the workload another one"}
 	}
+	if err := deploy.CheckRoute(rt); err != nil {
+		return fmt.Errorf("upsert route %q: %w", host, err)
+	}
 	if rt.RedirectTo != "" {
 		return nil
 	}
@@ -29,6 +32,9 @@ func (r *Router) Upsert(ctx context.Context, rt db.Route, up deploy.Upstream) er
 	}
 	if known, err := r.confirmed(ctx, placeOf(rt), up); known {
 		return err
+	}
+	if len(rt.BasicAuth) > 0 && up != (deploy.Upstream{}) { // it must not be open to all
+		return failure("The route of "+host+" was not moved", &deploy.Failure{Text: r.Check(rt).Error()})
 	}
 	unlock, err := r.lock(ctx)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 func TestRollback(t *testing.T) {
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "dockerfile", config)
+			w := newWorld(t, kindOf(config), config)
 			first := w.live("a")
 			w.live("b")
 			built := len(w.builds.specs)
@@ -35,7 +35,7 @@ func TestRollback(t *testing.T) {
 func TestRollbackThatFailsChangesNothing(t *testing.T) {
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "dockerfile", config)
+			w := newWorld(t, kindOf(config), config)
 			first := w.live("a")
 			w.live("b")
 			w.runtime.LoseImages(*first.Release)
@@ -67,7 +67,7 @@ func TestWhatCannotBeRolledBackTo(t *testing.T) {
 func TestRedeployOfTheCommitThatIsLive(t *testing.T) {
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "dockerfile", config)
+			w := newWorld(t, kindOf(config), config)
 			first := w.live("a")
 			again, err := w.db.QueueRedeploy(t.Context(), first.ID)
 			must(t, err)
@@ -87,7 +87,7 @@ func TestCancel(t *testing.T) {
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			points := map[string]bool{}
-			w := newWorld(t, "dockerfile", config)
+			w := newWorld(t, kindOf(config), config)
 			w.live("a")
 			hook(w, deploytest.Record(func(point string) { points[point] = true }))
 			w.run(w.push("b"))
@@ -99,7 +99,7 @@ func TestCancel(t *testing.T) {
 }
 
 func cancelAt(t *testing.T, config, point string) {
-	w := newWorld(t, "dockerfile", config)
+	w := newWorld(t, kindOf(config), config)
 	w.live("a")
 	dep := w.push("b")
 	var answer error

@@ -43,7 +43,7 @@ func (w *world) hostsKept(want ...string) {
 func TestHostsComeAndGoWhileLive(t *testing.T) {
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "dockerfile", config)
+			w := newWorld(t, kindOf(config), config)
 			web := w.live("a")
 			w.route(db.Routing{Aliases: []string{shop}, Redirects: []string{apex}})
 			for range 2 {

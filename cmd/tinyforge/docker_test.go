@@ -58,12 +58,12 @@ func (d dockerAPI) address(id, network string) string {
 }
 
 // sweep removes what a Tinyforge made.
-func (d dockerAPI) sweep(instance, network string) {
+func (d dockerAPI) sweep(instance string) {
 	for _, c := range d.containers(instance) {
 		d.call(http.MethodDelete, "/containers/"+c.ID+"?force=1&v=1", nil)
 	}
 	var networks, images []struct{ ID string }
-	d.call(http.MethodGet, "/networks?"+filter("name", network), &networks)
+	d.call(http.MethodGet, "/networks?"+filter("label", "tinyforge.instance="+instance), &networks)
 	for _, n := range networks {
 		d.call(http.MethodDelete, "/networks/"+n.ID, nil)
 	}

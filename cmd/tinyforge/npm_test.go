@@ -7,19 +7,12 @@ import (
 
 	"tinyforge/app/forgetest"
 	"tinyforge/db"
-	"tinyforge/deploy/deploytest"
 )
 
 // TestS15_PushToLiveThroughNginxProxyManager: the whole way on real Docker, with an Nginx Proxy Manager that reloads late.
 func TestS15_PushToLiveThroughNginxProxyManager(t *testing.T) {
 	t.Parallel()
-	nginx := deploytest.NewFakeNginx(t)
-	manager := deploytest.NewNPM(t, nginx)
-	s := prepareService(t, "TINYFORGE_ROUTER=npm", "TINYFORGE_PROXY_HTTP=off", "TINYFORGE_NPM_URL="+manager.URL, "TINYFORGE_NPM_PROXY="+nginx.Addr,
-		"TINYFORGE_NPM_IDENTITY="+manager.Identity, "TINYFORGE_NPM_PASSWORD="+manager.Password, "TINYFORGE_NPM_FORWARD=address", "TINYFORGE_NPM_GRACE=1s")
-	s.site = "http://" + nginx.Addr
-	s.secrets = append(s.secrets, manager.Password, "token-1")
-	s.start()
+	s, manager := newManagedService(t)
 	forge, web := newForge(t, forgetest.Options{Kind: forgetest.GitHub}), unique("web")
 	c := newClone(t, forge, "acme/site")
 	s.apply(forge, manifestOf(web, "dockerfile", blueGreen))

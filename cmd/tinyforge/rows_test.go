@@ -72,7 +72,7 @@ func (s *service) serves(workload, version string) {
 		left = s.releases(workload)
 		return len(left) == 1 && left[0].Labels["tinyforge.release"] == string(state.ReleaseID)
 	})
-	if left[0].State != "running" || left[0].Names[0] != "/"+string(state.ReleaseID) {
+	if left[0].State != "running" || left[0].Names[0] != "/"+nameOf(left[0], state.ReleaseID) {
 		s.Errorf("the container is %+v", left[0])
 	}
 	answer := ""
@@ -91,10 +91,18 @@ func (s *service) serves(workload, version string) {
 	}
 }
 
-// releases are the containers of a workload.
+// nameOf is what the container of a release is called.
+func nameOf(c container, id db.ReleaseID) string {
+	if project := c.Labels["com.docker.compose.project"]; project != "" {
+		return project + "-" + c.Labels["com.docker.compose.service"] + "-1"
+	}
+	return string(id)
+}
+
+// releases are the containers of a workload, of a stack the one that has the route.
 func (s *service) releases(workload string) []container {
 	s.Helper()
 	return slices.DeleteFunc(newDockerAPI(s.T).containers(s.instance), func(c container) bool {
-		return !strings.HasPrefix(c.Labels["tinyforge.release"], "tf-"+workload+"-")
+		return !strings.HasPrefix(c.Labels["tinyforge.release"], "tf-"+workload+"-") || c.Labels["tinyforge.routed"] == "false"
 	})
 }

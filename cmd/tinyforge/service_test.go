@@ -115,7 +115,7 @@ func (s *service) clean() {
 		s.process.kill()
 	}
 	if s.instance != "" {
-		newDockerAPI(s.T).sweep(s.instance, s.network)
+		newDockerAPI(s.T).sweep(s.instance)
 	}
 }
 

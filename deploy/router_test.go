@@ -42,3 +42,32 @@ func TestRecoveryStartsWhatRunsWithoutTheRouter(t *testing.T) {
 	w.pass()
 	w.serves("a")
 }
+
+// TestNobodyIsLetInWhereRequestsCannotWait: Docker may give what starts the address of what ended, and the route still has it.
+func TestNobodyIsLetInWhereRequestsCannotWait(t *testing.T) {
+	for name, config := range configs {
+		if name == "blue-green" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, kindOf(config), config)
+			w.live("a")
+			w.router.NoHold = true
+			starts := 0
+			w.deployer.Runtime = w.runtime.With(deploytest.Record(func(point string) {
+				if point != "runtime.start:before" {
+					return
+				}
+				if starts++; w.router.Routes()[host] != "" {
+					t.Errorf("start %d: the route still goes to %q", starts, w.router.Routes()[host])
+				}
+			}))
+			w.run(w.push("x"))
+			w.serves("a")
+			w.live("b")
+			if starts < 3 {
+				t.Errorf("%d starts were seen, want that of the bad release, of the good one again, and of the next", starts)
+			}
+		})
+	}
+}

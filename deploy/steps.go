@@ -133,14 +133,15 @@ func (j *job) stop(ctx context.Context) error {
 	return nil
 }
 
-// hold keeps new requests waiting, where the router can, and waits for those in flight to the instances.
+// hold keeps new requests waiting, where the router can, and waits for those in flight to the instances. Where it cannot,
+// nobody is let in: the next container may get the address of the one that ends, long before it is ready.
 func (j *job) hold(ctx context.Context, instances []Instance) error {
 	if j.blue == nil {
 		return nil
 	}
 	for _, route := range j.workload.Routes() {
 		if err := j.Router.Hold(ctx, route); errors.Is(err, errors.ErrUnsupported) {
-			return nil
+			return j.pointAll(ctx, j.workload.Routes(), Upstream{})
 		} else if err != nil {
 			return fmt.Errorf("hold requests: %w", err)
 		}

@@ -108,11 +108,14 @@ type locks struct{ held sync.Map }
 
 // lock waits until nobody changes the project, or ctx is done.
 func (l *locks) lock(ctx context.Context, project string) (unlock func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	value, _ := l.held.LoadOrStore(project, make(chan struct{}, 1))
 	turn := value.(chan struct{})
 	select {
 	case turn <- struct{}{}:
-		return func() { <-turn }, ctx.Err()
+		return func() { <-turn }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -1,24 +1,13 @@
 package compose
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"fmt"
-	"io"
-	"log/slog"
 	"maps"
 	"net"
-	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/docker/compose/v5/pkg/api"
 	"github.com/moby/moby/api/types/container"
@@ -28,147 +17,6 @@ import (
 	"tinyforge/deploy"
 	"tinyforge/deploy/deploytest"
 )
-
-// host is the real Docker with a workload of its own. All that a test makes is removed at its end.
-type host struct {
-	t        *testing.T
-	rt       *Runtime
-	workload string
-	image    string // the sample program
-	inner    *innerFake
-}
-
-// innerFake runs no releases; the networks are real.
-type innerFake struct {
-	*deploytest.Runtime
-	docker  client.APIClient
-	network string
-	mu      sync.Mutex
-}
-
-func (f *innerFake) EnsureNetwork(ctx context.Context) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, err := f.docker.NetworkInspect(ctx, f.network, client.NetworkInspectOptions{}); err == nil {
-		return nil
-	}
-	_, err := f.docker.NetworkCreate(ctx, f.network, client.NetworkCreateOptions{Driver: "bridge"})
-	return err
-}
-
-func newHost(t *testing.T) *host {
-	t.Helper()
-	name := "t" + strings.ToLower(rand.Text()[:8])
-	inner := &innerFake{Runtime: deploytest.NewRuntime(t, nil), network: "tinyforge-test-" + name}
-	rt, err := New(Config{Instance: name, Network: inner.network, ConfigDir: filepath.Join(t.TempDir(), "none"), Patience: 30 * time.Second,
-		Log: slog.New(slog.DiscardHandler)}, inner)
-	must(t, err)
-	inner.docker = rt.docker
-	if _, err := rt.docker.Ping(t.Context(), client.PingOptions{}); err != nil {
-		t.Fatalf("these tests need a running Docker: %v", err)
-	}
-	h := &host{t: t, rt: rt, workload: name, inner: inner}
-	t.Cleanup(h.sweep)
-	h.image = h.build(name+":sample", deploytest.SampleCheckout(t))
-	return h
-}
-
-// build makes an image of a folder with the engine's classic builder: these tests are not about building.
-func (h *host) build(tag, dir string) string {
-	h.t.Helper()
-	var context bytes.Buffer
-	must(h.t, tarFolder(&context, dir))
-	answer, err := h.rt.docker.ImageBuild(h.t.Context(), &context, client.ImageBuildOptions{Tags: []string{tag}, Remove: true, ForceRemove: true})
-	must(h.t, err)
-	_, err = io.Copy(io.Discard, answer.Body)
-	must(h.t, err)
-	found, err := h.rt.docker.ImageInspect(h.t.Context(), tag)
-	must(h.t, err)
-	return found.ID
-}
-
-func (h *host) sweep() {
-	Sweep(h.t, h.rt, h.workload)
-	_, err := h.rt.docker.ImageRemove(context.WithoutCancel(h.t.Context()), h.workload+":sample", client.ImageRemoveOptions{Force: true, PruneChildren: true})
-	must(h.t, err)
-}
-
-var lastDeployment atomic.Int64
-
-// from is the n-th release, loaded from a Compose file in which every image is the sample's.
-func (h *host) from(n int64, text string) db.Release {
-	h.t.Helper()
-	dir := h.t.TempDir()
-	must(h.t, os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(text), 0o600))
-	id := db.ReleaseID("tf-" + h.workload + "-" + strconv.FormatInt(n, 10))
-	in := deploy.StackInput{ID: id, Workload: h.workload, Dir: dir, Service: "web", Allow: []string{"ports"}}
-	loaded, err := NewLoader(local{h.image}).Load(h.t.Context(), in, io.Discard)
-	must(h.t, err)
-	return db.Release{ID: id, WorkloadID: 7, Workload: h.workload, DeploymentID: n, Commit: "c", Port: loaded.Port, Stack: &loaded.Stack}
-}
-
-// local has one image, under all names.
-type local struct{ image string }
-
-func (l local) Build(context.Context, deploy.BuildSpec, io.Writer) (string, error) {
-	return l.image, nil
-}
-
-func (l local) Pull(context.Context, deploy.PullSpec, io.Writer) (string, error) {
-	return l.image, nil
-}
-
-func (h *host) start(r db.Release) deploy.Instance {
-	h.t.Helper()
-	in, err := h.rt.Start(h.t.Context(), r)
-	must(h.t, err)
-	return in
-}
-
-func (h *host) inspect(id db.ReleaseID) deploy.Instance {
-	h.t.Helper()
-	in, err := h.rt.Inspect(h.t.Context(), id)
-	must(h.t, err)
-	return in
-}
-
-// get asks an upstream until it answers.
-func (h *host) get(up deploy.Upstream, path string) string {
-	h.t.Helper()
-	client := http.Client{Timeout: time.Second}
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		answer, err := client.Get("http://" + up.Addr + path)
-		if err == nil {
-			defer answer.Body.Close()
-			body, err := io.ReadAll(answer.Body)
-			must(h.t, err)
-			return strings.TrimSpace(string(body))
-		}
-		if time.Now().After(deadline) {
-			h.t.Fatal(err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-// ids are the container ids of the project by service.
-func (h *host) ids() map[string]string {
-	h.t.Helper()
-	s, err := h.rt.stack(h.t.Context(), projectName(h.workload))
-	must(h.t, err)
-	ids := map[string]string{}
-	for _, m := range s.members {
-		ids[m.service()] = m.ID
-	}
-	return ids
-}
-
-// two is a stack of web, which answers its version, and of db, which has a volume.
-func two(version string, more ...string) string {
-	return web("environment: {VERSION: "+version+"}", "depends_on: [db]") +
-		"  db:\n    image: x\n    environment: {VERSION: db}\n    volumes: ['data:/data']\n" + indent(4, more...) + "volumes: {data: {}}\n"
-}
 
 // TestStackRuntime runs the suite of every runtime with stacks of one service.
 func TestStackRuntime(t *testing.T) {
@@ -322,81 +170,6 @@ func TestFirstUpFails(t *testing.T) {
 	}
 }
 
-// TestCutOffAnywhere cancels an up at many moments, as a kill would, and then starts either release.
-func TestCutOffAnywhere(t *testing.T) {
-	h := newHost(t)
-	blue := h.from(1, two("one"))
-	h.start(blue)
-	for i := range 12 {
-		green := h.from(int64(2+i), two(fmt.Sprint("two", i), fmt.Sprintf("labels: {round: '%d'}", i)))
-		ctx, cancel := context.WithCancel(t.Context())
-		var calls atomic.Int64
-		cut := int64(1 + i*4)
-		docker := counting{h.rt.docker, func() {
-			if calls.Add(1) == cut {
-				cancel()
-			}
-		}}
-		service, err := newService(docker, h.rt.cfg.ConfigDir)
-		must(t, err)
-		rt := &Runtime{inner: h.rt.inner, docker: docker, compose: service, cfg: h.rt.cfg}
-		_, err = rt.Start(ctx, green)
-		cancel()
-		want, version := blue, "one"
-		if i%2 == 1 {
-			want, version = green, fmt.Sprint("two", i)
-		}
-		in := h.start(want)
-		if got := h.get(in.Upstream, "/"); got != version || in.ID != want.ID || in.State != deploy.Running {
-			t.Fatalf("cut off at call %d (%v), %+v answers %q, want %q", cut, err, in, got, version)
-		}
-		if ids := h.ids(); len(ids) != 2 {
-			t.Fatalf("services %v", ids)
-		}
-		s, err := h.rt.stack(t.Context(), projectName(h.workload))
-		must(t, err)
-		if len(s.members) != 2 {
-			t.Fatalf("%d containers", len(s.members))
-		}
-	}
-}
-
-// counting calls back before each change of a container.
-type counting struct {
-	client.APIClient
-	call func()
-}
-
-func (c counting) ContainerCreate(ctx context.Context, o client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
-	c.call()
-	return c.APIClient.ContainerCreate(ctx, o)
-}
-
-func (c counting) ContainerStart(ctx context.Context, id string, o client.ContainerStartOptions) (client.ContainerStartResult, error) {
-	c.call()
-	return c.APIClient.ContainerStart(ctx, id, o)
-}
-
-func (c counting) ContainerStop(ctx context.Context, id string, o client.ContainerStopOptions) (client.ContainerStopResult, error) {
-	c.call()
-	return c.APIClient.ContainerStop(ctx, id, o)
-}
-
-func (c counting) ContainerRemove(ctx context.Context, id string, o client.ContainerRemoveOptions) (client.ContainerRemoveResult, error) {
-	c.call()
-	return c.APIClient.ContainerRemove(ctx, id, o)
-}
-
-func (c counting) ContainerRename(ctx context.Context, id string, o client.ContainerRenameOptions) (client.ContainerRenameResult, error) {
-	c.call()
-	return c.APIClient.ContainerRename(ctx, id, o)
-}
-
-func (c counting) ContainerInspect(ctx context.Context, id string, o client.ContainerInspectOptions) (client.ContainerInspectResult, error) {
-	c.call()
-	return c.APIClient.ContainerInspect(ctx, id, o)
-}
-
 // TestForeignProject: what is not ours is not touched, whatever it is called or labelled.
 func TestForeignProject(t *testing.T) {
 	h := newHost(t)
@@ -478,7 +251,7 @@ func TestLimits(t *testing.T) {
 	for _, m := range s.members {
 		limits := m.detail.HostConfig
 		want := map[string][2]int64{"web": {64 << 20, pidsLimit}, "db": {32 << 20, 100}}[m.service()]
-		if limits.Memory != want[0] || limits.PidsLimit == nil || *limits.PidsLimit != want[1] || !slices.Contains(limits.CapDrop, "NET_RAW") ||
+		if limits.Memory != want[0] || limits.PidsLimit == nil || *limits.PidsLimit != want[1] || len(limits.CapDrop) != 1 ||
 			limits.RestartPolicy.Name != "unless-stopped" || limits.LogConfig.Config["max-size"] == "" || !slices.Contains(limits.SecurityOpt, "no-new-privileges:true") {
 			t.Errorf("%s: %s", m.service(), asJSON(t, limits))
 		}

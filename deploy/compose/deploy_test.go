@@ -205,7 +205,7 @@ secrets: {token: {file: ./token}, given: {environment: VALUE}}
 	w.want(ask("/write?path=/mark&text=same"), "200")
 	w.live("b", files("two", "first", "text"))
 	w.want("/", "200 two")
-	w.want(ask("/read?path=/mark"), "200 same") // db is the same container
+	w.want(ask("/read?path=/mark"), "200 same")   // db is the same container
 	w.live("s", files("three", "first", "other")) // only what Compose puts there
 	w.want(ask("/read?path=/text"), "200 given other")
 	w.want(ask("/read?path=/run/secrets/given"), "200 other")

@@ -163,7 +163,7 @@ func TestRestOfStackIsStarted(t *testing.T) {
 // made anew as long as they are the same.
 func TestFilesOfTheCheckout(t *testing.T) {
 	w := newWorld(t, config)
-	files := func(version, text string) map[string]string {
+	files := func(version, text, value string) map[string]string {
 		return map[string]string{
 			"compose.yaml": `
 services:
@@ -178,16 +178,17 @@ services:
     build: {dockerfile_inline: "FROM scratch\nCOPY --chmod=0755 keeper /keeper\nENTRYPOINT [\"/keeper\"]\n", context: .}
     volumes: ['./web.conf:/etc/db.conf:ro']
     configs: [text]
+    secrets: [given]
 configs:
   app: {file: ./app.json}
   inner: {file: ./app.json}
   text: {content: "given ${VALUE}"}
-secrets: {token: {file: ./token}}
+secrets: {token: {file: ./token}, given: {environment: VALUE}}
 `,
-			"web.conf": text, "conf.d/a": "a of " + text, "conf.d/deep/b": "b", "app.json": "{}", "token": "hush", ".env": "VALUE=text\n",
+			"web.conf": text, "conf.d/a": "a of " + text, "conf.d/deep/b": "b", "app.json": "{}", "token": "hush", ".env": "VALUE=" + value + "\n",
 		}
 	}
-	d := w.live("a", files("one", "first"))
+	d := w.live("a", files("one", "first", "text"))
 	for path, want := range map[string]string{
 		"/etc/web/web.conf": "first", "/etc/web/conf.d/a": "a of first", "/etc/web/conf.d/deep/b": "b", "/app.json": "{}", "/inner": "{}", "/run/secrets/token": "hush",
 	} {
@@ -202,10 +203,13 @@ secrets: {token: {file: ./token}}
 	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))
 	w.want("/read?path=/etc/web/web.conf", "200 first")
 	w.want(ask("/write?path=/mark&text=same"), "200")
-	w.live("b", files("two", "first"))
+	w.live("b", files("two", "first", "text"))
 	w.want("/", "200 two")
-	w.want(ask("/read?path=/mark"), "200 same") // db is the same container
-	w.live("c", files("three", "second"))
+	w.want(ask("/read?path=/mark"), "200 same")   // db is the same container
+	w.live("s", files("three", "first", "other")) // only what Compose puts there
+	w.want(ask("/read?path=/text"), "200 given other")
+	w.want(ask("/read?path=/run/secrets/given"), "200 other")
+	w.live("c", files("four", "second", "other"))
 	w.want("/read?path=/etc/web/web.conf", "200 second")
 	w.want(ask("/read?path=/etc/db.conf"), "200 second")
 }

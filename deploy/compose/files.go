@@ -144,29 +144,12 @@ func (p *policy) weigh(source, at string) error {
 	if err != nil {
 		return err
 	}
-	if info.Mode().IsRegular() {
+	switch {
+	case info.Mode().IsRegular():
 		p.size, p.count = p.size+info.Size(), p.count+1
-	} else if info.IsDir() {
-		err = fs.WalkDir(p.tree.root.FS(), rel, func(path string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			if d.IsDir() {
-				return nil
-			}
-			info, err := d.Info()
-			if err != nil {
-				return err
-			}
-			if p.count++; p.count > maxCopiedFiles || p.size > maxCopied {
-				return errTooMuch
-			}
-			if info.Mode().IsRegular() {
-				p.size += info.Size()
-			}
-			return nil
-		})
-	} else {
+	case info.IsDir():
+		err = fs.WalkDir(p.tree.root.FS(), rel, p.weighOne)
+	default:
 		return faults{at + " is neither a file nor a folder"}
 	}
 	if p.size > maxCopied || errors.Is(err, errTooMuch) {
@@ -175,6 +158,23 @@ func (p *policy) weigh(source, at string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("look at %s: %w", at, err)
+	}
+	return nil
+}
+
+func (p *policy) weighOne(_ string, d fs.DirEntry, err error) error {
+	if err != nil || d.IsDir() {
+		return err
+	}
+	info, err := d.Info()
+	if err != nil {
+		return err
+	}
+	if p.count++; p.count > maxCopiedFiles || p.size > maxCopied {
+		return errTooMuch
+	}
+	if info.Mode().IsRegular() {
+		p.size += info.Size()
 	}
 	return nil
 }

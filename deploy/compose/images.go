@@ -38,7 +38,7 @@ func (m *maker) all(ctx context.Context, files map[string][]copied) ([]string, e
 	var images []string
 	for _, name := range m.project.ServiceNames() {
 		s := m.project.Services[name]
-		image, from, err := m.image(ctx, staging, name, s)
+		image, from, err := m.image(ctx, name, s)
 		if err == nil && len(files[name]) > 0 {
 			image, err = m.layer(ctx, staging, name, from, files[name])
 		}
@@ -69,11 +69,11 @@ func named(service string, err error) error {
 }
 
 // image makes a service's image. from is the name under which a Dockerfile can refer to it.
-func (m *maker) image(ctx context.Context, staging, name string, s types.ServiceConfig) (image, from string, err error) {
+func (m *maker) image(ctx context.Context, name string, s types.ServiceConfig) (image, from string, err error) {
 	if s.Build == nil {
 		return m.pull(ctx, s.Image)
 	}
-	spec, err := m.spec(staging, name, *s.Build)
+	spec, err := m.spec(name, *s.Build)
 	if err != nil {
 		return "", "", err
 	}
@@ -109,7 +109,7 @@ func (m *maker) pull(ctx context.Context, ref string) (image, from string, err e
 
 // spec is the build of a service. Its labels are the same for each release, so that one whose files did not change gives
 // the same image, and the service is left running.
-func (m *maker) spec(staging, name string, b types.BuildConfig) (deploy.BuildSpec, error) {
+func (m *maker) spec(name string, b types.BuildConfig) (deploy.BuildSpec, error) {
 	spec := m.base(m.tag(name, "-"))
 	var err error
 	if spec.Context, err = m.tree.resolved(b.Context); err != nil {

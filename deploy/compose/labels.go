@@ -13,7 +13,7 @@ import (
 	"tinyforge/db"
 )
 
-// Labels of our containers and volumes. All but labelRelease of the routed service are put on without a part in Compose's
+// Labels of our containers and volumes. All but labelContent, and labelRelease of the routed service, are put on without a part in Compose's
 // hash of a service, so that one that did not change is left running by another release; its labels then name the release
 // that made it.
 const (
@@ -24,6 +24,8 @@ const (
 	labelPort       = "tinyforge.port"
 	labelRouted     = "tinyforge.routed" // "true" for the service that stands for the stack
 	labelJob        = "tinyforge.job"    // "true" for one that may end
+
+	labelContent = "tinyforge.content" // hash of the configs and secrets that Compose puts into the container
 )
 
 // mark puts the labels of a release onto its project.

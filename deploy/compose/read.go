@@ -2,6 +2,7 @@ package compose
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -149,7 +150,7 @@ func asFaults(err error) faults {
 	if err == nil {
 		return nil
 	}
-	if all, ok := err.(faults); ok {
+	if all, ok := errors.AsType[faults](err); ok {
 		return all
 	}
 	return faults{err.Error()}

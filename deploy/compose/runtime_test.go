@@ -22,7 +22,7 @@ import (
 func TestStackRuntime(t *testing.T) {
 	h := newHost(t)
 	suite := single{h}
-	deploytest.ExerciseRuntime(t, suite, func(t *testing.T) db.Release {
+	deploytest.ExerciseRuntime(t, suite, func(*testing.T) db.Release {
 		n := lastDeployment.Add(1)
 		workload := fmt.Sprintf("%s%d", h.workload, n)
 		return db.Release{ID: db.ReleaseID(fmt.Sprintf("tf-%s-%d", workload, n)), WorkloadID: n, Workload: workload, DeploymentID: n, Port: 8080}

@@ -2,6 +2,8 @@ package compose
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -85,11 +87,31 @@ func settle(project *types.Project, routed string) (lines []string) {
 		if s.Deploy != nil {
 			s.Deploy.RestartPolicy, s.Deploy.Placement, s.Deploy.Labels = nil, types.Placement{}, nil
 		}
+		if sum := contents(project, s); sum != "" {
+			s.Labels = s.Labels.Add(labelContent, sum)
+		}
 		harden(&s)
 		project.Services[name] = s
 	}
 	project.Extensions = nil
+	*project = *project.WithoutUnnecessaryResources() // secrets of builds, and files that are in images by now
 	return lines
+}
+
+// contents changes with what Compose puts into a service's container, which is no part of its hash of the service.
+func contents(project *types.Project, s types.ServiceConfig) string {
+	var all []string
+	for _, ref := range s.Configs {
+		all = append(all, "config", ref.Source, project.Configs[ref.Source].Content)
+	}
+	for _, ref := range s.Secrets {
+		all = append(all, "secret", ref.Source, project.Secrets[ref.Source].Content)
+	}
+	if all == nil {
+		return ""
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", all))
+	return hex.EncodeToString(sum[:16])
 }
 
 // restart is the policy of a service: as for every release, unless it says that it may end.

@@ -86,6 +86,7 @@ func decode(ctx context.Context, name string, text json.RawMessage) (*types.Proj
 	project, err := load(ctx, details, func(o *loader.Options) {
 		o.SetProjectName(name, true)
 		o.SkipInclude, o.SkipExtends, o.SkipInterpolation = true, true, true
+		o.SkipValidation = true // the schema knows no content of secrets
 		o.SkipResolveEnvironment, o.SkipResolveLabels = true, true
 		o.ResolvePaths = false
 	})

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -68,8 +69,8 @@ func (s *Compose) Validate(config json.RawMessage) error {
 func (s *Compose) decode(config json.RawMessage) (composeConfig, error) {
 	var c composeConfig
 	var all Faults
-	if err := s.checker.decode(config, &c); err != nil {
-		all = append(all, err.(Faults)...)
+	if found, ok := errors.AsType[Faults](s.checker.decode(config, &c)); ok {
+		all = append(all, found...)
 	}
 	for i, what := range c.Allow {
 		if err := s.stacks.CheckAllow(what); err != nil {

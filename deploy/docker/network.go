@@ -106,7 +106,8 @@ func (e *Engine) ensureShared(ctx context.Context, shared string) error {
 	}
 	for _, n := range found {
 		if n.Labels[labelInstance] != e.cfg.Instance {
-			return &deploy.Failure{Text: fmt.Sprintf("The config's network %q is %s in Docker, which exists and is not ours: take another name, or remove that network", shared, name)}
+			text := fmt.Sprintf("The network %s exists in Docker and is not ours: take another name, or remove it", name)
+			return &deploy.Failure{Text: short(text, textLimit)}
 		}
 	}
 	return nil

@@ -33,9 +33,8 @@ func (c *container) check(volumes []volume) Faults {
 	for _, v := range volumes {
 		mounted[path.Clean(v.Path)] = true
 	}
-	for i, folder := range c.Tmpfs {
-		p, _, _ := strings.Cut(folder, ":")
-		if p = path.Clean(p); mounted[p] {
+	for i, p := range tmpfsPaths(c.Tmpfs) {
+		if mounted[p] {
 			all = append(all, Fault{fmt.Sprintf("tmpfs[%d]", i), "is mounted already: by a volume, or by another entry of tmpfs"})
 		}
 		mounted[p] = true
@@ -66,6 +65,16 @@ func isTmpfs(s string) bool {
 	}
 	n, err := units.RAMInBytes(limit)
 	return err == nil && n >= minTmpfs && n <= maxTmpfs
+}
+
+// tmpfsPaths are where the folders are, without their sizes.
+func tmpfsPaths(folders []string) []string {
+	paths := make([]string, len(folders))
+	for i, folder := range folders {
+		p, _, _ := strings.Cut(folder, ":")
+		paths[i] = path.Clean(p)
+	}
+	return paths
 }
 
 // releaseTmpfs writes sizes as bytes.

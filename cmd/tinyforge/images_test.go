@@ -55,3 +55,37 @@ func TestImagesOfTheLastReleasesStay(t *testing.T) {
 	s.await("the oldest of them is gone", func() bool { return slices.Equal(docker.built(s.instance), want) })
 	s.serves(web, "v12")
 }
+
+// TestPulledImagesOfTheLastReleasesStay: what was brought from a registry goes with the releases that needed it, and what
+// the operator had already does not.
+func TestPulledImagesOfTheLastReleasesStay(t *testing.T) {
+	t.Parallel()
+	s, forge, images := newService(t, "TINYFORGE_KEEP_RELEASES=2"), newForge(t, forgetest.Options{Kind: forgetest.Gitea}), newImageRegistry(t)
+	c, web, docker := newClone(t, forge, "acme/site"), unique("web"), newDockerAPI(t)
+	s.apply(forge, manifestOf(web, "image", "{image: '"+images.host+"/team/web:{{.ShortCommit}}'}"))
+
+	here := func(tag string) bool {
+		var found []struct{ ID string }
+		docker.call(http.MethodGet, "/images/json?"+filter("reference", images.host+"/team/web:"+tag), &found)
+		return len(found) > 0
+	}
+	var tags []string
+	for _, version := range []string{"one", "two", "three", "four"} {
+		commit := c.commit("version", version)
+		tags = append(tags, commit[:7])
+		images.publish("team/web:"+commit[:7], "VERSION="+version)
+		if version == "one" {
+			docker.call(http.MethodPost, "/images/create?fromImage="+images.host+"/team/web&tag="+commit[:7], nil)
+		}
+		c.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+		c.ends(commit, "success")
+		s.serves(web, version)
+	}
+	s.await("the second is gone", func() bool { return !here(tags[1]) })
+	if !here(tags[0]) || !here(tags[2]) || !here(tags[3]) {
+		t.Errorf("of %q there are %v, %v and %v", tags, here(tags[0]), here(tags[2]), here(tags[3]))
+	}
+	s.ask("rollback", web)
+	s.await("it is back", func() bool { d := s.deployments(web)[0]; return d.ID == 5 && d.Phase == db.PhaseLive })
+	s.serves(web, "three")
+}

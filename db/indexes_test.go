@@ -45,6 +45,7 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 			"delay report": func(d *db.DB) error { return d.DelayReport(t.Context(), f.key("17"), time.Now()) },
 			"log":          func(d *db.DB) error { _, err := d.Log(t.Context(), dep, 5000, 100); return err },
 			"newest":       func(d *db.DB) error { _, err := d.DeploymentsOf(t.Context(), f.read(dep).WorkloadID, 20); return err },
+			"retention":    func(d *db.DB) error { _, err := d.Retention(t.Context(), 3); return err },
 			"renew": func(d *db.DB) error {
 				return ignoreLost(d.Renew(t.Context(), &db.Deployment{ID: dep, LeaseOwner: "none"}, lease))
 			},

@@ -29,7 +29,7 @@ type Release struct {
 
 	User         string   `json:"user,omitempty"`        // "1000:1000"; "" means the image's own
 	ReadOnly     bool     `json:"read_only,omitempty"`   // the root file system
-	Tmpfs        []string `json:"tmpfs,omitempty"`       // paths that are writable and in memory
+	Tmpfs        []string `json:"tmpfs,omitempty"`       // writable and in memory: "/tmp", or "/tmp:1048576" of so many bytes
 	Capabilities []string `json:"capabilities,omitzero"` // all it has, without "CAP_"; nil means the usual short list
 	Networks     []string `json:"networks,omitempty"`    // shared with the workloads that name them too
 	LogSize      int64    `json:"log_size,omitempty"`    // bytes of one log file; 0 means the default

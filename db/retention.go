@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/uptrace/bun"
 )
@@ -11,20 +12,28 @@ import (
 type Retention struct {
 	Kept       []Release    // what serves, what can be rolled back to, and what is in progress or queued
 	Unfinished []Deployment // whose images may exist without a row that names them
-	Old        []Release    // of finished deployments, and no longer kept
 }
 
-// oldReleases bounds how many finished deployments of a workload are looked at.
-const oldReleases = 100
+// good are the phases of a deployment whose release served, or serves.
+var good = []Phase{PhaseDraining, PhaseReaping, PhaseLive, PhaseRetired}
 
 // Retention tells what to keep: for each workload the releases of the last good deployments, as many as keep says, the
-// live one included, and all that unfinished deployments need.
+// live one included, and all that unfinished deployments need. However many failed since does not matter.
 func (d *DB) Retention(ctx context.Context, keep int) (Retention, error) {
 	var out Retention
-	workloads, err := d.Workloads(ctx)
+	// What is unfinished is read before what is good: a deployment that ends meanwhile is in the one or in the other.
+	unfinished, err := d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("phase IN (?)", bun.List(unfinished)).Order("id DESC")
+	})
 	if err != nil {
 		return out, err
 	}
+	out.Unfinished = unfinished
+	wanted, err := d.rollbackTargets(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.keep(slices.Concat(unfinished, wanted)...)
 	states, err := d.RuntimeStates(ctx)
 	if err != nil {
 		return out, err
@@ -32,46 +41,33 @@ func (d *DB) Retention(ctx context.Context, keep int) (Retention, error) {
 	for _, s := range states {
 		out.Kept = append(out.Kept, s.Release)
 	}
+	workloads, err := d.Workloads(ctx)
+	if err != nil {
+		return out, err
+	}
 	for _, w := range workloads {
-		history, err := d.DeploymentsOf(ctx, w.ID, oldReleases)
+		served, err := d.lastGood(ctx, w.ID, keep)
 		if err != nil {
 			return out, err
 		}
-		out.divide(history, keep)
+		out.keep(served...)
 	}
-	wanted, err := d.rollbackTargets(ctx)
-	for _, dep := range wanted {
-		out.keep(dep)
-	}
-	out.Old = slices.DeleteFunc(out.Old, func(old Release) bool {
-		return slices.ContainsFunc(out.Kept, func(kept Release) bool { return kept.ID == old.ID })
-	})
-	return out, err
+	return out, nil
 }
 
-// divide sorts the deployments of one workload, newest first.
-func (r *Retention) divide(history []Deployment, keep int) {
-	for _, dep := range history {
-		switch {
-		case !dep.Phase.Final():
-			r.Unfinished = append(r.Unfinished, dep)
-			r.keep(dep)
-			if dep.Phase.Committed() {
-				keep--
-			}
-		case (dep.Phase == PhaseLive || dep.Phase == PhaseRetired) && keep > 0:
-			keep--
-			r.keep(dep)
-		case dep.Release != nil:
-			r.Old = append(r.Old, *dep.Release)
+func (r *Retention) keep(deployments ...Deployment) {
+	for _, dep := range deployments {
+		if dep.Release != nil {
+			r.Kept = append(r.Kept, *dep.Release)
 		}
 	}
 }
 
-func (r *Retention) keep(dep Deployment) {
-	if dep.Release != nil {
-		r.Kept = append(r.Kept, *dep.Release)
-	}
+// lastGood are the deployments of a workload that went live, newest first.
+func (d *DB) lastGood(ctx context.Context, workloadID int64, limit int) ([]Deployment, error) {
+	return d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("workload_id = ? AND phase IN (?)", workloadID, bun.List(good)).Order("id DESC").Limit(int64(limit))
+	})
 }
 
 // rollbackTargets are the deployments that unfinished ones roll back to.
@@ -79,4 +75,17 @@ func (d *DB) rollbackTargets(ctx context.Context) ([]Deployment, error) {
 	targets := d.bun.NewSelect().Model((*Deployment)(nil)).Column("rollback_to").
 		Where("phase IN (?) AND rollback_to IS NOT NULL", bun.List(unfinished))
 	return d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("id IN (?)", targets) })
+}
+
+// PruneLogs removes the log lines of deployments that ended before a time, and returns how many. Those of what is live
+// stay, and so do the deployments themselves.
+func (d *DB) PruneLogs(ctx context.Context, before time.Time) (int, error) {
+	old := d.bun.NewSelect().Model((*Deployment)(nil)).Column("id").
+		Where("finished_at < ? AND phase <> ?", before.UTC(), PhaseLive)
+	result, err := d.bun.NewDelete().Model((*LogLine)(nil)).Where("deployment_id IN (?)", old).Exec(ctx)
+	if err != nil {
+		return 0, found("prune logs", err)
+	}
+	n, err := result.RowsAffected()
+	return int(n), found("prune logs", err)
 }

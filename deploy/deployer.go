@@ -22,8 +22,9 @@ type Config struct {
 	Tidy      time.Duration // how long after a change of a deployment old images are removed; default 10 s
 	Workspace string        // folder for checkouts, ours alone; default the system's temporary folder
 
-	KeepReleases int   // good releases of a workload whose images are kept, the live one included; default 3
-	MinFree      int64 // bytes that must be free before a build; default 1 GiB
+	KeepReleases int           // good releases of a workload whose images are kept, the live one included; default 3
+	KeepLogs     time.Duration // for which the log of a deployment that ended is kept; default 90 days
+	MinFree      int64         // bytes that must be free before a build; default 1 GiB
 }
 
 func (c Config) withDefaults() Config {
@@ -37,6 +38,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Reconcile, 30*time.Second)
 	setDefault(&c.Tidy, 10*time.Second)
 	setDefault(&c.KeepReleases, 3)
+	setDefault(&c.KeepLogs, 90*24*time.Hour)
 	setDefault(&c.MinFree, 1<<30)
 	return c
 }

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"time"
 
 	"tinyforge/db"
 )
@@ -47,19 +48,19 @@ type Images interface {
 	// FreeSpace returns the free bytes of the disk that holds images and builds; errors.ErrUnsupported, wrapped, where that
 	// cannot be told.
 	FreeSpace(ctx context.Context) (int64, error)
-	// PruneImages removes all images that were built for us, and those of Kept.Old, which were pulled, that neither a
-	// container nor Kept needs and that nobody has given another name. keep is called after it has looked at what exists, and
-	// again before a pulled image goes: what is begun meanwhile is in its answer. It goes on after an error, and returns what
-	// it removed.
+	// PruneImages removes the images that were built for us, and those that we brought from registries, that neither a
+	// container nor Kept needs. One that was there before we asked for it, or to which somebody gave another name, stays.
+	// keep is called once, after it has looked at what exists: what is begun meanwhile is in its answer. It goes on after an
+	// error, and returns what it removed.
 	PruneImages(ctx context.Context, keep func(context.Context) (Kept, error)) (removed []string, err error)
 	// PruneBuildCache gives up what builds could reuse.
 	PruneBuildCache(ctx context.Context) error
 }
 
-// Kept are the images that must stay: by name or id, and by the release for which they were built, since the image of a
-// build that has just ended is not in a row yet.
+// Kept are the images that must stay. Those of a deployment that is being built are in no row yet: they are known by the
+// release for which they were built, or by when they were pulled.
 type Kept struct {
-	Images   []string
+	Images   []string // by name or id
 	Releases []db.ReleaseID
-	Old      []string // those that may go, by name
+	Since    time.Time // what was pulled from then on stays
 }

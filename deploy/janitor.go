@@ -2,13 +2,14 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tinyforge/db"
 )
 
-// Janitor removes the images that nobody can go back to any more. It never touches what serves, what is being deployed,
-// what a container uses, or the last good releases of a workload.
+// Janitor removes the images that nobody can go back to any more, and the logs of long ago. It never touches what serves,
+// what is being deployed, what a container uses, or the last good releases of a workload.
 type Janitor struct{ *Deployer }
 
 // NewJanitor makes a janitor.
@@ -38,13 +39,20 @@ func (j *Janitor) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		if err := j.Pass(ctx); err != nil && ctx.Err() == nil {
-			j.Log.WarnContext(ctx, "remove old images", "error", err)
+			j.Log.WarnContext(ctx, "tidy up", "error", err)
 		}
 	}
 }
 
 // Pass tidies up once.
-func (j *Janitor) Pass(ctx context.Context) error { return j.tidy(ctx) }
+func (j *Janitor) Pass(ctx context.Context) error {
+	images := j.tidy(ctx)
+	lines, logs := j.DB.PruneLogs(ctx, time.Now().Add(-j.Config.KeepLogs))
+	if lines > 0 {
+		j.Log.InfoContext(ctx, "removed old log lines", "lines", lines)
+	}
+	return errors.Join(images, logs)
+}
 
 // tidy removes old images.
 func (d *Deployer) tidy(ctx context.Context) error {
@@ -55,9 +63,9 @@ func (d *Deployer) tidy(ctx context.Context) error {
 	return err
 }
 
-// kept reads what must stay. The image of an unfinished deployment is known by the name of the release to be.
+// kept reads what must stay. What is pulled while it reads stays too.
 func (d *Deployer) kept(ctx context.Context) (Kept, error) {
-	var kept Kept
+	kept := Kept{Since: time.Now()}
 	r, err := d.DB.Retention(ctx, d.Config.KeepReleases)
 	if err != nil {
 		return kept, err
@@ -68,13 +76,16 @@ func (d *Deployer) kept(ctx context.Context) (Kept, error) {
 	}
 	for _, dep := range r.Unfinished {
 		workload, err := d.DB.Workload(ctx, dep.WorkloadID)
+		if errors.Is(err, db.ErrNotFound) {
+			continue // it has just ended, and its workload with it
+		}
 		if err != nil {
 			return kept, err
 		}
 		kept.Releases = append(kept.Releases, BuildGreenName(workload.Name, dep.ID))
-	}
-	for _, release := range r.Old {
-		kept.Old = append(kept.Old, release.AllImages()...)
+		if begun := dep.StartedAt; dep.Release == nil && !begun.IsZero() && begun.Before(kept.Since) {
+			kept.Since = begun
+		}
 	}
 	return kept, nil
 }

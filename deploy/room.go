@@ -11,14 +11,9 @@ import (
 	"github.com/docker/go-units"
 )
 
-// room makes sure that the disks have room for a build, and makes some on Docker's where it has not. Where free space
-// cannot be told it is taken for granted.
+// room makes sure that Docker's disk has room for a build, and makes some where it has not. Where free space cannot be told
+// it is taken for granted.
 func (j *job) room(ctx context.Context) error {
-	workspace := cmp.Or(j.Config.Workspace, os.TempDir())
-	if free, err := freeSpace(workspace); err == nil && free < j.Config.MinFree {
-		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of %s, and %s are wanted for a checkout: free some space, then redeploy",
-			inBytes(free), workspace, inBytes(j.Config.MinFree))}
-	}
 	free, err := j.Images.FreeSpace(ctx)
 	for _, makeRoom := range []func(context.Context) error{j.tidy, j.Images.PruneBuildCache} {
 		if err != nil || free >= j.Config.MinFree {
@@ -38,6 +33,16 @@ func (j *job) room(ctx context.Context) error {
 	case free < j.Config.MinFree:
 		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of Docker, and %s are wanted before a build: free some space, then redeploy",
 			inBytes(free), inBytes(j.Config.MinFree))}
+	}
+	return nil
+}
+
+// roomForCheckout makes sure that the disk of the checkouts has room for one.
+func (j *job) roomForCheckout() error {
+	workspace := cmp.Or(j.Config.Workspace, os.TempDir())
+	if free, err := freeSpace(workspace); err == nil && free < j.Config.MinFree {
+		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of %s, and %s are wanted for a checkout: free some space, then redeploy",
+			inBytes(free), workspace, inBytes(j.Config.MinFree))}
 	}
 	return nil
 }

@@ -103,6 +103,9 @@ func (j *job) reuse(ctx context.Context) error {
 }
 
 func (j *job) checkout(ctx context.Context, w *workspace) (string, error) {
+	if err := j.roomForCheckout(); err != nil {
+		return "", err
+	}
 	dir, err := w.make()
 	if err != nil {
 		return "", err

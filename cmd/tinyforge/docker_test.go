@@ -67,9 +67,11 @@ func (d dockerAPI) sweep(instance string) {
 	for _, n := range networks {
 		d.call(http.MethodDelete, "/networks/"+n.ID, nil)
 	}
-	d.call(http.MethodGet, "/images/json?"+filter("label", "tinyforge.built-by="+instance), &images)
-	for _, i := range images {
-		d.removeImage(i.ID)
+	for _, of := range []string{filter("label", "tinyforge.built-by="+instance), filter("reference", "tinyforge/pulled-by:"+instance+".*")} {
+		d.call(http.MethodGet, "/images/json?"+of, &images)
+		for _, i := range images {
+			d.removeImage(i.ID)
+		}
 	}
 	var all struct{ Volumes []struct{ Name string } }
 	d.call(http.MethodGet, "/volumes?"+filter("label", "tinyforge.instance="+instance), &all)

@@ -41,8 +41,11 @@ func (e *Engine) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer
 		return "", e.explain("build image "+spec.Tag, err)
 	}
 	id, err = e.built(ctx, spec)
-	if err == nil && id == "" {
+	switch {
+	case err == nil && id == "":
 		err = errors.New("the engine built an image and does not have it, or not with our labels")
+	case err == nil: // BuildKit does not note when, on some engines; see newestBases
+		err = e.docker.ImageTag(ctx, id, spec.Tag)
 	}
 	return id, e.explain("build image "+spec.Tag, err)
 }

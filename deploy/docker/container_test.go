@@ -1,8 +1,12 @@
 package docker
 
 import (
+	"context"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/docker/docker/api/types/network"
 
 	"tinyforge/db"
 	"tinyforge/deploy"
@@ -49,6 +53,45 @@ func TestContainerIsLimited(t *testing.T) {
 	}
 }
 
+func TestTmpfsHasASize(t *testing.T) {
+	e := testEngine(t)
+	r := release(e, toolImage(t, e, "space", "/small"))
+	r.ReadOnly, r.Tmpfs = true, []string{"/small:1048576"}
+	start(t, e, r)
+	in := await(t, e, r.ID, func(in deploy.Instance) bool { return len(in.Tail) == 1 })
+	if in.Tail[0] != "/small has 1048576 bytes" {
+		t.Errorf("it says %q", in.Tail)
+	}
+}
+
+// TestMoreThanTheMachineHas: what Docker refuses is said in its words, which name the bounds.
+func TestMoreThanTheMachineHas(t *testing.T) {
+	e := testEngine(t)
+	r := release(e, toolImage(t, e, "wait"))
+	r.CPUs = 1024
+	_, err := e.Start(t.Context(), r)
+	if text := failure(t, err); !strings.Contains(strings.ToLower(text), "docker refuses the container: range of cpus is from 0.01 to") {
+		t.Errorf("failure is %q", text)
+	}
+	if in := inspect(t, e, r.ID); in.State != deploy.Missing {
+		t.Errorf("it left %+v", in)
+	}
+}
+
+func TestContainerIsGivenItsShare(t *testing.T) {
+	e := testEngine(t)
+	r := release(e, toolImage(t, e, "wait"))
+	r.Memory, r.CPUs = 64<<20, 0.5
+	start(t, e, r)
+	c, err := e.docker.ContainerInspect(t.Context(), string(r.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.HostConfig.Resources; got.Memory != 64<<20 || got.NanoCPUs != 500_000_000 {
+		t.Errorf("it may use %d bytes and %d billionths of a CPU", got.Memory, got.NanoCPUs)
+	}
+}
+
 func TestContainerLogLimits(t *testing.T) {
 	e := testEngine(t)
 	r := release(e, toolImage(t, e, "wait"))
@@ -71,6 +114,66 @@ func TestNewerTinyforgeLeavesContainersBe(t *testing.T) {
 	if got := configHash(r); got != "563aa091e75a16a323670dd2d68c39b8" {
 		t.Errorf("the hash is %s", got)
 	}
+}
+
+// TestSharedNetworkOfSomebodyElse: a config must not get a container into a network that was made for something else.
+func TestSharedNetworkOfSomebodyElse(t *testing.T) {
+	e := testEngine(t)
+	made, err := e.docker.NetworkCreate(t.Context(), e.sharedNetwork("back"), network.CreateOptions{Driver: "bridge"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.docker.NetworkRemove(context.WithoutCancel(t.Context()), made.ID) })
+	r := release(e, toolImage(t, e, "wait"))
+	r.Networks = []string{"back"}
+	_, err = e.Start(t.Context(), r)
+	want := "The network " + e.sharedNetwork("back") + " exists in Docker and is not ours: take another name, or remove it"
+	if text := failure(t, err); text != want {
+		t.Errorf("failure is %q", text)
+	}
+	if in := inspect(t, e, r.ID); in.State == deploy.Running {
+		t.Error("it runs")
+	}
+	if err := e.pruneNetworks(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := e.networks(t.Context(), e.sharedNetwork("back")); err != nil || len(found) != 1 {
+		t.Errorf("it was removed: %v, %v", found, err)
+	}
+	if err := e.docker.NetworkRemove(t.Context(), made.ID); err != nil {
+		t.Fatal(err)
+	}
+	if in := start(t, e, r); in.State != deploy.Running {
+		t.Errorf("without it the release is %+v", in)
+	}
+}
+
+// TestBlueAndGreenShareAName: both answer to the workload's name while both run, and the name outlives blue.
+func TestBlueAndGreenShareAName(t *testing.T) {
+	e := testEngine(t)
+	image := toolImage(t, e, "wait")
+	blue, green := release(e, image), release(e, image)
+	for _, r := range []*db.Release{&blue, &green} {
+		r.Workload, r.Networks = "api", []string{"back"}
+	}
+	found := func(want string) {
+		t.Helper()
+		r := release(e, toolImage(t, e, "addresses", "api"))
+		r.Networks = []string{"back"}
+		start(t, e, r)
+		in := await(t, e, r.ID, func(in deploy.Instance) bool { return len(in.Tail) == 1 })
+		if in.Tail[0] != "api has "+want+" addresses" {
+			t.Errorf("found %q, want %s", in.Tail, want)
+		}
+	}
+	start(t, e, blue)
+	found("1")
+	start(t, e, green)
+	found("2")
+	if err := e.Remove(t.Context(), blue.ID); err != nil {
+		t.Fatal(err)
+	}
+	found("1")
 }
 
 func TestSharedNetworks(t *testing.T) {

@@ -34,6 +34,7 @@ type Engine struct {
 	cfg    Config
 
 	networkMu sync.Mutex // one ensureNetwork at a time
+	pulledMu  sync.Mutex // what was pulled is marked, or removed
 }
 
 // New returns an Engine. It makes no network call: whether Docker is there shows at the first use, and an engine that

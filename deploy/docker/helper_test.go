@@ -61,9 +61,12 @@ func sweep(t *testing.T, e *Engine) {
 	for _, v := range volumes.Volumes {
 		note(e.docker.VolumeRemove(ctx, v.Name, true))
 	}
-	images, err := e.docker.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelBuiltBy+"="+e.cfg.Instance))})
+	images, err := e.docker.ImageList(ctx, image.ListOptions{})
 	note(err)
 	for _, i := range images {
+		if _, marked := e.marksOf(i.RepoTags); !marked && i.Labels[labelBuiltBy] != e.cfg.Instance {
+			continue
+		}
 		if _, err := e.docker.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true, PruneChildren: true}); !errdefs.IsNotFound(err) {
 			note(err)
 		}
@@ -74,7 +77,7 @@ func sweep(t *testing.T, e *Engine) {
 }
 
 // tag is an image name of this Engine alone.
-func (e *Engine) tag(version string) string { return e.cfg.Instance + ":" + version }
+func (e *Engine) tag(version string) string { return builtPrefix + e.cfg.Instance + ":" + version }
 
 // sampleImage builds the sample program.
 func sampleImage(t *testing.T, e *Engine) string {

@@ -11,9 +11,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/build"
-	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 
 	"tinyforge/db"
@@ -36,10 +34,10 @@ func (e *Engine) FreeSpace(ctx context.Context) (int64, error) {
 	return int64(fs.Bavail) * fs.Bsize, nil
 }
 
-// PruneImages implements deploy.Images. An image without a release, on which others are built, stays as long as it is the
-// newest of its name. Shared networks that no container names go too.
+// PruneImages implements deploy.Images. An image that is of no workload, on which others are built, stays as long as it is
+// the newest of its name. Shared networks that no container names go too.
 func (e *Engine) PruneImages(ctx context.Context, keep func(context.Context) (deploy.Kept, error)) (removed []string, err error) {
-	ours, err := e.docker.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelBuiltBy+"="+e.cfg.Instance))})
+	all, err := e.docker.ImageList(ctx, image.ListOptions{})
 	if err != nil {
 		return nil, e.explain("remove images", err)
 	}
@@ -47,29 +45,46 @@ func (e *Engine) PruneImages(ctx context.Context, keep func(context.Context) (de
 	if err != nil {
 		return nil, e.explain("remove images", err)
 	}
-	bases, err := e.newestBases(ctx, ours)
+	bases, err := e.newestBases(ctx, all)
 	if err != nil {
 		return nil, e.explain("remove images", err)
 	}
 	var errs []error
-	for _, i := range ours {
+	for _, i := range all {
 		if used[i.ID] || bases[i.ID] || builtFor(i, kept.Releases) {
 			continue
 		}
-		gone, err := e.removeImage(ctx, i.ID)
+		gone, err := e.pruneImage(ctx, i, kept.Since)
 		if errs = append(errs, err); gone {
-			removed = append(removed, append(i.RepoTags, i.ID)[0])
-		}
-	}
-	for _, ref := range kept.Old {
-		gone, err := e.removePulled(ctx, ref, keep)
-		if errs = append(errs, err); gone {
-			removed = append(removed, ref)
+			removed = append(removed, nameOf(i))
 		}
 	}
 	errs = append(errs, e.pruneNetworks(ctx))
 	return removed, e.explain("remove images", errors.Join(errs...))
 }
+
+// nameOf is what people know an image by.
+func nameOf(i image.Summary) string {
+	tags := slices.DeleteFunc(slices.Clone(i.RepoTags), isMark)
+	return slices.Concat(tags, i.RepoDigests, []string{i.ID})[0]
+}
+
+// pruneImage removes an image, which no container uses and no row names, if it is ours alone.
+func (e *Engine) pruneImage(ctx context.Context, i image.Summary, since time.Time) (gone bool, err error) {
+	if _, marked := e.marksOf(i.RepoTags); marked {
+		return e.removePulled(ctx, i.ID, since)
+	}
+	if i.Labels[labelBuiltBy] != e.cfg.Instance {
+		return false, nil
+	}
+	if slices.ContainsFunc(i.RepoTags, func(tag string) bool { return !strings.HasPrefix(tag, builtPrefix) }) {
+		return false, nil
+	}
+	return e.removeImage(ctx, i.ID)
+}
+
+// builtPrefix begins the tags of what we build: others were given by somebody else.
+const builtPrefix = "tinyforge/"
 
 // needed returns what must stay, also by the ids of the images.
 func (e *Engine) needed(ctx context.Context, keep func(context.Context) (deploy.Kept, error)) (deploy.Kept, map[string]bool, error) {
@@ -110,28 +125,26 @@ func builtFor(i image.Summary, releases []db.ReleaseID) bool {
 	return slices.ContainsFunc(ids, func(id db.ReleaseID) bool { return id != "" && slices.Contains(releases, id) })
 }
 
-// newestBases are the ids of those images without a release that are the newest of a name.
+// newestBases are the ids of those images of ours that are of no workload and the newest of a name. When an image was
+// named tells its age: one that a build made out of its cache says that it was created when the cache was.
 func (e *Engine) newestBases(ctx context.Context, images []image.Summary) (map[string]bool, error) {
 	type base struct {
-		id      string
-		created time.Time
+		id string
+		at time.Time
 	}
 	newest := map[string]base{}
 	for _, i := range images {
-		if i.Labels[labelRelease] != "" || i.Labels[labelWorkload] != "" {
+		if i.Labels[labelBuiltBy] != e.cfg.Instance || i.Labels[labelRelease] != "" || i.Labels[labelWorkload] != "" {
 			continue
 		}
-		found, err := e.docker.ImageInspect(ctx, i.ID) // the list tells whole seconds only
+		found, err := e.docker.ImageInspect(ctx, i.ID)
 		if err != nil && !errdefs.IsNotFound(err) {
 			return nil, err
 		}
-		created, err := time.Parse(time.RFC3339Nano, found.Created)
-		if err != nil {
-			continue // it has just been removed, or is of no build
-		}
 		for _, tag := range found.RepoTags {
-			if name := repository(tag); created.After(newest[name].created) {
-				newest[name] = base{found.ID, created}
+			name, at := repository(tag), found.Metadata.LastTagTime
+			if known, ok := newest[name]; !ok || at.After(known.at) {
+				newest[name] = base{found.ID, at}
 			}
 		}
 	}
@@ -149,30 +162,6 @@ func (e *Engine) removeImage(ctx context.Context, id string) (gone bool, err err
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// removePulled removes an image that was pulled for a release, unless it is needed, or somebody gave it another name.
-func (e *Engine) removePulled(ctx context.Context, ref string, keep func(context.Context) (deploy.Kept, error)) (gone bool, err error) {
-	named, err := reference.ParseNormalizedNamed(ref)
-	if err != nil || reference.IsNameOnly(named) {
-		return false, nil // an id: it was built here
-	}
-	found, err := e.docker.ImageInspect(ctx, ref)
-	if errdefs.IsNotFound(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	for _, tag := range slices.Concat(found.RepoTags, found.RepoDigests) {
-		if repository(tag) != named.Name() {
-			return false, nil
-		}
-	}
-	if _, used, err := e.needed(ctx, keep); err != nil || used[found.ID] {
-		return false, err
-	}
-	return e.removeImage(ctx, found.ID)
 }
 
 // PruneBuildCache implements deploy.Images. The cache is shared by all who build on this engine.

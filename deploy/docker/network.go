@@ -3,6 +3,7 @@ package docker
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 
 	"tinyforge/db"
+	"tinyforge/deploy"
 )
 
 // sharedNetwork is the real name of a network that workloads share: "tinyforge-<name>".
@@ -81,11 +83,31 @@ func (e *Engine) join(ctx context.Context, id string, r db.Release) error {
 		if c.NetworkSettings.Networks[name] != nil {
 			continue
 		}
-		if err := e.ensureNetwork(ctx, name); err != nil {
+		if err := e.ensureShared(ctx, shared); err != nil {
 			return err
 		}
 		if err := e.docker.NetworkConnect(ctx, name, id, &network.EndpointSettings{Aliases: []string{r.Workload, string(r.ID)}}); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// ensureShared makes sure that a shared network exists and is ours: whoever names a network in a config must not get into
+// one that the operator, or another Tinyforge, made for something else.
+func (e *Engine) ensureShared(ctx context.Context, shared string) error {
+	name := e.sharedNetwork(shared)
+	if err := e.ensureNetwork(ctx, name); err != nil {
+		return err
+	}
+	found, err := e.networks(ctx, name)
+	if err != nil {
+		return err
+	}
+	for _, n := range found {
+		if n.Labels[labelInstance] != e.cfg.Instance {
+			text := fmt.Sprintf("The network %s exists in Docker and is not ours: take another name, or remove it", name)
+			return &deploy.Failure{Text: short(text, textLimit)}
 		}
 	}
 	return nil

@@ -171,19 +171,11 @@ func TestPruneOfWhatWasPulledForAPlatform(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept := deploy.Kept{Images: []string{pinned}, Old: []string{pinned}}
-	prune := func() {
-		t.Helper()
-		if _, err := e.PruneImages(t.Context(), func(context.Context) (deploy.Kept, error) { return kept, nil }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	prune()
+	prune(t, e, deploy.Kept{Images: []string{pinned}})
 	if !e.has(t, pinned) {
 		t.Error("an image that is needed was removed")
 	}
-	kept.Images = nil
-	prune()
+	prune(t, e, deploy.Kept{})
 	if e.has(t, pinned) || e.has(t, ref) {
 		t.Error("an image that nobody needs was left")
 	}

@@ -53,11 +53,11 @@ func (e *Engine) Pull(ctx context.Context, spec deploy.PullSpec, log io.Writer) 
 // there returns a pinned image that the engine has already, as Pull does; "" when it does not have it, or for another
 // platform.
 func (e *Engine) there(ctx context.Context, pinned reference.Canonical, platform string) (string, error) {
+	there, err := e.isThere(ctx, pinned)
+	if err != nil || !there {
+		return "", e.explain("inspect image "+pinned.String(), err)
+	}
 	if platform == "" {
-		there, err := e.ImageExists(ctx, canonical(pinned))
-		if err != nil || !there {
-			return "", err
-		}
 		return canonical(pinned), nil
 	}
 	name, err := e.pinFor(ctx, pinned, platform)
@@ -65,6 +65,19 @@ func (e *Engine) there(ctx context.Context, pinned reference.Canonical, platform
 		return "", nil
 	}
 	return name, e.explain("inspect image "+pinned.String(), err)
+}
+
+// isThere tells whether the engine has an image that is pinned, and notes that it was asked for.
+func (e *Engine) isThere(ctx context.Context, pinned reference.Canonical) (bool, error) {
+	strangers, err := e.strangers(ctx)
+	if err != nil {
+		return false, err
+	}
+	named, err := reference.WithDigest(reference.TrimNamed(pinned), pinned.Digest())
+	if err != nil {
+		return false, err
+	}
+	return e.mark(ctx, named, strangers)
 }
 
 // canonical is the name by digest, without the tag that may stand between.
@@ -84,6 +97,22 @@ func (e *Engine) fetch(ctx context.Context, named reference.Named, spec deploy.P
 		}
 		opt.RegistryAuth = encoded
 	}
+	strangers, err := e.strangers(ctx)
+	if err != nil {
+		return "", err
+	}
+	for {
+		digest, err := e.fetchOnce(ctx, named, opt, out)
+		if err != nil {
+			return "", err
+		}
+		if there, err := e.mark(ctx, named, strangers); err != nil || there {
+			return digest, err
+		}
+	}
+}
+
+func (e *Engine) fetchOnce(ctx context.Context, named reference.Named, opt image.PullOptions, out *lines) (digest string, err error) {
 	answer, err := e.docker.ImagePull(ctx, named.String(), opt)
 	if err != nil {
 		return "", err

@@ -25,8 +25,8 @@ const pidsLimit = 4096
 // usualCapabilities are what a container has when its release does not say: what images need that begin as root, make
 // their folders their own and give their rights up (CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID, SETPCAP), that end
 // their children (KILL) and listen below port 1024 (NET_BIND_SERVICE). Of Docker's own list raw sockets are left out, with
-// which a container could pass for a neighbour on the network, and device nodes, chroot, file capabilities and what writes into the host's
-// audit log.
+// which a container could pass for a neighbour on the network, and device nodes, chroot, file capabilities and what writes
+// into the host's audit log.
 var usualCapabilities = []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETPCAP", "SETUID"}
 
 const (
@@ -86,11 +86,17 @@ func environ(env map[string]string) []string {
 	return list
 }
 
-// tmpfs are the folders in memory, which everybody in the container may write to, as to /tmp.
+// tmpfs are the folders in memory, which everybody in the container may write to, as to /tmp. Docker lets none of them hold
+// programs that can be run.
 func tmpfs(r db.Release) map[string]string {
 	folders := make(map[string]string, len(r.Tmpfs))
-	for _, p := range r.Tmpfs {
-		folders[p] = "mode=1777"
+	for _, folder := range r.Tmpfs {
+		options := "mode=1777"
+		path, size, limited := strings.Cut(folder, ":")
+		if limited {
+			options += ",size=" + size
+		}
+		folders[path] = options
 	}
 	return folders
 }

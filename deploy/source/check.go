@@ -22,6 +22,7 @@ var tagTexts = map[string]string{
 	"required":   "is required",
 	"urlpath":    `must be a path on the release, such as "/up"`,
 	"mountpath":  `must be an absolute path in the container, such as "/data", and not one of the system's`,
+	"tmpfs":      `must be an absolute path in the container, and not one of the system's, perhaps with a size of 64KB or more: "/tmp", "/tmp:64MB"`,
 	"name":       "must begin with a letter or digit and hold only letters, digits, '_', '.' and '-'",
 	"stage":      "must be the name or number of a stage of the Dockerfile",
 	"task":       "must be the name of a task of deno.json",
@@ -37,7 +38,7 @@ func newChecker() *checker {
 	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("json") })
 	for tag, ok := range map[string]func(string) bool{
 		"urlpath": isURLPath, "mountpath": isMountPath, "name": isName, "stage": isName, "task": isTask, "repopath": isRepoPath,
-		"user": isUser, "net": isNetworkName, "capability": isCapability, "platform": isPlatform,
+		"user": isUser, "net": isNetworkName, "capability": isCapability, "platform": isPlatform, "tmpfs": isTmpfs,
 	} {
 		must(v.RegisterValidation(tag, func(f validator.FieldLevel) bool {
 			s := f.Field().String()

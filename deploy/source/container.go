@@ -5,14 +5,17 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/docker/go-units"
 )
 
 // container is the part of a config that says what a container may do and have.
 type container struct {
 	User         string   `json:"user" validate:"max=128,user"`               // "" means the image's own
 	ReadOnly     bool     `json:"read_only"`                                  // the root file system
-	Tmpfs        []string `json:"tmpfs" validate:"dive,max=1024,mountpath"`   // writable, in memory
+	Tmpfs        []string `json:"tmpfs" validate:"dive,max=1024,tmpfs"`       // writable, in memory: "/tmp", "/tmp:64MB"
 	Capabilities []string `json:"capabilities" validate:"dive,capability"`    // nil means the usual short list, [] none
 	Networks     []string `json:"networks" validate:"max=16,dive,max=40,net"` // shared with the workloads that name them too
 	Log          logLimit `json:"log"`
@@ -30,8 +33,8 @@ func (c *container) check(volumes []volume) Faults {
 	for _, v := range volumes {
 		mounted[path.Clean(v.Path)] = true
 	}
-	for i, p := range c.Tmpfs {
-		if p = path.Clean(p); mounted[p] {
+	for i, p := range tmpfsPaths(c.Tmpfs) {
+		if mounted[p] {
 			all = append(all, Fault{fmt.Sprintf("tmpfs[%d]", i), "is mounted already: by a volume, or by another entry of tmpfs"})
 		}
 		mounted[p] = true
@@ -46,6 +49,45 @@ func unique(at string, list []string) Faults {
 		if first := slices.Index(list, v); first < i {
 			all = append(all, Fault{fmt.Sprintf("%s[%d]", at, i), fmt.Sprintf("is the same as %s[%d]", at, first)})
 		}
+	}
+	return all
+}
+
+const (
+	minTmpfs = 64 << 10
+	maxTmpfs = 1 << 40
+)
+
+func isTmpfs(s string) bool {
+	p, limit, limited := strings.Cut(s, ":")
+	if !isMountPath(p) || !limited {
+		return isMountPath(p)
+	}
+	n, err := units.RAMInBytes(limit)
+	return err == nil && n >= minTmpfs && n <= maxTmpfs
+}
+
+// tmpfsPaths are where the folders are, without their sizes.
+func tmpfsPaths(folders []string) []string {
+	paths := make([]string, len(folders))
+	for i, folder := range folders {
+		p, _, _ := strings.Cut(folder, ":")
+		paths[i] = path.Clean(p)
+	}
+	return paths
+}
+
+// releaseTmpfs writes sizes as bytes.
+func releaseTmpfs(folders []string) []string {
+	var all []string
+	for _, folder := range folders {
+		p, limit, limited := strings.Cut(folder, ":")
+		if p = path.Clean(p); limited {
+			n, err := units.RAMInBytes(limit)
+			must(err) // it is checked
+			p += ":" + strconv.FormatInt(n, 10)
+		}
+		all = append(all, p)
 	}
 	return all
 }

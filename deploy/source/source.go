@@ -60,7 +60,7 @@ func (c *common) release(in deploy.BuildInput, image string) db.Release {
 
 		User:         c.User,
 		ReadOnly:     c.ReadOnly,
-		Tmpfs:        c.Tmpfs,
+		Tmpfs:        releaseTmpfs(c.Tmpfs),
 		Capabilities: c.Capabilities,
 		Networks:     c.Networks,
 		LogSize:      int64(c.Log.MaxSize),

@@ -120,7 +120,11 @@ func TestCommonFields(t *testing.T) {
 		{"user", `"user":"app:app:app"`, "user", `must be a user and perhaps a group, by name or number: "app", "1000:1000"`},
 		{"user with flag", `"user":"-1"`, "user", `must be a user and perhaps a group, by name or number: "app", "1000:1000"`},
 		{"read-only root", `"read_only":"yes"`, "read_only", "must be true or false"},
-		{"tmpfs over proc", `"tmpfs":["/proc"]`, "tmpfs[0]", `must be an absolute path in the container, such as "/data", and not one of the system's`},
+		{"tmpfs over proc", `"tmpfs":["/proc"]`, "tmpfs[0]", tmpfsText},
+		{"tmpfs of no size", `"tmpfs":["/tmp","/run:much"]`, "tmpfs[1]", tmpfsText},
+		{"small tmpfs", `"tmpfs":["/run:1KB"]`, "tmpfs[0]", tmpfsText},
+		{"tmpfs with options", `"tmpfs":["/run:exec,size=1MB"]`, "tmpfs[0]", tmpfsText},
+		{"tmpfs twice with a size", `"tmpfs":["/tmp","/tmp/:1MB"]`, "tmpfs[1]", "is mounted already: by a volume, or by another entry of tmpfs"},
 		{"tmpfs twice", `"tmpfs":["/tmp","/tmp/"]`, "tmpfs[1]", "is mounted already: by a volume, or by another entry of tmpfs"},
 		{"tmpfs over a volume", `"tmpfs":["/data"],"volumes":[{"name":"a","path":"/data"}]`, "tmpfs[0]", "is mounted already: by a volume, or by another entry of tmpfs"},
 		{"capability twice", `"capabilities":["KILL","KILL"]`, "capabilities[1]", "is the same as capabilities[0]"},
@@ -156,7 +160,7 @@ func TestCommonFieldsThatAreFine(t *testing.T) {
 			`"healthcheck":{"path":"/up?full=1","status":204,"interval":"100ms","timeout":"10m","attempts":1,"start_period":"1h"}`,
 			`"env":{"_A.b-c":"","spring.profile":"x"},"memory":"1.5g","cpus":0.25,"report_commit_status":false`,
 			`"volumes":[{"name":"data","path":"/data"},{"name":"data","path":"/more"}],"deploy_strategy":"recreate"`,
-			`"user":"1000:1000","read_only":true,"tmpfs":["/tmp"],"capabilities":[],"networks":["back","db-1"]`,
+			`"user":"1000:1000","read_only":true,"tmpfs":["/tmp","/run:64KB"],"capabilities":[],"networks":["back","db-1"]`,
 			`"capabilities":["NET_ADMIN"],"log":{"max_size":"1MB","max_files":1}`,
 		} {
 			if err := kind.source.Validate(kind.config(members)); err != nil {
@@ -253,6 +257,19 @@ func wantMap(t *testing.T, what string, got, want map[string]string) {
 	t.Helper()
 	if !maps.Equal(got, want) {
 		t.Errorf("%s: got %q, want %q", what, got, want)
+	}
+}
+
+const tmpfsText = `must be an absolute path in the container, and not one of the system's, perhaps with a size of 64KB or more: "/tmp", "/tmp:64MB"`
+
+// TestTmpfs: sizes are bytes in the row, and paths as Docker knows them.
+func TestTmpfs(t *testing.T) {
+	var c struct{ common }
+	if err := newChecker().decode(json.RawMessage(`{"tmpfs":["/tmp/","/run:64MB"]}`), &c); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.release(deploy.BuildInput{}, "").Tmpfs; !slices.Equal(got, []string{"/tmp", "/run:67108864"}) {
+		t.Errorf("they become %q", got)
 	}
 }
 

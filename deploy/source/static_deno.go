@@ -48,12 +48,12 @@ func (denoMode) check(c *staticConfig) Faults {
 		all = append(all, Fault{"deno_image", fmt.Sprintf("is not a valid image name: write one such as %q", defaultDenoImage)})
 	}
 	all = append(all, c.checkStorage()...)
-	return append(all, c.Permissions.check(append(writablePlaces(c.mounted()), c.tmpfs()...))...)
+	return append(all, c.Permissions.check(append(writablePlaces(c.mounted()), tmpfsPaths(c.tmpfs())...))...)
 }
 
 // tmpfs are the folders in memory.
 func (c *staticConfig) tmpfs() []string {
-	if slices.Contains(c.Tmpfs, "/tmp") {
+	if slices.Contains(tmpfsPaths(c.Tmpfs), "/tmp") {
 		return c.Tmpfs
 	}
 	return append([]string{"/tmp"}, c.Tmpfs...)
@@ -68,8 +68,8 @@ func (c *staticConfig) checkStorage() (all Faults) {
 			all = append(all, Fault{fmt.Sprintf("volumes[%d].path", i), "is the same as storage.mount"})
 		}
 	}
-	for i, at := range c.Tmpfs {
-		switch at = path.Clean(at); {
+	for i, at := range tmpfsPaths(c.Tmpfs) {
+		switch {
 		case at == denoFolder, at == denoCache:
 			all = append(all, Fault{fmt.Sprintf("tmpfs[%d]", i), "would hide the program"})
 		case c.Storage.Enabled && at == path.Clean(c.Storage.Mount):
@@ -98,7 +98,7 @@ const (
 
 func (denoMode) run(c *staticConfig, r *db.Release) {
 	r.Volumes = releaseVolumes(c.mounted())
-	r.Tmpfs = c.tmpfs()
+	r.Tmpfs = releaseTmpfs(c.tmpfs())
 	r.Env = mergeEnv(r.Env, map[string]string{portName: strconv.Itoa(c.Port), addressName: fmt.Sprintf("tcp:0.0.0.0:%d", c.Port)})
 }
 

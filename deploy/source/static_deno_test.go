@@ -61,6 +61,23 @@ ENTRYPOINT ["deno","run","--cached-only","--no-prompt","--allow-net=0.0.0.0:9000
 	}
 }
 
+// TestDenoTmpfs: /tmp is always there, with the size that the config gives it.
+func TestDenoTmpfs(t *testing.T) {
+	for tmpfs, want := range map[string][]string{
+		`[]`: {"/tmp"}, `["/run/x:1MB"]`: {"/tmp", "/run/x:1048576"}, `["/tmp:64MB"]`: {"/tmp:67108864"},
+	} {
+		var c staticConfig
+		if err := newChecker().decode(json.RawMessage(`{"mode":"deno","entrypoint":"main.ts","tmpfs":`+tmpfs+`}`), &c); err != nil {
+			t.Fatal(err)
+		}
+		var r db.Release
+		denoMode{}.run(&c, &r)
+		if !slices.Equal(r.Tmpfs, want) {
+			t.Errorf("%s becomes %q, want %q", tmpfs, r.Tmpfs, want)
+		}
+	}
+}
+
 func TestDenoServe(t *testing.T) {
 	var c staticConfig
 	if err := newChecker().decode(json.RawMessage(`{"mode":"deno","entrypoint":"main.ts","serve":true,"permissions":{"net":["x","*"]}}`), &c); err != nil {

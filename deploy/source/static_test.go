@@ -19,7 +19,7 @@ func TestStaticConfigs(t *testing.T) {
 		`"healthcheck":{"path":"/"},"port":80,"memory":"64MB","cpus":0.5,"report_commit_status":false,"deploy_strategy":"blue-green"`,
 		deno + storage1 + `,"task":"build:all","serve":true,"env":{"A":"b"},"deno_image":"example.com/deno@sha256:` + strings.Repeat("0", 64) + `"`,
 		deno + `"storage":{"enabled":true,"mount":"/app/data","name":"kv"},"permissions":{"net":["*"],"env":["TZ","APP_*"],"read":["/etc/hosts","public"],"write":["data/x","/tmp"]}`,
-		deno + `"user":"1000:1000","tmpfs":["/run/x","/tmp"],"permissions":{"write":["/run/x/y"]},"networks":["db"],"log":{"max_files":1},"capabilities":[],"read_only":true`,
+		deno + `"user":"1000:1000","tmpfs":["/run/x:1MB","/tmp"],"permissions":{"write":["/run/x/y"]},"networks":["db"],"log":{"max_files":1},"capabilities":[],"read_only":true`,
 		deno + `"permissions":{"net":["api.example.com","10.0.0.7:5432","[::1]:80","*.example.com"]}`,
 	} {
 		if err := s.Validate(json.RawMessage("{" + fine + "}")); err != nil {
@@ -62,6 +62,8 @@ func TestStaticConfigs(t *testing.T) {
 		{`"capabilities":["CHOWN"]`, "capabilities", forDeno},
 		{deno + storage1 + `,"tmpfs":["/x","/data"]`, "tmpfs[1]", "is the same as storage.mount"},
 		{deno + `"tmpfs":["/app/"]`, "tmpfs[0]", "would hide the program"},
+		{deno + `"tmpfs":["/app/:1MB"]`, "tmpfs[0]", "would hide the program"},
+		{deno + storage1 + `,"tmpfs":["/data:1MB"]`, "tmpfs[0]", "is the same as storage.mount"},
 		{deno + `"spa":true`, "spa", forStatic},
 		{deno + `"not_found":"x.html"`, "not_found", forStatic},
 		{deno + `"headers":{"/*":{"X":"1"}}`, "headers", forStatic},

@@ -71,6 +71,15 @@ func main() {
 			fmt.Println(name, "known:", err == nil)
 		}
 		time.Sleep(10 * time.Minute)
+	case "addresses": // addresses NAME: how many a name has; then it stays
+		found, _ := net.LookupHost(args[0])
+		fmt.Println(args[0], "has", len(found), "addresses")
+		time.Sleep(10 * time.Minute)
+	case "space": // space DIR: how large its disk is; then it stays
+		var fs syscall.Statfs_t
+		must(0, syscall.Statfs(args[0], &fs))
+		fmt.Println(args[0], "has", int64(fs.Blocks)*fs.Bsize, "bytes")
+		time.Sleep(10 * time.Minute)
 	case "count": // count DIR FILE: notes how many files a folder has, and adds one
 		must(0, os.WriteFile(args[1], fmt.Append(nil, len(must(os.ReadDir(args[0])))), 0o644))
 		must(os.CreateTemp(args[0], "x"))

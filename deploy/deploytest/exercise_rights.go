@@ -7,8 +7,11 @@ import (
 	"tinyforge/deploy"
 )
 
-// rights asks that a release which may do or have something else is replaced, and that one in which nothing changed is not.
-func (s *runtimeSuite) rights(t *testing.T) {
+// ExerciseRights is the suite of every deploy.Runtime that heeds what a release says of its rights and limits; those of a
+// stack are in its project. A release that may do or have something else is replaced, and one in which nothing changed is
+// not. release is as for ExerciseRuntime.
+func ExerciseRights(t *testing.T, rt deploy.Runtime, release func(t *testing.T) db.Release) {
+	s := &runtimeSuite{rt, release}
 	r := s.sample(t, nil)
 	r.User, r.ReadOnly, r.Tmpfs = "1000:1000", true, []string{"/tmp:1048576"}
 	r.Memory, r.CPUs, r.LogSize, r.LogFiles = 64<<20, 0.5, 1<<20, 2

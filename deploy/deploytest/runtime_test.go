@@ -14,7 +14,9 @@ import (
 
 func TestRuntimeFake(t *testing.T) {
 	var n atomic.Int64
-	deploytest.ExerciseRuntime(t, deploytest.NewRuntime(t, nil), func(*testing.T) db.Release { return release(n.Add(1)) })
+	rt, fresh := deploytest.NewRuntime(t, nil), func(*testing.T) db.Release { return release(n.Add(1)) }
+	deploytest.ExerciseRuntime(t, rt, fresh)
+	deploytest.ExerciseRights(t, rt, fresh)
 }
 
 func TestRuntimeFakeHook(t *testing.T) {

@@ -19,7 +19,9 @@ import (
 func TestEngine(t *testing.T) {
 	e := testEngine(t)
 	image := sampleImage(t, e)
-	deploytest.ExerciseRuntime(t, e, func(*testing.T) db.Release { return release(e, image) })
+	fresh := func(*testing.T) db.Release { return release(e, image) }
+	deploytest.ExerciseRuntime(t, e, fresh)
+	deploytest.ExerciseRights(t, e, fresh)
 }
 
 func TestNew(t *testing.T) {

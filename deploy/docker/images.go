@@ -65,11 +65,16 @@ func (e *Engine) PruneImages(ctx context.Context, keep func(context.Context) (de
 
 // nameOf is what people know an image by.
 func nameOf(i image.Summary) string {
-	tags := slices.DeleteFunc(slices.Clone(i.RepoTags), isMark)
-	return slices.Concat(tags, i.RepoDigests, []string{i.ID})[0]
+	return append(slices.DeleteFunc(tagsOf(i), isMark), i.ID)[0]
 }
 
-// pruneImage removes an image, which no container uses and no row names, if it is ours alone.
+// tagsOf are the tags of an image, sorted. Engines before 25 list one without any as "<none>:<none>".
+func tagsOf(i image.Summary) []string {
+	return slices.DeleteFunc(slices.Sorted(slices.Values(i.RepoTags)), func(tag string) bool { return tag == "<none>:<none>" })
+}
+
+// pruneImage removes an image, which no container uses and no row names, if it is ours alone. One that got another tag since
+// it was listed is left: a build may have made it again.
 func (e *Engine) pruneImage(ctx context.Context, i image.Summary, since time.Time) (gone bool, err error) {
 	if _, marked := e.marksOf(i.RepoTags); marked {
 		return e.removePulled(ctx, i.ID, since)
@@ -77,8 +82,13 @@ func (e *Engine) pruneImage(ctx context.Context, i image.Summary, since time.Tim
 	if i.Labels[labelBuiltBy] != e.cfg.Instance {
 		return false, nil
 	}
-	if slices.ContainsFunc(i.RepoTags, func(tag string) bool { return !strings.HasPrefix(tag, builtPrefix) }) {
+	tags := tagsOf(i)
+	if slices.ContainsFunc(tags, func(tag string) bool { return !strings.HasPrefix(tag, builtPrefix) }) {
 		return false, nil
+	}
+	found, err := e.docker.ImageInspect(ctx, i.ID)
+	if err != nil || !slices.Equal(slices.Sorted(slices.Values(found.RepoTags)), tags) {
+		return false, ignoreGone(err)
 	}
 	return e.removeImage(ctx, i.ID)
 }

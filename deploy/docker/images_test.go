@@ -106,6 +106,35 @@ func TestPruneWhileSeveralAreBuilt(t *testing.T) {
 	}
 }
 
+// TestPruneWhatHasNoName: an image whose tag went to another one.
+func TestPruneWhatHasNoName(t *testing.T) {
+	e := testEngine(t)
+	var ids []string
+	for _, release := range []string{"tf-web-1", "tf-web-2"} {
+		ids = append(ids, mustBuild(t, e, deploy.BuildSpec{Dir: deploytest.SampleCheckout(t), Context: ".", Dockerfile: "Dockerfile",
+			Tag: e.tag("same"), Labels: map[string]string{labelRelease: release}}))
+	}
+	if removed := prune(t, e, deploy.Kept{Images: ids[1:]}); !slices.Equal(removed, ids[:1]) || e.has(t, ids[0]) || !e.has(t, ids[1]) {
+		t.Errorf("removed %q, want %q", removed, ids[:1])
+	}
+}
+
+// TestPruneWhatIsBuiltAgain: a build that begins while images are looked at makes an old one its own.
+func TestPruneWhatIsBuiltAgain(t *testing.T) {
+	e := testEngine(t)
+	id := mustBuild(t, e, deploy.BuildSpec{Dir: deploytest.SampleCheckout(t), Context: ".", Dockerfile: "Dockerfile",
+		Tag: e.tag("1-db"), Labels: map[string]string{labelWorkload: "web"}})
+	removed, err := e.PruneImages(t.Context(), func(ctx context.Context) (deploy.Kept, error) {
+		return deploy.Kept{}, e.docker.ImageTag(ctx, id, e.tag("2-db"))
+	})
+	if err != nil || len(removed) != 0 || !e.has(t, id) {
+		t.Errorf("removed %q, %v", removed, err)
+	}
+	if removed := prune(t, e, deploy.Kept{}); len(removed) != 1 || e.has(t, id) {
+		t.Errorf("removed %q afterwards", removed)
+	}
+}
+
 func TestFreeSpace(t *testing.T) {
 	e := testEngine(t)
 	if free, err := e.FreeSpace(t.Context()); err != nil || free < 1<<20 {

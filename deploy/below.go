@@ -1,7 +1,9 @@
 package deploy
 
 import (
+	"encoding/hex"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -41,8 +43,12 @@ func cutSegments(escaped, prefix string) (rest string, ok bool) {
 	return rest, true
 }
 
-// decodings are the characters with which paths are led astray.
-var decodings = strings.NewReplacer("%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", `\`, "%5C", `\`, "%3b", ";", "%3B", ";", "%25", "%")
+// escapes matches what a server decodes that is content with the rest.
+var escapes = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+// unsound are bytes of no path that anybody means: NUL, at which some end, and characters of ASCII written at greater length,
+// which some take for them.
+var unsound = []string{"\x00", "\xc0", "\xc1", "\xe0\x80", "\xf0\x80"}
 
 // climbs tells whether there is a "." or ".." segment for a server that decodes once or several times, takes a backslash
 // for a slash, or leaves out what follows a semicolon.
@@ -52,7 +58,13 @@ func climbs(escaped string) bool {
 		if slices.ContainsFunc(segments, isDots) {
 			return true
 		}
-		plain := decodings.Replace(escaped)
+		if slices.ContainsFunc(unsound, func(bytes string) bool { return strings.Contains(escaped, bytes) }) {
+			return true
+		}
+		plain := escapes.ReplaceAllStringFunc(escaped, func(e string) string {
+			b, _ := hex.DecodeString(e[1:])
+			return string(b)
+		})
 		if plain == escaped {
 			return false
 		}

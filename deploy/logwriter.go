@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"tinyforge/db"
 )
@@ -105,7 +107,14 @@ func (w *logWriter) add(text string) {
 	w.append(text)
 }
 
+// append takes control characters out: whoever reads a log in a terminal must not have it written to by a build.
 func (w *logWriter) append(text string) {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' {
+			return -1
+		}
+		return r
+	}, text)
 	w.lines = append(w.lines, db.LogLine{DeploymentID: w.id, Phase: w.phase, At: time.Now(), Text: text})
 }
 

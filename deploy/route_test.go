@@ -52,7 +52,13 @@ func TestBelow(t *testing.T) {
 		`/app/..\admin`:             "",
 		"/app/..%5cadmin":           "",
 		"/app/..;/admin":            "",
-		"/app/..%3ba=b/admin":       "",
+
+		"/app/%25%32%65%25%32%65/admin": "",
+		"/app/%2%35%32e%2e/admin":       "",
+		"/app/%c0%ae%c0%ae/admin":       "",
+		"/app/%e0%80%ae./admin":         "",
+		"/app/.%00./admin":              "",
+		"/app/..%3ba=b/admin":           "",
 	} {
 		prefix, rest, ok := deploy.Below([]string{"/app", "/app/v2", "/я"}, path)
 		got := ""

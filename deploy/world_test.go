@@ -57,7 +57,7 @@ func (b *builds) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer
 	b.specs = append(b.specs, spec)
 	err, wait := b.err, b.wait
 	b.mu.Unlock()
-	fmt.Fprintf(log, "step 1\nstep 2 of %s", spec.Tag)
+	fmt.Fprintf(log, "step 1\nstep 2\x1b[2J of %s", spec.Tag)
 	if wait != nil {
 		select {
 		case <-wait:

@@ -35,18 +35,31 @@ func Sweep(t *testing.T, r *Runtime, name string) {
 		networks, err := d.NetworkList(ctx, client.NetworkListOptions{Filters: filters})
 		note(err)
 		for _, n := range networks.Items {
-			_, err := d.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
-			note(err)
+			note(removeNetwork(ctx, d, n.ID))
 		}
 	}
-	_, err := d.NetworkRemove(ctx, r.cfg.Network, client.NetworkRemoveOptions{})
-	note(err)
+	note(removeNetwork(ctx, d, r.cfg.Network))
 	images, err := d.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("label", "tinyforge.built-by="+name)})
 	note(err)
 	for _, i := range images.Items {
 		_, err := d.ImageRemove(ctx, i.ID, client.ImageRemoveOptions{Force: true, PruneChildren: true})
 		note(err)
 	}
+}
+
+// removeNetwork removes a network. Docker 20.10 keeps the endpoint of a container that was removed while it was connected.
+func removeNetwork(ctx context.Context, d client.APIClient, name string) error {
+	found, err := d.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
+	if err != nil {
+		return err
+	}
+	for _, endpoint := range found.Network.Containers {
+		if _, err := d.NetworkDisconnect(ctx, name, client.NetworkDisconnectOptions{Container: endpoint.Name, Force: true}); err != nil {
+			return err
+		}
+	}
+	_, err = d.NetworkRemove(ctx, name, client.NetworkRemoveOptions{})
+	return err
 }
 
 // HasVolume tells whether there is a volume of that name.

@@ -113,7 +113,7 @@ func TestS10_ImageHonoursRecreate(t *testing.T) {
 	images, forge := newImageRegistry(t), newForge(t, forgetest.Options{Kind: forgetest.Gitea})
 	s := newService(t)
 	c, web := newClone(t, forge, "acme/site"), unique("web")
-	config := "{image: '" + images.host + "/team/web:{{.ShortCommit}}', healthcheck: {path: /up, interval: 200ms}"
+	config := "{image: '" + images.host + "/team/web:{{.ShortCommit}}', healthcheck: {path: /up, interval: 200ms, attempts: 8}"
 	s.apply(forge, manifestOf(web, "image", config+"}"))
 
 	deploy := func(version string) {
@@ -131,13 +131,24 @@ func TestS10_ImageHonoursRecreate(t *testing.T) {
 		t.Errorf("by default it is %s of %s", d.Strategy, d.Release.Image)
 	}
 
+	sick := func(version, serves string) {
+		t.Helper()
+		commit := c.commit("version", version)
+		images.publish("team/web:"+commit[:7], "VERSION="+version, "UNHEALTHY=1")
+		c.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+		c.ends(commit, "failure", "Gate failed: GET /up answered 500", "the previous release still serves")
+		s.serves(web, serves)
+	}
+	sick("sick", "two")
+
 	s.apply(forge, manifestOf(web, "image", config+", deploy_strategy: recreate}"))
+	sick("sick again", "two") // blue is kept until green is good
 	deploy("three")
 	visitors.stop()
 	if d := s.deployments(web)[0]; d.Strategy != db.Recreate {
 		t.Errorf("it asked for recreate and is %s", d.Strategy)
 	}
-	s.inOrder(web, "Pulling "+images.host, "Stopped tf-"+web+"-2", "Started tf-"+web+"-3", "Ready after", "goes to tf-"+web+"-3", "Removed tf-"+web+"-2")
+	s.inOrder(web, "Pulling "+images.host, "Stopped tf-"+web+"-2", "Started tf-"+web+"-5", "Ready after", "goes to tf-"+web+"-5", "Removed tf-"+web+"-2")
 
 	missing := c.push("version", "four") // and no image of it
 	c.ends(missing, "failure", "has no such image", "the previous release still serves")

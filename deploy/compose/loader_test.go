@@ -38,6 +38,16 @@ func TestNothingOutsideIsRead(t *testing.T) {
 		"include within":            {"compose.yaml": "include: [sub/a.yaml]\n" + web(), "sub/a.yaml": "include: [../../other.yaml]\n"},
 		"include by merge":          {"compose.yaml": "x-a: &a\n  include: [../other.yaml]\n<<: *a\n" + web()},
 		"include in a second part":  {"compose.yaml": web() + "---\ninclude: [../other.yaml]\n"},
+		"include taken back":        {"compose.yaml": "include: [../other.yaml]\n" + web() + "---\ninclude: !reset []\n"},
+		"include replaced":          {"compose.yaml": "include: [../other.yaml]\n" + web() + "---\ninclude: !override [a.yaml]\n", "a.yaml": incl},
+		"env of one taken back":     {"compose.yaml": "include: [{path: a.yaml, env_file: ../secret.env}]\n" + web() + "---\ninclude: !reset []\n", "a.yaml": incl},
+		"no env, taken back":        {"compose.yaml": "include: [{path: a.yaml, env_file: ../other.yaml}]\n" + web() + "---\ninclude: !reset []\n", "a.yaml": incl},
+		"taken back by nothing":     {"compose.yaml": "include: [../other.yaml]\n" + web() + "--- !reset\n"},
+		"extends taken back":        {"compose.yaml": extend("../other.yaml") + "---\nservices: {web: {extends: !reset null}}\n"},
+		"extends replaced":          {"compose.yaml": extend("../other.yaml") + "---\n" + extend("a.yaml"), "a.yaml": web()},
+		"taken back in an include":  {"compose.yaml": "include: [a.yaml]\n" + web(), "a.yaml": "include: [../other.yaml]\n---\ninclude: !reset []\n"},
+		"taken back in an extended": {"compose.yaml": extend("a.yaml"), "a.yaml": extend("../other.yaml") + "---\n" + extend("b.yaml"), "b.yaml": web()},
+		"taken back in an override": {"compose.yaml": web(), "compose.override.yaml": extend("../other.yaml") + "---\nservices: {web: {extends: !reset null}}\n"},
 		"include in an override":    {"compose.yaml": web(), "compose.override.yaml": "include: [../other.yaml]\n"},
 		"env of an inner include":   {"compose.yaml": "include: [sub/a.yaml]\n" + web(), "sub/a.yaml": "include: [{path: b.yaml, env_file: ../../secret.env}]\n", "sub/b.yaml": incl},
 		"include from far away":     {"compose.yaml": "include: ['https://example.com/compose.yaml']\n" + web()},
@@ -82,6 +92,22 @@ func TestNothingOutsideIsRead(t *testing.T) {
 				t.Errorf("it does not say why: %s", text)
 			}
 		})
+	}
+}
+
+// TestOneDocument lets marks of documents stand where there is one.
+func TestOneDocument(t *testing.T) {
+	for name, text := range map[string]string{
+		"begun": "---\n" + web(), "ended": web() + "...\n", "with a comment": web() + "...\n# the end\n",
+	} {
+		if l := loadOne(t, text, nil); l.err != nil {
+			t.Errorf("%s: %v", name, l.err)
+		}
+	}
+	for name, text := range map[string]string{"begun again": web() + "---\n", "more": web() + "---\nx-a: b\n"} {
+		if got := refusal(t, loadOne(t, text, nil).err); !strings.Contains(got, "compose.yaml cannot be read: it has several YAML documents") {
+			t.Errorf("%s: it says %q", name, got)
+		}
 	}
 }
 

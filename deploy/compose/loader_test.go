@@ -162,8 +162,8 @@ func TestBombs(t *testing.T) {
 		"in an include":  {map[string]string{"compose.yaml": "include: [{path: a.yaml, env_file: e}]\n" + web(), "a.yaml": incl, "e": doubling.String()}, "cannot use variables"},
 		"deep":           {deep, "made of too many files"},
 		"wide":           {map[string]string{"compose.yaml": "include:\n" + links.String() + web(), "a.yaml": "services: {}\n"}, "made of too many files"},
-		"a circle":       {map[string]string{"compose.yaml": "include: [a.yaml]\n" + web(), "a.yaml": "include: [compose.yaml]\n"}, "cycle"},
-		"extends itself": {map[string]string{"compose.yaml": extend("a.yaml"), "a.yaml": extend("compose.yaml")}, "ircular"},
+		"a circle":       {map[string]string{"compose.yaml": "include: [a.yaml]\n" + web(), "a.yaml": "include: [compose.yaml]\n"}, "in a circle"},
+		"extends itself": {map[string]string{"compose.yaml": extend("a.yaml"), "a.yaml": extend("compose.yaml")}, "in a circle"},
 		"a folder":       {map[string]string{"compose.yaml/x": ""}, "is not a file"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -186,6 +186,28 @@ func TestNotValid(t *testing.T) {
 			l := loadOne(t, text, nil)
 			if got := refusal(t, l.err); strings.Contains(got, "/checkout") || got == "" {
 				t.Errorf("it says %q", got)
+			}
+		})
+	}
+}
+
+// TestWhyNotValid checks that it is told what is wrong with files of the checkout, and in our own words what is wrong with
+// none of them: what the library says may be what it read elsewhere.
+func TestWhyNotValid(t *testing.T) {
+	for name, tt := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"alone":            {map[string]string{"compose.yaml": web("imagge: x")}, "the Compose files cannot be read: validating compose.yaml: services.web.imagge false schema"},
+		"nobody":           {map[string]string{"compose.yaml": web("depends_on: [nobody]")}, `the Compose files cannot be read: service "web" depends on undefined service "nobody"`},
+		"in an include":    {map[string]string{"compose.yaml": "include: [a.yaml]\n" + web(), "a.yaml": "services: {db: {imagge: x}}\n"}, "a.yaml cannot be read: validating a.yaml: services.db.imagge false schema"},
+		"in what includes": {map[string]string{"compose.yaml": "include: [a.yaml]\n" + web("imagge: x", "depends_on: [db]"), "a.yaml": "services: {db: {image: x}}\n"}, "the Compose files cannot be read: validating compose.yaml: services.web.imagge false schema"},
+		"of both":          {map[string]string{"compose.yaml": "services:\n  web:\n    extends: {file: a.yaml, service: s-" + canary + "}\n", "a.yaml": "services: {db: {image: x}}\n"}, "the Compose files cannot be read: each can be read alone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := loadFiles(t, tt.files, nil)
+			if got := refusal(t, l.err); !strings.Contains(got, tt.want) || strings.Contains(got+l.log, canary) {
+				t.Errorf("it says %q, want %q", got, tt.want)
 			}
 		})
 	}

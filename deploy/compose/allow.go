@@ -36,6 +36,7 @@ var refusals = map[string]string{
 	"driver_opts":         "it could lead to any place of the machine or its network",
 	"external":            "it is not the stack's own",
 	"network_driver":      "only bridge networks are apart from the machine's own",
+	"subnet":              "the machine would reach no other place of that address, and Docker picks a free one: remove ipam.config",
 	"ports":               "a fixed port of the machine is taken once only, and no router knows of it; the route needs none: remove it",
 	"annotations":         "they change how the container is run",
 }

@@ -178,6 +178,14 @@ func (p *policy) network(key string, n types.NetworkConfig) {
 	if len(n.DriverOpts)+len(n.Ipam.Options) > 0 || n.Ipam.Driver != "" && n.Ipam.Driver != "default" {
 		p.refuseShared(at, "driver_opts", "")
 	}
+	for _, pool := range n.Ipam.Config {
+		if pool == nil {
+			continue
+		}
+		if place := cmp.Or(pool.Subnet, pool.Gateway, pool.IPRange); place != "" {
+			p.refuseShared(at, "subnet", place)
+		}
+	}
 	p.labels(at, n.Labels)
 }
 

@@ -316,3 +316,18 @@ func TestRestart(t *testing.T) {
 		}
 	}
 }
+
+// TestNameOnSharedNetwork checks that the routed service cannot call itself as another release is called.
+func TestNameOnSharedNetwork(t *testing.T) {
+	l := loadOne(t, web("hostname: tf-other-12", "domainname: example.com")+"  db: {image: x, hostname: primary, domainname: db.test}\n", nil)
+	must(t, l.err)
+	web, db := l.project.Services["web"], l.project.Services["db"]
+	if web.Hostname != "" || web.DomainName != "" || db.Hostname != "primary" || db.DomainName != "db.test" {
+		t.Errorf("web is %q in %q, db is %q in %q", web.Hostname, web.DomainName, db.Hostname, db.DomainName)
+	}
+	for _, want := range []string{"web: hostname tf-other-12 is left out", "web: domainname example.com is left out"} {
+		if !strings.Contains(l.log, want) {
+			t.Errorf("the log does not say %q: %s", want, l.log)
+		}
+	}
+}

@@ -147,10 +147,10 @@ var judged = strings.Fields(`Annotations CapAdd CapDrop CgroupParent Cgroup Conf
 	Environment EnvFiles Gpus Image Ipc Labels LabelFiles CustomLabels Logging LogDriver Models NetworkMode Networks OomKillDisable OomScoreAdj
 	Pid PidsLimit Platform Privileged PullPolicy ReadOnly Runtime Secrets SecurityOpt Sysctls Tmpfs UseAPISocket UserNSMode Uts
 	VolumeDriver Volumes VolumesFrom Build DependsOn Dockerfile Expose Ports Name Profiles Deploy Develop Restart Scale
-	ContainerName Provider Extends ExternalLinks Net PreStart PostStart PreStop Extensions`)
+	ContainerName Provider Extends ExternalLinks Net PreStart PostStart PreStop Extensions Hostname DomainName`)
 
 var harmlessFields = strings.Fields(`BlkioConfig CPUCount CPUPercent CPUPeriod CPUQuota CPURTPeriod CPURTRuntime CPUS CPUSet
-	CPUShares Command DNS DNSOpts DNSSearch DomainName Entrypoint ExtraHosts GroupAdd Hostname Init Isolation LogOpt MemLimit
+	CPUShares Command DNS DNSOpts DNSSearch Entrypoint ExtraHosts GroupAdd Init Isolation LogOpt MemLimit
 	MemReservation MemSwapLimit MemSwappiness MacAddress PullRefreshAfter ShmSize StopGracePeriod StopSignal StorageOpt Ulimits
 	User WorkingDir HealthCheck StdinOpen Tty Attach Links`)
 

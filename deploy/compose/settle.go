@@ -83,6 +83,7 @@ func settle(project *types.Project, routed string) (lines []string) {
 		s.Restart = restart(s, jobs[name])
 		if name == routed {
 			s.Restart = types.RestartPolicyUnlessStopped
+			lines = append(lines, unname(name, &s)...)
 		}
 		if s.Deploy != nil {
 			s.Deploy.RestartPolicy, s.Deploy.Placement, s.Deploy.Labels = nil, types.Placement{}, nil
@@ -95,6 +96,20 @@ func settle(project *types.Project, routed string) (lines []string) {
 	}
 	project.Extensions = nil
 	*project = *project.WithoutUnnecessaryResources() // secrets of builds, and files that are in images by now
+	return lines
+}
+
+// unname takes from the routed service what could be a name on the network that all routed releases share: there it must
+// not answer as another one.
+func unname(name string, s *types.ServiceConfig) (lines []string) {
+	for key, value := range map[string]string{"hostname": s.Hostname, "domainname": s.DomainName} {
+		if value != "" {
+			lines = append(lines, fmt.Sprintf("%s: %s %s is left out: the service that gets the route is called by its service's name only",
+				name, key, shorten(value)))
+		}
+	}
+	s.Hostname, s.DomainName = "", ""
+	slices.Sort(lines)
 	return lines
 }
 

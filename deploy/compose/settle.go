@@ -104,8 +104,7 @@ func settle(project *types.Project, routed string) (lines []string) {
 func unname(name string, s *types.ServiceConfig) (lines []string) {
 	for key, value := range map[string]string{"hostname": s.Hostname, "domainname": s.DomainName} {
 		if value != "" {
-			lines = append(lines, fmt.Sprintf("%s: %s %s is left out: the service that gets the route is called by its service's name only",
-				name, key, shorten(value)))
+			lines = append(lines, fmt.Sprintf("%s: %s is left out: others reach the service that gets the route by its service's name", name, key))
 		}
 	}
 	s.Hostname, s.DomainName = "", ""

@@ -30,7 +30,7 @@ var refusals = map[string]string{
 	"runtime":             "only Docker's own runtime is used",
 	"oom_score_adj":       "it lets others be killed first",
 	"oom_kill_disable":    "it lets others be killed instead",
-	"pids_limit":          "without a limit one container can fill the machine with processes",
+	"pids_limit":          "without a limit of at most 4096 one container can fill the machine with processes",
 	"logging":             "only json-file, local and none keep logs on this machine, in bounds",
 	"volume_driver":       "only volumes of this machine's own disk are used",
 	"driver_opts":         "it could lead to any place of the machine or its network",

@@ -93,7 +93,7 @@ func (p *policy) service(name string, s types.ServiceConfig) {
 		if d.Mode != "" && d.Mode != "replicated" {
 			p.fault(name, "deploy.mode %s is for a Swarm: remove it", d.Mode)
 		}
-		if l := d.Resources.Limits; l != nil && l.Pids < 0 {
+		if l := d.Resources.Limits; l != nil && (l.Pids < 0 || l.Pids > pidsLimit) {
 			p.refuse(name, "pids_limit", fmt.Sprint(l.Pids))
 		}
 		if r := d.Resources.Reservations; r != nil && len(r.Devices)+len(r.GenericResources) > 0 {
@@ -152,6 +152,7 @@ func (p *policy) resources() {
 	if len(p.project.Models) > 0 {
 		p.global("models cannot be used here: run the model in a service")
 	}
+	p.bounds()
 	for key, n := range p.project.Networks {
 		p.network(key, n)
 	}

@@ -57,8 +57,6 @@ func exposed(s types.ServiceConfig) int {
 	return 0
 }
 
-const pidsLimit = 4096 // processes and threads of a container
-
 // settle makes the project what is kept and run: free of what is done already or for other tools, and with the limits that
 // every container of ours has. It returns lines for the log.
 func settle(project *types.Project, routed string) (lines []string) {
@@ -92,6 +90,7 @@ func settle(project *types.Project, routed string) (lines []string) {
 			s.Labels = s.Labels.Add(labelContent, sum)
 		}
 		harden(&s)
+		lines = append(lines, bound(name, &s)...)
 		project.Services[name] = s
 	}
 	project.Extensions = nil
@@ -162,9 +161,6 @@ func harden(s *types.ServiceConfig) {
 		d.Resources.Limits.Pids = s.PidsLimit
 	}
 	s.PidsLimit = cmp.Or(s.PidsLimit, pidsLimit)
-	if s.Logging == nil && s.LogDriver == "" {
-		s.Logging = &types.LoggingConfig{Driver: "json-file", Options: types.Options{"max-size": "10m", "max-file": "3"}}
-	}
 }
 
 func adds(capabilities []string, name string) bool {

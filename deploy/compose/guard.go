@@ -21,6 +21,7 @@ type guard struct {
 	project string
 	seen    map[string]bool // files in this environment, so that each is read once
 	files   int
+	passed  []passed
 }
 
 // visit is a Compose file that will be loaded.
@@ -57,6 +58,7 @@ func (g *guard) pass(ctx context.Context, v visit) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.passed = append(g.passed, passed{v, content})
 	if v.includes {
 		if err := g.passIncludes(ctx, v, model, name); err != nil {
 			return nil, err

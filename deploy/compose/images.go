@@ -87,6 +87,10 @@ func (m *maker) pull(ctx context.Context, ref string) (image, from string, err e
 	if err != nil {
 		return "", "", &deploy.Failure{Text: fmt.Sprintf("%q is not the name of an image", shorten(ref))}
 	}
+	if reference.Domain(parsed) == "docker.io" && strings.HasPrefix(reference.Path(parsed), "tinyforge/") {
+		return "", "", &deploy.Failure{Text: fmt.Sprintf("the image %s is refused: tinyforge/ is where the images that are built "+
+			"here have their names, those of other workloads too; use build", shorten(ref))}
+	}
 	image, ok := m.made[ref]
 	if !ok {
 		var auth *deploy.RegistryAuth

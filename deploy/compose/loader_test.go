@@ -38,6 +38,16 @@ func TestNothingOutsideIsRead(t *testing.T) {
 		"include within":            {"compose.yaml": "include: [sub/a.yaml]\n" + web(), "sub/a.yaml": "include: [../../other.yaml]\n"},
 		"include by merge":          {"compose.yaml": "x-a: &a\n  include: [../other.yaml]\n<<: *a\n" + web()},
 		"include in a second part":  {"compose.yaml": web() + "---\ninclude: [../other.yaml]\n"},
+		"include taken back":        {"compose.yaml": "include: [../other.yaml]\n" + web() + "---\ninclude: !reset []\n"},
+		"include replaced":          {"compose.yaml": "include: [../other.yaml]\n" + web() + "---\ninclude: !override [a.yaml]\n", "a.yaml": incl},
+		"env of one taken back":     {"compose.yaml": "include: [{path: a.yaml, env_file: ../secret.env}]\n" + web() + "---\ninclude: !reset []\n", "a.yaml": incl},
+		"no env, taken back":        {"compose.yaml": "include: [{path: a.yaml, env_file: ../other.yaml}]\n" + web() + "---\ninclude: !reset []\n", "a.yaml": incl},
+		"taken back by nothing":     {"compose.yaml": "include: [../other.yaml]\n" + web() + "--- !reset\n"},
+		"extends taken back":        {"compose.yaml": extend("../other.yaml") + "---\nservices: {web: {extends: !reset null}}\n"},
+		"extends replaced":          {"compose.yaml": extend("../other.yaml") + "---\n" + extend("a.yaml"), "a.yaml": web()},
+		"taken back in an include":  {"compose.yaml": "include: [a.yaml]\n" + web(), "a.yaml": "include: [../other.yaml]\n---\ninclude: !reset []\n"},
+		"taken back in an extended": {"compose.yaml": extend("a.yaml"), "a.yaml": extend("../other.yaml") + "---\n" + extend("b.yaml"), "b.yaml": web()},
+		"taken back in an override": {"compose.yaml": web(), "compose.override.yaml": extend("../other.yaml") + "---\nservices: {web: {extends: !reset null}}\n"},
 		"include in an override":    {"compose.yaml": web(), "compose.override.yaml": "include: [../other.yaml]\n"},
 		"env of an inner include":   {"compose.yaml": "include: [sub/a.yaml]\n" + web(), "sub/a.yaml": "include: [{path: b.yaml, env_file: ../../secret.env}]\n", "sub/b.yaml": incl},
 		"include from far away":     {"compose.yaml": "include: ['https://example.com/compose.yaml']\n" + web()},
@@ -82,6 +92,22 @@ func TestNothingOutsideIsRead(t *testing.T) {
 				t.Errorf("it does not say why: %s", text)
 			}
 		})
+	}
+}
+
+// TestOneDocument lets marks of documents stand where there is one.
+func TestOneDocument(t *testing.T) {
+	for name, text := range map[string]string{
+		"begun": "---\n" + web(), "ended": web() + "...\n", "with a comment": web() + "...\n# the end\n",
+	} {
+		if l := loadOne(t, text, nil); l.err != nil {
+			t.Errorf("%s: %v", name, l.err)
+		}
+	}
+	for name, text := range map[string]string{"begun again": web() + "---\n", "more": web() + "---\nx-a: b\n"} {
+		if got := refusal(t, loadOne(t, text, nil).err); !strings.Contains(got, "compose.yaml cannot be read: it has several YAML documents") {
+			t.Errorf("%s: it says %q", name, got)
+		}
 	}
 }
 
@@ -136,8 +162,8 @@ func TestBombs(t *testing.T) {
 		"in an include":  {map[string]string{"compose.yaml": "include: [{path: a.yaml, env_file: e}]\n" + web(), "a.yaml": incl, "e": doubling.String()}, "cannot use variables"},
 		"deep":           {deep, "made of too many files"},
 		"wide":           {map[string]string{"compose.yaml": "include:\n" + links.String() + web(), "a.yaml": "services: {}\n"}, "made of too many files"},
-		"a circle":       {map[string]string{"compose.yaml": "include: [a.yaml]\n" + web(), "a.yaml": "include: [compose.yaml]\n"}, "cycle"},
-		"extends itself": {map[string]string{"compose.yaml": extend("a.yaml"), "a.yaml": extend("compose.yaml")}, "ircular"},
+		"a circle":       {map[string]string{"compose.yaml": "include: [a.yaml]\n" + web(), "a.yaml": "include: [compose.yaml]\n"}, "in a circle"},
+		"extends itself": {map[string]string{"compose.yaml": extend("a.yaml"), "a.yaml": extend("compose.yaml")}, "in a circle"},
 		"a folder":       {map[string]string{"compose.yaml/x": ""}, "is not a file"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,6 +186,28 @@ func TestNotValid(t *testing.T) {
 			l := loadOne(t, text, nil)
 			if got := refusal(t, l.err); strings.Contains(got, "/checkout") || got == "" {
 				t.Errorf("it says %q", got)
+			}
+		})
+	}
+}
+
+// TestWhyNotValid checks that it is told what is wrong with files of the checkout, and in our own words what is wrong with
+// none of them: what the library says may be what it read elsewhere.
+func TestWhyNotValid(t *testing.T) {
+	for name, tt := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"alone":            {map[string]string{"compose.yaml": web("imagge: x")}, "the Compose files cannot be read: validating compose.yaml: services.web.imagge false schema"},
+		"nobody":           {map[string]string{"compose.yaml": web("depends_on: [nobody]")}, `the Compose files cannot be read: service "web" depends on undefined service "nobody"`},
+		"in an include":    {map[string]string{"compose.yaml": "include: [a.yaml]\n" + web(), "a.yaml": "services: {db: {imagge: x}}\n"}, "a.yaml cannot be read: validating a.yaml: services.db.imagge false schema"},
+		"in what includes": {map[string]string{"compose.yaml": "include: [a.yaml]\n" + web("imagge: x", "depends_on: [db]"), "a.yaml": "services: {db: {image: x}}\n"}, "the Compose files cannot be read: validating compose.yaml: services.web.imagge false schema"},
+		"of both":          {map[string]string{"compose.yaml": "services:\n  web:\n    extends: {file: a.yaml, service: s-" + canary + "}\n", "a.yaml": "services: {db: {image: x}}\n"}, "the Compose files cannot be read: each can be read alone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := loadFiles(t, tt.files, nil)
+			if got := refusal(t, l.err); !strings.Contains(got, tt.want) || strings.Contains(got+l.log, canary) {
+				t.Errorf("it says %q, want %q", got, tt.want)
 			}
 		})
 	}
@@ -265,6 +313,21 @@ func TestRestart(t *testing.T) {
 		"some": "on-failure", "swarm": "on-failure:3", "plain": "unless-stopped"} {
 		if got := l.project.Services[name].Restart; got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestNameOnSharedNetwork checks that the routed service cannot call itself as another release is called.
+func TestNameOnSharedNetwork(t *testing.T) {
+	l := loadOne(t, web("hostname: tf-other-12", "domainname: example.com")+"  db: {image: x, hostname: primary, domainname: db.test}\n", nil)
+	must(t, l.err)
+	web, db := l.project.Services["web"], l.project.Services["db"]
+	if web.Hostname != "" || web.DomainName != "" || db.Hostname != "primary" || db.DomainName != "db.test" {
+		t.Errorf("web is %q in %q, db is %q in %q", web.Hostname, web.DomainName, db.Hostname, db.DomainName)
+	}
+	for _, want := range []string{"web: hostname is left out", "web: domainname is left out"} {
+		if !strings.Contains(l.log, want) {
+			t.Errorf("the log does not say %q: %s", want, l.log)
 		}
 	}
 }

@@ -93,7 +93,7 @@ func (p *policy) service(name string, s types.ServiceConfig) {
 		if d.Mode != "" && d.Mode != "replicated" {
 			p.fault(name, "deploy.mode %s is for a Swarm: remove it", d.Mode)
 		}
-		if l := d.Resources.Limits; l != nil && l.Pids < 0 {
+		if l := d.Resources.Limits; l != nil && (l.Pids < 0 || l.Pids > pidsLimit) {
 			p.refuse(name, "pids_limit", fmt.Sprint(l.Pids))
 		}
 		if r := d.Resources.Reservations; r != nil && len(r.Devices)+len(r.GenericResources) > 0 {
@@ -152,6 +152,7 @@ func (p *policy) resources() {
 	if len(p.project.Models) > 0 {
 		p.global("models cannot be used here: run the model in a service")
 	}
+	p.bounds()
 	for key, n := range p.project.Networks {
 		p.network(key, n)
 	}
@@ -177,6 +178,14 @@ func (p *policy) network(key string, n types.NetworkConfig) {
 	}
 	if len(n.DriverOpts)+len(n.Ipam.Options) > 0 || n.Ipam.Driver != "" && n.Ipam.Driver != "default" {
 		p.refuseShared(at, "driver_opts", "")
+	}
+	for _, pool := range n.Ipam.Config {
+		if pool == nil {
+			continue
+		}
+		if place := cmp.Or(pool.Subnet, pool.Gateway, pool.IPRange); place != "" {
+			p.refuseShared(at, "subnet", place)
+		}
 	}
 	p.labels(at, n.Labels)
 }

@@ -98,7 +98,7 @@ func (p *policy) machine(name string, c types.ContainerSpec) {
 	if c.OomKillDisable {
 		p.refuse(name, "oom_kill_disable", "")
 	}
-	if c.PidsLimit < 0 {
+	if c.PidsLimit < 0 || c.PidsLimit > pidsLimit {
 		p.refuse(name, "pids_limit", fmt.Sprint(c.PidsLimit))
 	}
 }

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -42,6 +43,10 @@ func TestPolicy(t *testing.T) {
 		"oom_kill":       {web("oom_kill_disable: true"), "service web: oom_kill_disable is refused", "oom_kill_disable"},
 		"pids":           {web("pids_limit: -1"), "service web: pids_limit -1 is refused", "pids_limit"},
 		"deploy's pids":  {web("deploy: {resources: {limits: {pids: -1}}}"), "service web: pids_limit -1 is refused", "pids_limit"},
+		"many pids":      {web("pids_limit: 2000000000"), "service web: pids_limit 2000000000 is refused: without a limit of at most 4096", "pids_limit"},
+		"deploy's many":  {web("deploy: {resources: {limits: {pids: 4097}}}"), "service web: pids_limit 4097 is refused", "web:pids_limit:4097"},
+		"containers":     {web() + copies(5, "{image: x, scale: 20}"), "the stack runs 101 containers in all: at most 100 are taken", ""},
+		"networks":       {web("networks: {n0: , n1: , n2: , n3: , n4: , n5: , n6: , n7: , n8: , n9: , m0: , m1: , m2: , m3: , m4: , m5: , m6: , m7: , m8: , m9: , x: }") + "networks:\n" + strings.NewReplacer("s", "n").Replace(copies(10, "{}")) + strings.NewReplacer("s", "m").Replace(copies(10, "{}")) + "  x: {}\n", "the stack has 21 networks: at most 20 are taken", ""},
 		"logging":        {web("logging: {driver: syslog, options: {syslog-address: 'tcp://10.0.0.1'}}"), "service web: logging syslog is refused", "logging"},
 		"annotations":    {web("annotations: {a: b}"), "service web: annotations is refused", "annotations"},
 		"ports":          {web("ports: ['8080:80']"), "service web: ports 8080 is refused", "web:ports:8080"},
@@ -68,6 +73,11 @@ func TestPolicy(t *testing.T) {
 		"network's name": {web() + "networks: {default: {name: tinyforge}}\n", "network default: external tinyforge is refused", "external"},
 		"network driver": {web("networks: [n]") + "networks: {n: {driver: macvlan}}\n", "network n: network_driver macvlan is refused", "network_driver"},
 		"network opts":   {web("networks: [n]") + "networks: {n: {driver_opts: {parent: eth0}}}\n", "network n: driver_opts is refused", "driver_opts"},
+		"subnet":         {web("networks: [n]") + "networks: {n: {ipam: {config: [{subnet: 198.51.100.0/24, gateway: 198.51.100.1}]}}}\n", "network n: subnet 198.51.100.0/24 is refused: the machine would reach", "subnet:198.51.100.0/24"},
+		"half of all":    {web() + "networks: {default: {ipam: {config: [{subnet: 0.0.0.0/1}]}}}\n", "network default: subnet 0.0.0.0/1 is refused", "subnet"},
+		"second subnet":  {web("networks: [n]") + "networks: {n: {ipam: {config: [{}, {subnet: 'fd00::/64'}]}}}\n", "network n: subnet fd00::/64 is refused", "subnet:fd00::/64"},
+		"gateway":        {web("networks: [n]") + "networks: {n: {ipam: {config: [{gateway: 169.254.169.254}]}}}\n", "network n: subnet 169.254.169.254 is refused", "subnet"},
+		"ip_range":       {web("networks: [n]") + "networks: {n: {ipam: {config: [{ip_range: 10.0.0.0/8}]}}}\n", "network n: subnet 10.0.0.0/8 is refused", "subnet"},
 		"volume label":   {web("volumes: ['data:/d']") + "volumes: {data: {labels: {tinyforge.instance: x}}}\n", "volume data: label tinyforge.instance is refused", ""},
 		"swarm secret":   {web("secrets: [s]") + "secrets: {s: {external: true}}\n", "secret s: external, driver and template_driver are for a Swarm", ""},
 		"image volume":   {web("volumes: [{type: image, source: x, target: /x}]"), "service web: volumes of type image cannot be used here", ""},
@@ -99,6 +109,15 @@ func TestPolicy(t *testing.T) {
 			}
 		})
 	}
+}
+
+// copies are things of the same text: s0, s1 and so on.
+func copies(n int, text string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "  s%d: %s\n", i, text)
+	}
+	return b.String()
 }
 
 func TestPolicyTellsAllAtOnce(t *testing.T) {
@@ -142,11 +161,11 @@ var judged = strings.Fields(`Annotations CapAdd CapDrop CgroupParent Cgroup Conf
 	Environment EnvFiles Gpus Image Ipc Labels LabelFiles CustomLabels Logging LogDriver Models NetworkMode Networks OomKillDisable OomScoreAdj
 	Pid PidsLimit Platform Privileged PullPolicy ReadOnly Runtime Secrets SecurityOpt Sysctls Tmpfs UseAPISocket UserNSMode Uts
 	VolumeDriver Volumes VolumesFrom Build DependsOn Dockerfile Expose Ports Name Profiles Deploy Develop Restart Scale
-	ContainerName Provider Extends ExternalLinks Net PreStart PostStart PreStop Extensions`)
+	ContainerName Provider Extends ExternalLinks Net PreStart PostStart PreStop Extensions Hostname DomainName StopGracePeriod`)
 
 var harmlessFields = strings.Fields(`BlkioConfig CPUCount CPUPercent CPUPeriod CPUQuota CPURTPeriod CPURTRuntime CPUS CPUSet
-	CPUShares Command DNS DNSOpts DNSSearch DomainName Entrypoint ExtraHosts GroupAdd Hostname Init Isolation LogOpt MemLimit
-	MemReservation MemSwapLimit MemSwappiness MacAddress PullRefreshAfter ShmSize StopGracePeriod StopSignal StorageOpt Ulimits
+	CPUShares Command DNS DNSOpts DNSSearch Entrypoint ExtraHosts GroupAdd Init Isolation LogOpt MemLimit
+	MemReservation MemSwapLimit MemSwappiness MacAddress PullRefreshAfter ShmSize StopSignal StorageOpt Ulimits
 	User WorkingDir HealthCheck StdinOpen Tty Attach Links`)
 
 func TestPolicyKnowsEveryField(t *testing.T) {

@@ -37,9 +37,10 @@ func read(ctx context.Context, t *tree, in deploy.StackInput) (*types.Project, e
 		o.SetProjectName(projectName(in.Workload), true)
 		o.Profiles = in.Profiles
 		o.SkipResolveEnvironment, o.SkipResolveLabels = true, true // they read files: see resolveFiles
+		o.MaxNodeVisits = maxNodes
 	})
 	if err != nil {
-		return nil, err
+		return nil, g.explain(ctx, details, err)
 	}
 	if n := len(project.Services); n > maxServices {
 		return nil, tooManyServices("the stack", n)
@@ -51,18 +52,14 @@ func read(ctx context.Context, t *tree, in deploy.StackInput) (*types.Project, e
 	return project, t.resolveFiles(project)
 }
 
-// load calls the library, which is not made for input that it has not validated yet.
+// load calls the library, which is not made for input that it has not validated yet. The error may quote files: see explain.
 func load(ctx context.Context, details types.ConfigDetails, options func(*loader.Options)) (project *types.Project, err error) {
 	defer func() {
 		if recover() != nil {
-			err = faults{"the Compose files cannot be read: they are not valid"}
+			err = errors.New("they are not valid")
 		}
 	}()
-	project, err = loader.LoadWithContext(ctx, details, options)
-	if err != nil {
-		return nil, faults{"the Compose files cannot be read: " + err.Error()}
-	}
-	return project, nil
+	return loader.LoadWithContext(ctx, details, options)
 }
 
 // environment is what ${VAR} stands for: the checkout's own .env, and what wins over it.

@@ -57,8 +57,6 @@ func exposed(s types.ServiceConfig) int {
 	return 0
 }
 
-const pidsLimit = 4096 // processes and threads of a container
-
 // settle makes the project what is kept and run: free of what is done already or for other tools, and with the limits that
 // every container of ours has. It returns lines for the log.
 func settle(project *types.Project, routed string) (lines []string) {
@@ -83,6 +81,7 @@ func settle(project *types.Project, routed string) (lines []string) {
 		s.Restart = restart(s, jobs[name])
 		if name == routed {
 			s.Restart = types.RestartPolicyUnlessStopped
+			lines = append(lines, unname(name, &s)...)
 		}
 		if s.Deploy != nil {
 			s.Deploy.RestartPolicy, s.Deploy.Placement, s.Deploy.Labels = nil, types.Placement{}, nil
@@ -91,10 +90,24 @@ func settle(project *types.Project, routed string) (lines []string) {
 			s.Labels = s.Labels.Add(labelContent, sum)
 		}
 		harden(&s)
+		lines = append(lines, bound(name, &s)...)
 		project.Services[name] = s
 	}
 	project.Extensions = nil
 	*project = *project.WithoutUnnecessaryResources() // secrets of builds, and files that are in images by now
+	return lines
+}
+
+// unname takes from the routed service what could be a name on the network that all routed releases share: there it must
+// not answer as another one.
+func unname(name string, s *types.ServiceConfig) (lines []string) {
+	for key, value := range map[string]string{"hostname": s.Hostname, "domainname": s.DomainName} {
+		if value != "" {
+			lines = append(lines, fmt.Sprintf("%s: %s is left out: others reach the service that gets the route by its service's name", name, key))
+		}
+	}
+	s.Hostname, s.DomainName = "", ""
+	slices.Sort(lines)
 	return lines
 }
 
@@ -148,9 +161,6 @@ func harden(s *types.ServiceConfig) {
 		d.Resources.Limits.Pids = s.PidsLimit
 	}
 	s.PidsLimit = cmp.Or(s.PidsLimit, pidsLimit)
-	if s.Logging == nil && s.LogDriver == "" {
-		s.Logging = &types.LoggingConfig{Driver: "json-file", Options: types.Options{"max-size": "10m", "max-file": "3"}}
-	}
 }
 
 func adds(capabilities []string, name string) bool {

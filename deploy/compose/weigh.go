@@ -20,10 +20,12 @@ func (w *weight) add(o weight) {
 const heavy = 1 << 28
 
 // weighYAML tells how large a file would become. It follows each alias once, whatever its file says: the library follows
-// them each time.
+// them each time. A file of several documents is none: the library acts on each before the next one takes it back, and
+// nobody could judge what the file says from what is left.
 func weighYAML(content []byte) (weight, error) {
 	var total weight
-	for decoder := yaml.NewDecoder(bytes.NewReader(content)); ; {
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	for documents := 0; ; {
 		var document yaml.Node
 		err := decoder.Decode(&document)
 		if errors.Is(err, io.EOF) {
@@ -32,13 +34,16 @@ func weighYAML(content []byte) (weight, error) {
 		if err != nil {
 			return weight{}, err
 		}
-		known := map[*yaml.Node]*weight{}
-		w, err := weigh(&document, known)
+		if documents++; documents > 1 {
+			return weight{}, errors.New("it has several YAML documents, and one is taken: " +
+				"make each a file of its own in the repository, and name them all under the config's files")
+		}
+		w, err := weigh(&document, map[*yaml.Node]*weight{})
 		if err != nil {
 			return weight{}, err
 		}
-		total.add(w)
-		total.services += servicesIn(&document)
+		total = w
+		total.services = servicesIn(&document)
 	}
 }
 

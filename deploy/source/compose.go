@@ -108,7 +108,7 @@ func (s *Compose) Build(ctx context.Context, in deploy.BuildInput, log io.Writer
 		Profiles: c.Profiles,
 		Env:      mergeEnv(c.Env, in.Workload.Env),
 		Allow:    c.Allow,
-		Auth:     c.auth(in),
+		Auth:     c.auth,
 	}, log)
 	if err != nil {
 		return db.Release{}, err
@@ -116,15 +116,11 @@ func (s *Compose) Build(ctx context.Context, in deploy.BuildInput, log io.Writer
 	return db.Release{Port: loaded.Port, Healthcheck: c.Healthcheck.release(), Stack: &loaded.Stack}, nil
 }
 
-// auth prefers the config's account to the forge's own.
-func (c *composeConfig) auth(in deploy.BuildInput) func(context.Context, string) (*deploy.RegistryAuth, error) {
-	return func(ctx context.Context, host string) (*deploy.RegistryAuth, error) {
-		if r, ok := c.Registries[host]; ok {
-			return r.auth(), nil
-		}
-		if in.RegistryAuth == nil {
-			return nil, nil
-		}
-		return in.RegistryAuth(ctx, host)
+// auth gives the config's accounts only, not the forge's own: whoever may push names images freely, and the forge's account
+// may read those of others.
+func (c *composeConfig) auth(_ context.Context, host string) (*deploy.RegistryAuth, error) {
+	if r, ok := c.Registries[host]; ok {
+		return r.auth(), nil
 	}
+	return nil, nil
 }

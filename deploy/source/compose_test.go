@@ -98,10 +98,11 @@ func TestComposeBuild(t *testing.T) {
 	if seen.in.ID != "tf-web-1" || seen.in.Workload != "web" || seen.in.Dir != "/checkout" || seen.in.Env["A"] != "workload" || seen.in.Env["B"] != "config" {
 		t.Errorf("loaded %+v", seen.in)
 	}
-	for host, want := range map[string]string{"r.test": "u", "ghcr.io": "forge of ghcr.io"} {
-		if auth, err := seen.in.Auth(t.Context(), host); err != nil || auth.Username != want {
-			t.Errorf("account for %s: %+v, %v", host, auth, err)
-		}
+	if auth, err := seen.in.Auth(t.Context(), "r.test"); err != nil || auth == nil || auth.Username != "u" {
+		t.Errorf("account for r.test: %+v, %v", auth, err)
+	}
+	if auth, err := seen.in.Auth(t.Context(), "ghcr.io"); err != nil || auth != nil {
+		t.Errorf("a registry of which the config has no account: %+v, %v", auth, err)
 	}
 	if _, err := NewCompose(seen).Build(t.Context(), deploy.BuildInput{Checkout: func(context.Context) (string, error) { return "", os.ErrClosed }}, io.Discard); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("a checkout that fails: %v", err)

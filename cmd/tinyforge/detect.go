@@ -21,7 +21,9 @@ func detect(args []string, out io.Writer) error {
 	switch len(args) {
 	case 0:
 	case 1:
-		dir = args[0]
+		if dir = args[0]; strings.HasPrefix(dir, "-") {
+			return fmt.Errorf("detect has no option %s: tinyforge detect [DIR]", dir)
+		}
 	default:
 		return errors.New("detect takes one folder: tinyforge detect [DIR]")
 	}
@@ -39,12 +41,22 @@ func detect(args []string, out io.Writer) error {
 			"folder down. An image that is built elsewhere can be deployed with the source image.")
 		return nil
 	}
-	for i, c := range found {
-		if i > 0 {
-			fmt.Fprintln(out)
-		}
-		if err := printCandidate(out, c, workloadName(dir, c.Folder)); err != nil {
+	fmt.Fprintln(out, "workloads:")
+	printed := map[string]bool{}
+	for _, c := range found {
+		var entry strings.Builder
+		name := workloadName(dir, c.Folder)
+		if err := printCandidate(&entry, c, name); err != nil {
 			return err
+		}
+		indent := "  "
+		if printed[name] { // one of them is wanted
+			fmt.Fprintln(out, "  # or, instead of the one above:")
+			indent = "  # "
+		}
+		printed[name] = true
+		for line := range strings.Lines(entry.String()) {
+			fmt.Fprint(out, indent, line)
 		}
 	}
 	return nil

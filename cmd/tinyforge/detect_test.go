@@ -33,49 +33,46 @@ func TestDetect(t *testing.T) {
 	out := detectIn(t, "My Shop!", map[string]string{
 		"Dockerfile": "FROM scratch\nEXPOSE 3000\nHEALTHCHECK CMD curl http://localhost:3000/up\n", "site/public/index.html": "", "main.ts": "", "deno.json": "{}",
 	})
-	const want = `# Dockerfile
-# EXPOSE 3000: the port
-# HEALTHCHECK asks /up: the healthcheck
-- name: my-shop
-  forge: FORGE
-  repository: OWNER/NAME
-  source: dockerfile
-  host: my-shop.example.com
-  config:
-    port: 3000
-    healthcheck:
-      path: /up
-
-# deno.json
-# main.ts
-- name: my-shop
-  forge: FORGE
-  repository: OWNER/NAME
-  source: static
-  host: my-shop.example.com
-  config:
-    mode: deno
-    entrypoint: main.ts
-
-# site/public/index.html
-- name: site
-  forge: FORGE
-  repository: OWNER/NAME
-  source: static
-  host: site.example.com
-  config:
-    mode: static
-    root: site/public
+	const want = `workloads:
+  # Dockerfile
+  # EXPOSE 3000: the port
+  # HEALTHCHECK asks /up: the healthcheck
+  - name: my-shop
+    forge: FORGE
+    repository: OWNER/NAME
+    source: dockerfile
+    host: my-shop.example.com
+    config:
+      port: 3000
+      healthcheck:
+        path: /up
+  # or, instead of the one above:
+  # # deno.json
+  # # main.ts
+  # - name: my-shop
+  #   forge: FORGE
+  #   repository: OWNER/NAME
+  #   source: static
+  #   host: my-shop.example.com
+  #   config:
+  #     mode: deno
+  #     entrypoint: main.ts
+  # site/public/index.html
+  - name: site
+    forge: FORGE
+    repository: OWNER/NAME
+    source: static
+    host: site.example.com
+    config:
+      mode: static
+      root: site/public
 `
 	if out != want {
 		t.Errorf("got\n%s\nwant\n%s", out, want)
 	}
-	for i, entry := range strings.Split(out, "\n\n") {
-		text := "forges: []\nworkloads:\n" + entry + "\n"
-		r := &manifestReader{references: newReferences(t.TempDir()), sources: sourceKinds(nil, ""), known: []string{"FORGE"}}
-		if r.read([]byte(text)); len(r.faults) > 0 {
-			t.Errorf("entry %d is not accepted: %v\n%s", i, r.faults, text)
-		}
+	r := &manifestReader{references: newReferences(t.TempDir()), sources: sourceKinds(nil, ""), known: []string{"FORGE"}}
+	if r.read([]byte("forges: []\n" + out)); len(r.faults) > 0 {
+		t.Errorf("it is not accepted: %v", r.faults)
 	}
 }
 
@@ -86,6 +83,7 @@ func TestDetectFindsNothing(t *testing.T) {
 	var out bytes.Buffer
 	for want, args := range map[string][]string{
 		"detect takes one folder": {"detect", "a", "b"},
+		"detect has no option -h": {"detect", "-h"},
 		"no such file":            {"detect", filepath.Join(t.TempDir(), "none")},
 		"site takes the folder":   {"site"},
 		"read site":               {"site", t.TempDir()},

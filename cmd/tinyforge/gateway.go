@@ -69,7 +69,15 @@ func newOutside(c config, store *db.DB, instance string, log *slog.Logger) (gate
 		URL: c.NPMURL, Identity: c.NPMIdentity, Password: c.NPMPassword, Proxy: c.NPMProxy, Forward: npm.Forward(c.NPMForward),
 		Adopt: c.adopted(), Grace: c.NPMGrace, Instance: instance, Key: store.Derive("npm " + instance),
 	}, log)
-	return outside{r}, err
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := r.Ping(ctx); err != nil {
+		log.Warn("Nginx Proxy Manager does not answer; no route can be moved until it does", "url", c.NPMURL, "error", err)
+	}
+	return outside{r}, nil
 }
 
 // State implements sites. A push is recorded, and waits for its turn, while Nginx Proxy Manager is away.

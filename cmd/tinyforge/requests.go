@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,6 +48,11 @@ const historyShown = 50
 func runRequest(ctx context.Context, name string, c config, args []string, out io.Writer) error {
 	if len(args) < 1 || len(args) > 2 {
 		return fmt.Errorf("%s takes a workload, and the number of a deployment where another than the usual one is meant: tinyforge %s WORKLOAD [DEPLOYMENT]", name, name)
+	}
+	if path, sqlite := strings.CutPrefix(c.Database, "sqlite://"); sqlite {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("there is no Tinyforge in %s: give the --data of your tinyforge serve, or set TINYFORGE_DATA to it", c.Data)
+		}
 	}
 	store, err := readyStore(ctx, c)
 	if err != nil {

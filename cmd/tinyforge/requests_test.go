@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +120,16 @@ func TestRequestsForWhatIsNotThere(t *testing.T) {
 	d.says("tinyforge cancel WORKLOAD [DEPLOYMENT]", "cancel")
 	d.push("a")
 	d.says("remove takes a workload alone", "remove", "site", "1", "--volumes")
+}
+
+// TestRequestsMakeNothing: a wrong data folder must not look like an empty Tinyforge.
+func TestRequestsMakeNothing(t *testing.T) {
+	d := newDesk(t)
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	d.says("there is no Tinyforge in "+elsewhere, "deployments", "site", "--data", elsewhere)
+	if _, err := os.Stat(elsewhere); !os.IsNotExist(err) {
+		t.Errorf("the folder was made: %v", err)
+	}
 }
 
 func TestRemoveAsksForVolumesExplicitly(t *testing.T) {

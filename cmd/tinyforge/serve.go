@@ -76,6 +76,7 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = runtime.Close() }()
+	makeNetwork(ctx, engine, log)
 	forges := app.NewForges(store, forgeKinds())
 	deployer := &deploy.Deployer{
 		DB: store, Sources: sourceKinds(engine, c.siteProgram()), Runtime: runtime, Images: engine, Router: router,
@@ -162,6 +163,16 @@ func reservePublicHost(c config, router gateway, address string) error {
 		return fmt.Errorf("parse public URL: %w", err)
 	}
 	return router.Lead(public.Hostname(), address)
+}
+
+// makeNetwork makes the network of the containers, so that others can be connected to it before the first push. Docker may
+// be away: then it is made when it is needed.
+func makeNetwork(ctx context.Context, engine *docker.Engine, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := engine.EnsureNetwork(ctx); err != nil {
+		log.WarnContext(ctx, "make the network of the containers; it is made when it is needed", "error", err)
+	}
 }
 
 // recoverFirst fills the route table before anybody connects. Docker may be away: then it goes on without.

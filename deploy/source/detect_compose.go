@@ -39,8 +39,12 @@ func (l looker) compose(names []string) *Candidate {
 	if len(front.ports) > 0 {
 		port = front.ports[0]
 	}
+	var files []string
+	if l.folder != "." { // at the top it is found without being named, and its override with it
+		files = []string{l.at(file)}
+	}
 	return &Candidate{Source: "compose", Evidence: evidence, Config: propose(
-		value("files", []string{l.at(file)}), value("service", front.name), value("port", port))}
+		value("files", files), value("service", front.name), value("port", port))}
 }
 
 func (s composeService) text() string {

@@ -55,7 +55,7 @@ func TestDetect(t *testing.T) {
 		{"all at once, in order", map[string]string{
 			"compose.yaml": composeExample, "Dockerfile": dockerfileExample, "deno.json": `{}`, "main.ts": "", "public/index.html": "",
 		}, []string{
-			`compose . {"files":["compose.yaml"],"service":"web","port":3000}`,
+			`compose . {"service":"web","port":3000}`,
 			`dockerfile . {"port":3000,"healthcheck":{"path":"/up?full=1"},"volumes":[{"name":"data","path":"/data"},{"name":"data2","path":"/cache"},{"name":"data3","path":"/more"}]}`,
 			`static . {"mode":"deno","entrypoint":"main.ts"}`,
 			`static . {"mode":"static","root":"public"}`,
@@ -80,8 +80,8 @@ func TestDetect(t *testing.T) {
 		{"deno for linting alone", map[string]string{"deno.json": `{"fmt":{}}`, "index.html": ""}, []string{`static . {"mode":"static"}`}},
 		{"deno that cannot be read", map[string]string{"deno.json": `{`, "main.ts": ""}, []string{`static . {"mode":"deno","entrypoint":"main.ts"}`}},
 		{"a task that starts what is not there", map[string]string{"deno.json": `{"tasks":{"start":"deno run ../x.ts","dev":"deno run none.ts"}}`}, nil},
-		{"compose without ports", map[string]string{"compose.yml": "services: {one: {image: x}, two: {image: y}}"}, []string{`compose . {"files":["compose.yml"],"service":"one"}`}},
-		{"compose that cannot be read", map[string]string{"compose.yml": "services: ["}, []string{`compose . {"files":["compose.yml"],"service":"web"}`}},
+		{"compose without ports", map[string]string{"compose.yml": "services: {one: {image: x}, two: {image: y}}"}, []string{`compose . {"service":"one"}`}},
+		{"compose that cannot be read", map[string]string{"compose.yml": "services: ["}, []string{`compose . {"service":"web"}`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			found, err := Detect(mapFS(tt.files))

@@ -71,10 +71,13 @@ func (j *job) bounded(ctx context.Context, s step) error {
 	return err
 }
 
-// enter writes a phase down, before its side effect.
+// enter writes a phase down, before its side effect. A deployment that has ended has its whole log.
 func (j *job) enter(ctx context.Context, next db.Phase) error {
 	j.dep.Phase = next
 	j.log.enter(next)
+	if next.Final() {
+		j.log.flush()
+	}
 	return j.DB.Save(ctx, j.dep)
 }
 

@@ -30,6 +30,8 @@ type logWriter struct {
 	stop chan struct{}
 	done sync.WaitGroup
 
+	flushing sync.Mutex // one at a time, in order
+
 	mu    sync.Mutex
 	phase db.Phase
 	part  []byte // of the line that has no end yet
@@ -131,7 +133,10 @@ func (w *logWriter) flushOften() {
 	}
 }
 
+// flush returns when all that was written before is in rows, or is lost.
 func (w *logWriter) flush() {
+	w.flushing.Lock()
+	defer w.flushing.Unlock()
 	w.mu.Lock()
 	lines := w.lines
 	w.lines = nil

@@ -116,7 +116,9 @@ func (s *service) clean() {
 	}
 	if s.instance != "" {
 		newDockerAPI(s.T).sweep(s.instance)
+		return
 	}
+	newDockerAPI(s.T).call(http.MethodDelete, "/networks/"+s.network, nil) // of one that did not get far
 }
 
 // apply makes forge, under the name "forge", and these workloads known. GitHub's app is told where to send deliveries.

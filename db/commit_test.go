@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"reflect"
-	"slices"
 	"testing"
 
 	"tinyforge/db"
@@ -111,18 +110,6 @@ func (f *fixture) breakRuntimeStates() (mend func()) {
 	f.exec("CREATE FUNCTION broken() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'disk full'; END $$ LANGUAGE plpgsql")
 	f.exec("CREATE TRIGGER broken BEFORE INSERT ON runtime_states FOR EACH ROW EXECUTE FUNCTION broken()")
 	return func() { f.exec("DROP FUNCTION broken CASCADE") }
-}
-
-func TestRuntimeHosts(t *testing.T) {
-	each(t, func(t *testing.T, f *fixture) {
-		dep := f.live("", "A")
-		f.check(f.SetRuntimeHosts(t.Context(), f.workload.ID, []string{"new.example.com", "example.com"}))
-		serves, err := f.RuntimeState(t.Context(), f.workload.ID)
-		f.check(err)
-		if !slices.Equal(serves.Hosts, []string{"new.example.com", "example.com"}) || serves.DeploymentID != dep.ID || !reflect.DeepEqual(serves.Release, *dep.Release) {
-			t.Errorf("got %+v", serves)
-		}
-	})
 }
 
 func TestPhases(t *testing.T) {

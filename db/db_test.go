@@ -205,7 +205,7 @@ func release(dep *db.Deployment) *db.Release {
 
 func state(dep *db.Deployment) db.RuntimeState {
 	return db.RuntimeState{WorkloadID: dep.WorkloadID, DeploymentID: dep.ID, ReleaseID: dep.Release.ID, Commit: dep.Commit,
-		Hosts: db.HostList{"site.example.com"}, Release: *dep.Release}
+		Release: *dep.Release}
 }
 
 // commit takes a claimed deployment over the commit point.

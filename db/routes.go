@@ -1,12 +1,6 @@
 package db
 
-import (
-	"database/sql/driver"
-	"errors"
-	"slices"
-	"strings"
-	"time"
-)
+import "time"
 
 // Route is a host on the reverse proxy, and how it is served. Hosts are in lower case, without a port.
 type Route struct {
@@ -59,25 +53,3 @@ func (w Workload) Routes() (routes []Route) {
 	}
 	return routes
 }
-
-// HostList is a column of hosts.
-type HostList []string
-
-// Value implements driver.Valuer. No host has a space in it.
-func (l HostList) Value() (driver.Value, error) { return strings.Join(l, " "), nil }
-
-// Scan implements sql.Scanner.
-func (l *HostList) Scan(src any) error {
-	switch text := src.(type) {
-	case string:
-		*l = strings.Fields(text)
-	case []byte:
-		*l = strings.Fields(string(text))
-	default:
-		return errors.New("scan hosts: not a text")
-	}
-	return nil
-}
-
-// Has tells whether the list names the host.
-func (l HostList) Has(host string) bool { return slices.Contains(l, host) }

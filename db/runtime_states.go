@@ -9,15 +9,14 @@ import (
 )
 
 // RuntimeState is the single row of a workload that says what serves. It is written in the transaction that commits a
-// deployment, and only there and by the recovery, which corrects addresses.
+// deployment, and only there.
 type RuntimeState struct {
 	WorkloadID   int64 `bun:",pk"`
 	DeploymentID int64
 	ReleaseID    ReleaseID
-	Commit       string   `bun:"commit_hash"`
-	Hosts        HostList // those whose routes point here
-	Release      Release  `bun:"-"`
-	Sealed       []byte   // Release, sealed
+	Commit       string  `bun:"commit_hash"`
+	Release      Release `bun:"-"`
+	Sealed       []byte  // Release, sealed
 	UpdatedAt    time.Time
 }
 
@@ -38,13 +37,6 @@ func (d *DB) RuntimeState(ctx context.Context, workloadID int64) (RuntimeState, 
 // RuntimeStates returns what serves, for every workload.
 func (d *DB) RuntimeStates(ctx context.Context) ([]RuntimeState, error) {
 	return d.runtimeStates(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("workload_id") })
-}
-
-// SetRuntimeHosts records which hosts have routes to what serves, after some were left.
-func (d *DB) SetRuntimeHosts(ctx context.Context, workloadID int64, hosts []string) error {
-	_, err := d.bun.NewUpdate().Model((*RuntimeState)(nil)).Set("hosts = ?, updated_at = ?", HostList(hosts), now()).
-		Where("workload_id = ?", workloadID).Exec(ctx)
-	return found("save route hosts", err)
 }
 
 func (d *DB) runtimeStates(ctx context.Context, which func(*bun.SelectQuery) *bun.SelectQuery) ([]RuntimeState, error) {
@@ -68,7 +60,7 @@ func (d *DB) saveRuntimeState(ctx context.Context, tx bun.Tx, s *RuntimeState) (
 	_, err = tx.NewInsert().Model(s).
 		On("CONFLICT (workload_id) DO UPDATE").
 		Set("deployment_id = EXCLUDED.deployment_id, release_id = EXCLUDED.release_id, commit_hash = EXCLUDED.commit_hash").
-		Set("hosts = EXCLUDED.hosts, sealed = EXCLUDED.sealed, updated_at = EXCLUDED.updated_at").
+		Set("sealed = EXCLUDED.sealed, updated_at = EXCLUDED.updated_at").
 		Exec(ctx)
 	return found("save runtime state", err)
 }

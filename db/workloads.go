@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,53 +105,6 @@ func (d *DB) SaveWorkload(ctx context.Context, w *Workload) error {
 	return found("save workload "+w.Name, err)
 }
 
-// hostClaim is a row of the table in which each host stands once: whose it is.
-type hostClaim struct {
-	bun.BaseModel `bun:"table:hosts"`
-
-	Host       string `bun:",pk"`
-	WorkloadID int64
-}
-
-// claimHosts makes the workload's hosts its own, and no others. In order, so that two that want the same hosts do not wait
-// for each other.
-func claimHosts(ctx context.Context, tx bun.Tx, w *Workload) error {
-	if err := releaseHosts(ctx, tx, w.ID); err != nil {
-		return err
-	}
-	hosts := w.Hosts()
-	slices.Sort(hosts)
-	for _, host := range slices.Compact(hosts) {
-		claimed, err := affected(tx.NewInsert().Model(&hostClaim{Host: host, WorkloadID: w.ID}).
-			On("CONFLICT (host) DO NOTHING").Exec(ctx))
-		if err != nil {
-			return err
-		}
-		if !claimed {
-			return hostTaken(ctx, tx, host)
-		}
-	}
-	return nil
-}
-
-func hostTaken(ctx context.Context, tx bun.Tx, host string) error {
-	taken := &HostTakenError{Host: host}
-	err := tx.NewSelect().Model((*Workload)(nil)).Column("name").
-		Where("id = (SELECT workload_id FROM hosts WHERE host = ?)", host).Scan(ctx, &taken.Workload)
-	switch {
-	case errors.Is(err, sql.ErrNoRows): // given back since
-		return fmt.Errorf("%s: %w", host, ErrHostTaken)
-	case err != nil:
-		return err
-	}
-	return taken
-}
-
-func releaseHosts(ctx context.Context, tx bun.Tx, workloadID int64) error {
-	_, err := tx.NewDelete().Model((*hostClaim)(nil)).Where("workload_id = ?", workloadID).Exec(ctx)
-	return err
-}
-
 func (w *Workload) lowerHosts() {
 	w.Host = strings.ToLower(w.Host)
 	for _, list := range []*[]string{&w.Routing.Aliases, &w.Routing.Redirects} {
@@ -212,7 +164,7 @@ func (d *DB) DeleteWorkload(ctx context.Context, id int64, volumesToo bool) erro
 		if err != nil {
 			return err
 		}
-		if err := releaseHosts(ctx, tx, id); err != nil {
+		if err := leaveHosts(ctx, tx, id); err != nil {
 			return err
 		}
 		_, err = tx.NewUpdate().Model((*Deployment)(nil)).

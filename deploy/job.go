@@ -35,9 +35,6 @@ func (j *job) begin() db.Phase {
 	case j.dep.Cancelled:
 		j.dep.Error = cancelled.Text
 		return db.PhaseUndoing
-	case j.workload.DeletedAt != nil:
-		j.dep.Error = "The workload was deleted"
-		return db.PhaseUndoing
 	case j.dep.Attempt > j.Config.Attempts:
 		j.dep.Error = fmt.Sprintf("Given up after %d attempts: Tinyforge ended in the middle of each", j.Config.Attempts)
 		return db.PhaseUndoing
@@ -59,14 +56,27 @@ func (j *job) bounded(ctx context.Context, s step) error {
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	var err error
 	if s.phase != db.PhaseUndoing && !s.phase.Committed() {
 		defer context.AfterFunc(j.wanted, func() { stop(cancelled) })()
+		err = j.stillThere(ctx)
 	}
-	err := s.do(j, ctx)
+	if err == nil {
+		err = s.do(j, ctx)
+	}
 	for _, cause := range []*Failure{tooLong, cancelled} {
 		if err != nil && errors.Is(context.Cause(ctx), cause) {
 			return cause
 		}
+	}
+	return err
+}
+
+// stillThere fails when the workload was deleted meanwhile: nothing more is done for it, and its hosts may be another's.
+func (j *job) stillThere(ctx context.Context) error {
+	w, err := j.DB.Workload(ctx, j.workload.ID)
+	if err == nil && w.DeletedAt != nil {
+		err = &Failure{Text: "The workload was deleted"}
 	}
 	return err
 }
@@ -103,7 +113,6 @@ func (j *job) pass(ctx context.Context) error {
 		DeploymentID: j.dep.ID,
 		ReleaseID:    j.dep.Release.ID,
 		Commit:       j.dep.Commit,
-		Hosts:        append(j.workload.Hosts(), j.hostsToLeave(ctx)...),
 		Release:      *j.dep.Release,
 	})
 	if errors.Is(err, db.ErrCancelled) {

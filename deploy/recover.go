@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"tinyforge/db"
@@ -68,12 +67,6 @@ func (r *Recovery) Pass(ctx context.Context) error {
 	return err
 }
 
-// look is what a pass has seen.
-type look struct {
-	instances []Instance
-	owners    map[string]int64 // workload ids by host, deleted workloads left out
-}
-
 // pass reports whether a workload was skipped because the runner works on it.
 func (r *Recovery) pass(ctx context.Context) (skipped bool, err error) {
 	errs := []error{r.knowHosts(ctx)}
@@ -87,7 +80,6 @@ func (r *Recovery) pass(ctx context.Context) (skipped bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	seen := look{instances, ownersOf(workloads)}
 	known := map[int64]bool{}
 	for _, w := range workloads {
 		known[w.ID] = true
@@ -95,7 +87,7 @@ func (r *Recovery) pass(ctx context.Context) (skipped bool, err error) {
 			skipped = true
 			continue
 		}
-		if err := r.workload(ctx, w, seen); err != nil {
+		if err := r.workload(ctx, w.ID, instances); err != nil {
 			errs = append(errs, fmt.Errorf("workload %s: %w", w.Name, err))
 		}
 		r.busy.unlock(w.ID)
@@ -107,20 +99,6 @@ func (r *Recovery) pass(ctx context.Context) (skipped bool, err error) {
 		}
 	}
 	return skipped, errors.Join(errs...)
-}
-
-// ownersOf returns the ids of the workloads that have hosts, by host.
-func ownersOf(workloads []db.Workload) map[string]int64 {
-	owners := map[string]int64{}
-	for _, w := range workloads {
-		if w.DeletedAt != nil {
-			continue
-		}
-		for _, host := range w.Hosts() {
-			owners[host] = w.ID
-		}
-	}
-	return owners
 }
 
 // knowHosts makes every host known to the proxy before anything that may take long, so that it answers 503 and not 404.
@@ -143,10 +121,17 @@ func (r *Recovery) knowHosts(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// workload makes one workload what its rows say. Its lock is held.
-func (r *Recovery) workload(ctx context.Context, w db.Workload, seen look) error {
+// workload makes one workload what its rows say. Its lock is held. Its row is read again: the pass may have been at others
+// for long.
+func (r *Recovery) workload(ctx context.Context, id int64, seen []Instance) error {
 	ctx, cancel := context.WithTimeout(ctx, workloadLimit)
 	defer cancel()
+	w, err := r.DB.Workload(ctx, id)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
 	dep, err := r.inProgress(ctx, w.ID)
 	if err != nil {
 		return err
@@ -167,17 +152,18 @@ func (r *Recovery) workload(ctx context.Context, w db.Workload, seen look) error
 			return nil
 		}
 		// The hosts of a workload that never had a release are known: they answer 503, and may get certificates.
-		return errors.Join(r.point(ctx, w, Upstream{}), r.reap(ctx, w, "", seen))
+		return errors.Join(r.point(ctx, w, Upstream{}), r.leaveHosts(ctx, w), r.reap(ctx, w, "", seen))
 	case err != nil:
 		return err
+	case dep == nil:
+		if err := r.serve(ctx, w, state, seen); err != nil {
+			return err
+		}
+		return r.reap(ctx, w, state.ReleaseID, seen)
+	case dep.Phase != db.PhaseBuilding && !dep.Phase.Committed() && dep.LeaseUntil.After(time.Now()):
+		return r.serveMeanwhile(ctx, w, state)
 	}
-	if dep != nil { // its release and the one that it drains are not ours to judge
-		return r.serve(ctx, w, state, look{owners: seen.owners})
-	}
-	if err := r.serve(ctx, w, state, seen); err != nil {
-		return err
-	}
-	return r.reap(ctx, w, state.ReleaseID, seen)
+	return r.serve(ctx, w, state, nil) // the deployment's release and the one that it drains are not ours to judge
 }
 
 func (r *Recovery) inProgress(ctx context.Context, workloadID int64) (*db.Deployment, error) {
@@ -193,7 +179,7 @@ func (r *Recovery) inProgress(ctx context.Context, workloadID int64) (*db.Deploy
 
 // serve makes what the runtime state row names run, and the routes point to it. A route that cannot be moved keeps nothing
 // else from it.
-func (r *Recovery) serve(ctx context.Context, w db.Workload, state db.RuntimeState, seen look) error {
+func (r *Recovery) serve(ctx context.Context, w db.Workload, state db.RuntimeState, seen []Instance) error {
 	live, err := r.Runtime.Inspect(ctx, state.ReleaseID)
 	if err != nil {
 		return err
@@ -206,12 +192,28 @@ func (r *Recovery) serve(ctx context.Context, w db.Workload, state db.RuntimeSta
 			return errors.Join(append(errs, err)...)
 		}
 	}
-	return errors.Join(append(errs, r.point(ctx, w, live.Upstream), r.leaveHosts(ctx, w, state, seen))...)
+	return errors.Join(append(errs, r.point(ctx, w, live.Upstream), r.leaveHosts(ctx, w))...)
+}
+
+// serveMeanwhile points those of the workload's routes that lead nowhere to what serves, and touches no other: a deployment
+// in the hands of another process moves them.
+func (r *Recovery) serveMeanwhile(ctx context.Context, w db.Workload, state db.RuntimeState) error {
+	live, err := r.Runtime.Inspect(ctx, state.ReleaseID)
+	if err != nil || live.Upstream.Addr == "" {
+		return err
+	}
+	var errs []error
+	for _, route := range w.Routes() {
+		if current, err := r.Router.Current(ctx, route); current == (Upstream{}) && (err == nil || errors.Is(err, ErrNoRoute)) {
+			errs = append(errs, r.Router.Upsert(ctx, route, live.Upstream))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // startAgain starts the live release, alone, since a volume may be written by one release at a time.
-func (r *Recovery) startAgain(ctx context.Context, w db.Workload, release db.Release, seen look) (Instance, error) {
-	for _, i := range seen.instances {
+func (r *Recovery) startAgain(ctx context.Context, w db.Workload, release db.Release, seen []Instance) (Instance, error) {
+	for _, i := range seen {
 		if i.WorkloadID == w.ID && i.ID != release.ID && i.State == Running {
 			if err := r.Runtime.Stop(ctx, i.ID); err != nil {
 				return Instance{}, err
@@ -228,36 +230,29 @@ func (r *Recovery) startAgain(ctx context.Context, w db.Workload, release db.Rel
 	return r.Runtime.Inspect(ctx, release.ID)
 }
 
-// leaveHosts takes the hosts away that the row still names and the workload has no more.
-func (r *Recovery) leaveHosts(ctx context.Context, w db.Workload, state db.RuntimeState, seen look) error {
-	hosts := w.Hosts()
-	if slices.Equal(state.Hosts, hosts) {
-		return nil
+// leaveHosts takes the routes away of hosts that the workload has no more, unless another one has them by now.
+func (r *Recovery) leaveHosts(ctx context.Context, w db.Workload) error {
+	_, leaving, err := r.routes(ctx, w.ID)
+	if err != nil {
+		return err
 	}
-	for _, host := range state.Hosts {
-		if slices.Contains(hosts, host) {
-			continue
+	for _, route := range leaving {
+		if err := r.Router.Delete(ctx, route); err != nil {
+			return err
 		}
-		if err := r.deleteRoute(ctx, w, host, seen); err != nil {
+		if err := r.DB.ForgetHost(ctx, w.ID, route.Host); err != nil {
 			return err
 		}
 	}
-	return r.DB.SetRuntimeHosts(ctx, w.ID, hosts)
-}
-
-// deleteRoute deletes a host's route unless another workload has the host by now.
-func (r *Recovery) deleteRoute(ctx context.Context, w db.Workload, host string, seen look) error {
-	if owner := seen.owners[host]; host == "" || owner != 0 && owner != w.ID {
-		return nil
-	}
-	return r.Router.Delete(ctx, db.Route{WorkloadID: w.ID, Host: host})
+	return nil
 }
 
 // point upserts the workload's routes. Where one points there already that does nothing but release requests that are kept
 // waiting, and change the options. One that cannot be upserted does not keep the others from it.
 func (r *Recovery) point(ctx context.Context, w db.Workload, up Upstream) error {
-	var errs []error
-	for _, route := range w.Routes() {
+	routes, _, err := r.routes(ctx, w.ID)
+	errs := []error{err}
+	for _, route := range routes {
 		if current, err := r.Router.Current(ctx, route); err == nil && current != up {
 			r.Log.InfoContext(ctx, "correct route", "host", route.Host, "was", current.Addr, "is", up.Addr)
 		}
@@ -290,7 +285,7 @@ func (r *Recovery) keepWaiting(ctx context.Context, w db.Workload) error {
 }
 
 // reap removes the releases of a workload that nothing justifies: not live and not routed.
-func (r *Recovery) reap(ctx context.Context, w db.Workload, live db.ReleaseID, seen look) error {
+func (r *Recovery) reap(ctx context.Context, w db.Workload, live db.ReleaseID, seen []Instance) error {
 	keep := map[string]bool{string(live): true}
 	for _, route := range w.Routes() {
 		routed, err := r.Router.Current(ctx, route)
@@ -300,7 +295,7 @@ func (r *Recovery) reap(ctx context.Context, w db.Workload, live db.ReleaseID, s
 		keep[routed.Name] = true
 	}
 	var errs []error
-	for _, i := range seen.instances {
+	for _, i := range seen {
 		if i.WorkloadID != w.ID || keep[string(i.ID)] {
 			continue
 		}
@@ -311,17 +306,11 @@ func (r *Recovery) reap(ctx context.Context, w db.Workload, live db.ReleaseID, s
 }
 
 // takeDown ends a deleted workload: first its routes, then its releases, then its rows.
-func (r *Recovery) takeDown(ctx context.Context, w db.Workload, seen look) error {
-	state, err := r.DB.RuntimeState(ctx, w.ID) // names none when there is none
-	if err != nil && !errors.Is(err, db.ErrNotFound) {
+func (r *Recovery) takeDown(ctx context.Context, w db.Workload, seen []Instance) error {
+	if err := r.leaveHosts(ctx, w); err != nil {
 		return err
 	}
-	for _, host := range append(w.Hosts(), state.Hosts...) {
-		if err := r.deleteRoute(ctx, w, host, seen); err != nil {
-			return err
-		}
-	}
-	for _, i := range seen.instances {
+	for _, i := range seen {
 		if i.WorkloadID != w.ID {
 			continue
 		}
@@ -330,10 +319,13 @@ func (r *Recovery) takeDown(ctx context.Context, w db.Workload, seen look) error
 		}
 	}
 	if w.VolumesToo {
+		if now, err := r.DB.Workload(ctx, w.ID); err != nil || now.DeletedAt == nil { // it may have come back
+			return err
+		}
 		if err := r.Runtime.RemoveVolumes(ctx, w.Name); err != nil {
 			return err
 		}
 	}
-	_, err = r.DB.PurgeWorkload(ctx, w.ID)
+	_, err := r.DB.PurgeWorkload(ctx, w.ID)
 	return err
 }

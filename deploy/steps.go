@@ -1,12 +1,10 @@
 package deploy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +19,7 @@ func (j *job) build(ctx context.Context) error {
 	if j.dep.Cause == db.CausePush && j.blue != nil && j.blue.Commit == j.dep.Commit {
 		return errSkip
 	}
-	if err := j.checkRoutes(); err != nil {
+	if err := j.checkRoutes(ctx); err != nil {
 		return err
 	}
 	source, ok := j.Sources[j.workload.Source]
@@ -65,16 +63,6 @@ func (j *job) build(ctx context.Context) error {
 	return nil
 }
 
-// checkRoutes says early what the router would refuse in the end: it may be another one than when the workload was saved.
-func (j *job) checkRoutes() error {
-	for _, route := range j.workload.Routes() {
-		if err := j.Router.Check(route); err != nil {
-			return &Failure{Text: fmt.Sprintf("The router cannot serve %s: %v", route.Host, err)}
-		}
-	}
-	return nil
-}
-
 // adopt makes a release the one of this deployment.
 func (j *job) adopt(release db.Release) {
 	release.ID = BuildGreenName(j.workload.Name, j.dep.ID)
@@ -93,7 +81,7 @@ func (j *job) reuse(ctx context.Context) error {
 	if old.Release == nil || old.WorkloadID != j.workload.ID {
 		return &Failure{Text: fmt.Sprintf("Deployment %d has no release to go back to: redeploy its commit", old.ID)}
 	}
-	if err := errors.Join(j.checkRoutes(), j.Runtime.Ready(ctx, *old.Release)); err != nil {
+	if err := errors.Join(j.checkRoutes(ctx), j.Runtime.Ready(ctx, *old.Release)); err != nil {
 		return err
 	}
 	j.dep.Strategy, j.dep.StrategyReason = old.Strategy, old.StrategyReason
@@ -142,14 +130,18 @@ func (j *job) hold(ctx context.Context, instances []Instance) error {
 	if j.blue == nil {
 		return nil
 	}
-	for _, route := range j.workload.Routes() {
+	routes, err := j.routes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, route := range routes {
 		if err := j.Router.Hold(ctx, route); errors.Is(err, errors.ErrUnsupported) {
-			return j.pointAll(ctx, j.workload.Routes(), Upstream{})
+			return j.pointAll(ctx, routes, Upstream{})
 		} else if err != nil {
 			return fmt.Errorf("hold requests: %w", err)
 		}
 	}
-	for _, route := range j.workload.Routes() {
+	for _, route := range routes {
 		j.drainFrom(ctx, min(j.Config.Drain, holdDrain), route, instances)
 	}
 	return nil
@@ -178,51 +170,7 @@ func (j *job) route(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return j.pointAll(ctx, j.routes(ctx), up)
-}
-
-// pointAll upserts routes.
-func (j *job) pointAll(ctx context.Context, routes []db.Route, up Upstream) error {
-	for _, route := range routes {
-		if err := j.Router.Upsert(ctx, route, up); err != nil {
-			return fmt.Errorf("move route: %w", err)
-		}
-		j.log.Printf("%s goes to %s", route.Host, cmp.Or(up.Name, "nobody"))
-	}
-	return nil
-}
-
-// routes are the workload's routes and, where hosts were taken from it since blue went live, those that still lead to blue.
-// They keep the options: what asked for a password must not be open for its last moments.
-func (j *job) routes(ctx context.Context) []db.Route {
-	routes := j.workload.Routes()
-	for _, host := range j.hostsToLeave(ctx) {
-		routes = append(routes, db.Route{WorkloadID: j.workload.ID, Host: host, RouteOptions: j.workload.Routing.RouteOptions})
-	}
-	return routes
-}
-
-// hostsToLeave are hosts that blue has and the workload has no more. The recovery takes them away as soon as nothing needs
-// them; those that somebody else has by now are not ours to touch.
-func (j *job) hostsToLeave(ctx context.Context) (hosts []string) {
-	if j.blue == nil {
-		return nil
-	}
-	mine := j.workload.Hosts()
-	for _, host := range j.blue.Hosts {
-		if !slices.Contains(mine, host) {
-			hosts = append(hosts, host)
-		}
-	}
-	if len(hosts) == 0 {
-		return nil
-	}
-	workloads, err := j.DB.Workloads(ctx)
-	if err != nil {
-		return nil
-	}
-	owners := ownersOf(workloads)
-	return slices.DeleteFunc(hosts, func(host string) bool { return owners[host] != 0 })
+	return j.point(ctx, up)
 }
 
 // upstream waits a little for the address of a release that runs: Docker may not know it yet.
@@ -246,13 +194,25 @@ func (j *job) upstream(ctx context.Context, id db.ReleaseID) (up Upstream, err e
 // commit has no effect of its own: see job.pass.
 func (j *job) commit(context.Context) error { return nil }
 
-// drain waits until nobody is served by an older release any more, bounded.
+// drain waits until nobody is served by an older release any more, bounded. The routes are looked at again before: another
+// process may have pointed one back by the rows of before the commit.
 func (j *job) drain(ctx context.Context) error {
+	routes, err := j.routes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, route := range routes {
+		if current, err := j.Router.Current(ctx, route); err == nil && current.Name != string(j.dep.Release.ID) {
+			if err := j.route(ctx); err != nil {
+				return err
+			}
+		}
+	}
 	others, err := j.others(ctx, j.dep.Release.ID)
 	if err != nil {
 		return err
 	}
-	for _, route := range j.routes(ctx) {
+	for _, route := range routes {
 		j.drainFrom(ctx, j.Config.Drain, route, others)
 	}
 	return nil

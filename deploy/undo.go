@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +22,11 @@ func (j *job) undo(ctx context.Context) error {
 		if err := j.restore(ctx); err != nil {
 			return err
 		}
-		for _, route := range j.routes(ctx) {
+		routes, err := j.routes(ctx)
+		if err != nil {
+			return err
+		}
+		for _, route := range routes {
 			j.drainFrom(ctx, j.Config.Drain, route, []Instance{{ID: green, State: Running}})
 		}
 		return j.Runtime.Remove(ctx, green)
@@ -60,7 +63,7 @@ func (j *job) restore(ctx context.Context) error {
 		if _, err := j.Runtime.Start(ctx, j.blue.Release); err != nil {
 			return err
 		}
-		g := gate{runtime: j.Runtime, release: j.blue.Release, host: firstOf(j.blue.Hosts)}
+		g := gate{runtime: j.Runtime, release: j.blue.Release, host: j.workload.Host}
 		if err := g.accepts(ctx, blueStart); err != nil { // it was good once: better it than nothing
 			j.log.Printf("%s was started again but is not ready: %s", j.blue.ReleaseID, userText(j.dep.Phase, err))
 		}
@@ -73,18 +76,5 @@ func (j *job) restore(ctx context.Context) error {
 	return j.pointBack(ctx, up)
 }
 
-// pointBack upserts the workload's routes, but for those that the router refuses and so has never moved.
-func (j *job) pointBack(ctx context.Context, up Upstream) error {
-	refused := func(rt db.Route) bool { return j.Router.Check(rt) != nil }
-	return j.pointAll(ctx, slices.DeleteFunc(j.routes(ctx), refused), up)
-}
-
 // blueStart bounds the wait for a release that is started again. It was ready once; requests are kept waiting meanwhile.
 const blueStart = 30 * time.Second
-
-func firstOf(hosts []string) string {
-	if len(hosts) == 0 {
-		return ""
-	}
-	return hosts[0]
-}

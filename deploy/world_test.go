@@ -47,6 +47,7 @@ type builds struct {
 	pulls []string
 	auths []*deploy.RegistryAuth
 	err   error
+	begun chan struct{} // is told of every build; nil means not
 	wait  chan struct{} // builds wait until it is closed; nil means not
 
 	digest string // of what is pulled; "" means one
@@ -55,8 +56,11 @@ type builds struct {
 func (b *builds) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer) (string, error) {
 	b.mu.Lock()
 	b.specs = append(b.specs, spec)
-	err, wait := b.err, b.wait
+	err, begun, wait := b.err, b.begun, b.wait
 	b.mu.Unlock()
+	if begun != nil {
+		begun <- struct{}{}
+	}
 	fmt.Fprintf(log, "step 1\nstep 2\x1b[2J of %s", spec.Tag)
 	if wait != nil {
 		select {

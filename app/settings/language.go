@@ -1,0 +1,30 @@
+package settings
+
+import (
+	"net/http"
+
+	"tinyforge/templates"
+)
+
+// setLanguage takes a language for this browser and, when somebody is signed in, for them.
+func (v *visit) setLanguage() error {
+	form, err := v.form()
+	if err != nil {
+		return err
+	}
+	lang, back := form.Get("language"), form.Get("back")
+	if !isLanguage(lang) {
+		return refuse(http.StatusBadRequest, "http.400")
+	}
+	if !localPath(back) {
+		back = "/"
+	}
+	http.SetCookie(v.w, &http.Cookie{Name: "language", Value: lang, Path: "/", HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600})
+	if v.user.ID != 0 {
+		v.user.Language = lang
+		if err := v.DB.SaveUser(v.r.Context(), &v.user); err != nil {
+			return err
+		}
+	}
+	return v.redirect(back, templates.Message{})
+}

@@ -1,0 +1,148 @@
+package settings
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"golang.org/x/text/language"
+
+	"tinyforge/db"
+	"tinyforge/templates"
+)
+
+// visit is one request of one person.
+type visit struct {
+	*Settings
+	w       http.ResponseWriter
+	r       *http.Request
+	user    db.User // zero before sign-in
+	session db.Session
+	*templates.Printer
+}
+
+// visit makes a visit of a request without looking who it is.
+func (s *Settings) visit(w http.ResponseWriter, r *http.Request) *visit {
+	v := &visit{Settings: s, w: w, r: r}
+	v.Printer = s.Templates.Printer(v.language(), s.zone())
+	return v
+}
+
+// page is a route as a handler: it finds out who it is, lets those in who may, and shows what goes wrong.
+func (s *Settings) page(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := s.visit(w, r)
+		err := v.recognize()
+		switch {
+		case err != nil:
+		case rt.needs != "" && v.user.ID == 0:
+			err = v.askToSignIn()
+		case rt.needs != "" && !v.user.Role.May(rt.needs):
+			err = refuse(http.StatusForbidden, "http.403_role", "role", v.say("role."+string(rt.needs)))
+		default:
+			err = rt.do(v)
+		}
+		if err != nil {
+			v.fail(err)
+		}
+	})
+}
+
+// recognize finds out who is signed in. Nobody is not an error.
+func (v *visit) recognize() error {
+	cookie, err := v.r.Cookie(v.cookieName())
+	if err != nil {
+		return nil
+	}
+	session, user, err := v.DB.SessionUser(v.r.Context(), cookie.Value, v.address())
+	switch {
+	case errors.Is(err, db.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	v.session, v.user = session, user
+	v.Printer = v.Templates.Printer(v.language(), v.zone())
+	return nil
+}
+
+// language is what the user chose, else what this browser chose, else what it asks for.
+func (v *visit) language() string {
+	if v.user.Language != "" {
+		return v.user.Language
+	}
+	if c, err := v.r.Cookie("language"); err == nil && isLanguage(c.Value) {
+		return c.Value
+	}
+	var known []language.Tag
+	for _, l := range templates.Languages {
+		known = append(known, language.Make(l))
+	}
+	_, i := language.MatchStrings(language.NewMatcher(known), v.r.Header.Get("Accept-Language"))
+	return templates.Languages[i]
+}
+
+func isLanguage(s string) bool {
+	for _, l := range templates.Languages {
+		if l == s {
+			return true
+		}
+	}
+	return false
+}
+
+// behindProxy tells whether a reverse proxy on this machine passed the request on: it is believed who it comes from.
+func (v *visit) behindProxy() bool {
+	peer, err := netip.ParseAddrPort(v.r.RemoteAddr)
+	return err == nil && peer.Addr().Unmap().IsLoopback()
+}
+
+// address is where the request comes from, without a port.
+func (v *visit) address() string {
+	if forwarded := v.r.Header.Get("X-Forwarded-For"); forwarded != "" && v.behindProxy() {
+		all := strings.Split(forwarded, ",") // the last is what our proxy saw
+		if a, err := netip.ParseAddr(strings.TrimSpace(all[len(all)-1])); err == nil {
+			return a.Unmap().String()
+		}
+	}
+	host, _, err := net.SplitHostPort(v.r.RemoteAddr)
+	if err != nil {
+		return v.r.RemoteAddr
+	}
+	return host
+}
+
+// secure tells whether the browser speaks HTTPS to us.
+func (v *visit) secure() bool {
+	return v.r.TLS != nil || v.behindProxy() && v.r.Header.Get("X-Forwarded-Proto") == "https"
+}
+
+// cookieName is another one over HTTPS: there the browser takes it from this host alone.
+func (v *visit) cookieName() string {
+	if v.secure() {
+		return "__Host-session"
+	}
+	return "session"
+}
+
+// origin is the address that the browser has of this Tinyforge.
+func (v *visit) origin() string {
+	scheme := "http"
+	if v.secure() {
+		scheme = "https"
+	}
+	return (&url.URL{Scheme: scheme, Host: v.r.Host}).String()
+}
+
+// say is T for a text that is known to be there.
+func (v *visit) say(key string, values ...any) string {
+	s, err := v.T(key, values...)
+	if err != nil {
+		v.Log.ErrorContext(v.r.Context(), "say text", "error", err)
+		return key
+	}
+	return s
+}

@@ -58,6 +58,10 @@ type Hooker interface {
 
 	// RemoveHook removes every webhook with this address. None is not an error.
 	RemoveHook(ctx context.Context, repo db.Repository, url string) error
+
+	// HookSecret returns all that a webhook which EnsureHook makes signs with. It needs the repository's ExternalID. No forge
+	// shows it: who wants a webhook that signs with something else than before removes the old one first.
+	HookSecret(repo db.Repository) string
 }
 
 // Registrar is a Forge that has a container registry of its own.

@@ -18,6 +18,7 @@ import (
 const (
 	initial = "20261123000000_initial"
 	second  = "20261126000000_sources_routes"
+	third   = "20261126120000_hook_secrets"
 )
 
 func TestMigrateIsIdempotent(t *testing.T) {
@@ -29,7 +30,7 @@ func TestMigrateIsIdempotent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			equal(t, "first", names, []string{initial, second})
+			equal(t, "first", names, []string{initial, second, third})
 			migrated(t, d, true)
 			names, err = d.Migrate(t.Context())
 			if err != nil || len(names) != 0 {
@@ -64,7 +65,7 @@ func TestMigrateAtOnceInOneProcess(t *testing.T) {
 			wg.Wait()
 			all := slices.Concat(applied...)
 			slices.Sort(all)
-			equal(t, "applied", all, []string{initial, second})
+			equal(t, "applied", all, []string{initial, second, third})
 		})
 	}
 }
@@ -110,8 +111,8 @@ func TestMigrateInSeveralProcesses(t *testing.T) {
 				}
 				applied += n
 			}
-			if applied != 2 {
-				t.Errorf("%d migrations applied, want 2:\n%s", applied, strings.Join(outputs, ""))
+			if applied != 3 {
+				t.Errorf("%d migrations applied, want 3:\n%s", applied, strings.Join(outputs, ""))
 			}
 			migrated(t, open(t, address, newKeys(t)), true)
 		})
@@ -130,7 +131,7 @@ func TestMigrationOfAKilledProcessIsNotRepeated(t *testing.T) {
 			if err != nil {
 				t.Errorf("migrate: %v", err)
 			}
-			equal(t, "applied", names, []string{second})
+			equal(t, "applied", names, []string{second, third})
 			migrated(t, d, true)
 		})
 	}

@@ -123,7 +123,7 @@ func TestMigrationOfAKilledProcessIsNotRepeated(t *testing.T) {
 	for dialect, address := range dbtest.Databases(t) {
 		t.Run(dialect, func(t *testing.T) {
 			d := open(t, address, newKeys(t))
-			if err := d.ApplyFirstMigration(t.Context()); err != nil {
+			if err := d.ApplyMigrations(t.Context(), 1); err != nil {
 				t.Fatal(err)
 			}
 			migrated(t, d, false)

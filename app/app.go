@@ -135,6 +135,18 @@ type Status struct {
 	TargetURL   string // "" when no public address is configured
 }
 
+// Check tells what of a status no forge could be told.
+func (s Status) Check() error {
+	if !ValidHash(s.Commit) {
+		return errors.New("set commit status: not a full commit hash")
+	}
+	switch s.State {
+	case db.StatusPending, db.StatusSuccess, db.StatusFailure:
+		return nil
+	}
+	return errors.New("set commit status: unknown state")
+}
+
 // ErrNoCommit is returned by Fetch when the forge does not have the commit, or not any more.
 var ErrNoCommit = errors.New("the forge no longer has this commit")
 

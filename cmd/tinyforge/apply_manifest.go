@@ -31,7 +31,8 @@ type manifestReader struct {
 	known      []string // names of forges that the database has
 	prune      bool
 
-	faults manifestFaults // what was found so far
+	faults   manifestFaults // what was found so far
+	warnings manifestFaults // what is not wrong, and should be changed all the same
 }
 
 // read returns what could be read; all that is wrong is added to faults.
@@ -213,14 +214,18 @@ func (r *manifestReader) checked(n *manifestNode, check func(string) string) str
 // oneOf is text for one of the known words.
 func (r *manifestReader) oneOf(n *manifestNode, known []string) string {
 	return r.checked(n, func(s string) string {
-		switch {
-		case slices.Contains(known, s):
+		if slices.Contains(known, s) {
 			return ""
-		case len(known) == 0:
-			return fmt.Sprintf("%q is not known, and nothing is", shorten(s))
 		}
-		return fmt.Sprintf("%q is not known: use %s", shorten(s), strings.Join(slices.Sorted(slices.Values(known)), ", "))
+		return unknownWord(s, known)
 	})
+}
+
+func unknownWord(s string, known []string) string {
+	if len(known) == 0 {
+		return fmt.Sprintf("%q is not known, and nothing is", shorten(s))
+	}
+	return fmt.Sprintf("%q is not known: use %s", shorten(s), strings.Join(slices.Sorted(slices.Values(known)), ", "))
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -19,7 +19,8 @@ func TestManifestFaults(t *testing.T) {
 		"tab":       {"forges:\n\t- a", "file (line 2): is not valid YAML: found character '\t' that cannot start any token"},
 		"top level": {"forge: []\n\"wörk\": 1\n", "forge (line 1): is not a known key: did you mean \"forges\"?\n" +
 			"wörk (line 2): is not a known key: use forges, workloads"},
-		"no lists": {"forges: {}\nworkloads: 1\n", "forges (line 1): must be a list\nworkloads (line 2): must be a list"},
+		"no lists": {"forges: {}\nworkloads: 1\n", "forges (line 1): must be a list, such as [{name: git, kind: gitea, url: https://git.example.com, token: env:TOKEN}]\n" +
+			"workloads (line 2): must be a list, such as [{name: web, forge: git, repository: acme/site, source: dockerfile}]"},
 		"entries":  {"forges: [a]\nworkloads:\n- 1\n", "forges[0] (line 1): must be an object with name, kind, url, api_url, app_id, private_key, token, webhook_secret, signing_token, networks\nworkloads[0] (line 3): must be an object with name, forge, repository, source, ref, paths, host, route, enabled, env, config"},
 		"twice": {"forges: []\nforges: []\nworkloads: []\n",
 			"forges (line 2): is given twice, first in line 1"},
@@ -120,7 +121,7 @@ workloads[0].paths[3] (line 5): is empty
 workloads[0].paths[4] (line 5): matches no file: write it from the top of the repository, such as "app/**", without "/", "./" or "../" before it
 workloads[0].paths[5] (line 5): matches no file: write it from the top of the repository, such as "app/**", without "/", "./" or "../" before it
 workloads[0].paths[6] (line 5): must be a string, in quotes`},
-		"paths in one": {"paths: app/**", "paths (line 5): must be a list"},
+		"paths in one": {"paths: app/**", `paths (line 5): must be a list, such as ["app/**"]`},
 		"enabled":      {"enabled: 'no'", "enabled (line 5): must be true or false"},
 		"host scheme":  {"host: https://a.example.com", `host (line 5): must be a host name alone, such as "www.example.com", without "https://" and without a path`},
 		"host port":    {"host: a.example.com:80", `host (line 5): must be a host name without a port, such as "www.example.com"`},

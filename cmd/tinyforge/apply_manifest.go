@@ -165,7 +165,23 @@ func (r *manifestReader) number(n *manifestNode) int64 {
 }
 
 func (r *manifestReader) list(n *manifestNode) []*manifestNode {
-	return scalar[[]*manifestNode](r, n, "must be a list")
+	text := "must be a list"
+	if n != nil {
+		if example, ok := listExamples()[n.path[strings.LastIndexByte(n.path, '.')+1:]]; ok {
+			text += ", such as " + example
+		}
+	}
+	return scalar[[]*manifestNode](r, n, text)
+}
+
+// listExamples are right lists, by their key.
+func listExamples() map[string]string {
+	return map[string]string{
+		"paths": `["app/**"]`, "networks": "[private]", "hosts": "[shop.example.com]", "redirects": "[example.com]", "prefixes": "[/app]",
+		"basic_auth": "[{username: ann, password: env:ANN_PASSWORD}]",
+		"forges":     "[{name: git, kind: gitea, url: https://git.example.com, token: env:TOKEN}]",
+		"workloads":  "[{name: web, forge: git, repository: acme/site, source: dockerfile}]",
+	}
 }
 
 func scalar[T any](r *manifestReader, n *manifestNode, otherwise string) (v T) {

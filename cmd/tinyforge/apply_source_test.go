@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestSourcesByOtherNames: each name that people know from elsewhere leads to a source that there is.
 func TestSourcesByOtherNames(t *testing.T) {
@@ -22,5 +25,18 @@ func TestSourcesByOtherNames(t *testing.T) {
 		if r.sources[name] == nil {
 			t.Errorf("%s is called %s, which is no source", other, name)
 		}
+	}
+}
+
+// TestListExamples: what is shown as right is read without a fault.
+func TestListExamples(t *testing.T) {
+	e := listExamples()
+	text := "forges: " + e["forges"] + "\nworkloads: " + e["workloads"]
+	text = strings.Replace(text, "token:", "networks: "+e["networks"]+", token:", 1)
+	text = strings.Replace(text, "source:", "paths: "+e["paths"]+", host: www.example.com, route: {hosts: "+e["hosts"]+", redirects: "+e["redirects"]+
+		", prefixes: "+e["prefixes"]+", basic_auth: "+e["basic_auth"]+"}, source:", 1)
+	r := testReader(map[string]string{"TOKEN": secretText, "ANN_PASSWORD": secretText}, nil)
+	if r.read([]byte(text)); len(r.faults) > 0 {
+		t.Errorf("%s\nis refused: %v", text, r.faults)
 	}
 }

@@ -21,7 +21,7 @@ func TestManifestFaults(t *testing.T) {
 			"wörk (line 2): is not a known key: use forges, workloads"},
 		"no lists": {"forges: {}\nworkloads: 1\n", "forges (line 1): must be a list, such as [{name: git, kind: gitea, url: https://git.example.com, token: env:TOKEN}]\n" +
 			"workloads (line 2): must be a list, such as [{name: web, forge: git, repository: acme/site, source: dockerfile}]"},
-		"entries":  {"forges: [a]\nworkloads:\n- 1\n", "forges[0] (line 1): must be an object with name, kind, url, api_url, app_id, private_key, token, webhook_secret, signing_token, networks\nworkloads[0] (line 3): must be an object with name, forge, repository, source, ref, paths, host, route, enabled, env, config"},
+		"entries": {"forges: [a]\nworkloads:\n- 1\n", "forges[0] (line 1): must be an object with name, kind, url, api_url, app_id, private_key, token, webhook_secret, signing_token, networks\nworkloads[0] (line 3): must be an object with name, forge, repository, source, ref, paths, host, route, enabled, env, config"},
 		"twice": {"forges: []\nforges: []\nworkloads: []\n",
 			"forges (line 2): is given twice, first in line 1"},
 		"number as key":  {"forges: []\n1: a\n", "file (line 2): must have strings as keys: put the key in quotes"},

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 	}
 	m.Run()
 	removeSiteProgram()
+	removeSampleImage()
 }
 
 // process is a real tinyforge.

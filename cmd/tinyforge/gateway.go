@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -54,7 +55,7 @@ func (b builtin) Listen(ctx context.Context) error {
 		return adviseListen("proxy-"+refused.Scheme, refused.Address, refused.Err)
 	}
 	if err == nil {
-		b.log.InfoContext(ctx, "sites are served here", "proxy_http", b.config.ProxyHTTP, "proxy_https", b.config.ProxyHTTPS)
+		b.log.InfoContext(ctx, "sites are served here", "proxy_http", cmp.Or(b.config.ProxyHTTP, off), "proxy_https", cmp.Or(b.config.ProxyHTTPS, off))
 	}
 	return err
 }

@@ -43,7 +43,7 @@ func badStarts() []badRelease {
 		{"another port", watched, dockerfile("LISTEN_PORT=9"), []string{"Gate failed: nothing listens on port 8080 after 1 s; set port to"}},
 		{"exits at once", watched, dockerfile("EXIT_AFTER=0s", "EXIT_CODE=3"), []string{"Gate failed: the container ended"}},
 		{"exits in the window", watched, dockerfile("EXIT_AFTER=500ms", "EXIT_CODE=4"), []string{"Gate failed: the container ended"}},
-		{"no such program", watched, "FROM scratch\nCOPY sampleapp /sampleapp\nENTRYPOINT [\"/other\"]\n",
+		{"no such program", watched, dockerfile() + "ENTRYPOINT [\"/other\"]\n",
 			[]string{"The container could not start", "/other"}},
 	}
 }

@@ -25,7 +25,7 @@ func TestImageFields(t *testing.T) {
 		`{"image":"web:{{.Commit"}`:   {"image", `"{{" without "}}"`},
 		`{"image":"web:{{.Branch}}"}`: {"image", "unknown {{.Branch}}: use {{.Commit}}, {{.ShortCommit}}, {{.Ref}} or {{.Tag}}"},
 		`{"image":"web:{{printf \"%9999999999d\" 1}}"}`:                             {"image", `unknown {{printf "%9999999999d" 1}}: use {{.Commit}}, {{.ShortCommit}}, {{.Ref}} or {{.Tag}}`},
-		`{"image":"web","registry":"me"}`:                                           {"registry", "must be an object"},
+		`{"image":"web","registry":"me"}`:                                           {"registry", `must be an object, such as {username: me, password: env:PASSWORD}`},
 		`{"image":"web","registry":{"password":"p"}}`:                               {"registry.username", "is required"},
 		`{"image":"web","registry":{"username":"u"}}`:                               {"registry.password", "is required"},
 		`{"image":"web","registry":{"username":"u","passwort":"p","password":"p"}}`: {"registry.passwort", `is not a known key: did you mean "password"?`},

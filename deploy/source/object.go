@@ -37,11 +37,11 @@ func readObject(raw json.RawMessage) ([]member, error) {
 }
 
 // fieldsOf maps JSON names to fields, those of embedded structs included.
-func fieldsOf(t reflect.Type) map[string][]int {
-	fields := map[string][]int{}
+func fieldsOf(t reflect.Type) map[string]reflect.StructField {
+	fields := map[string]reflect.StructField{}
 	for _, f := range reflect.VisibleFields(t) {
 		if name := f.Tag.Get("json"); name != "" && f.IsExported() {
-			fields[name] = f.Index
+			fields[name] = f
 		}
 	}
 	return fields

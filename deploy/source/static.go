@@ -38,16 +38,16 @@ type staticConfig struct {
 
 	// mode "static"
 	SPA       bool                         `json:"spa"`
-	NotFound  string                       `json:"not_found" validate:"max=1024,repopath"` // in root; "" means 404.html where there is one
-	Headers   map[string]map[string]string `json:"headers"`                                // fields by path
-	Redirects []redirect                   `json:"redirects" validate:"dive"`
+	NotFound  string                       `json:"not_found" validate:"max=1024,repopath"`                       // in root; "" means 404.html where there is one
+	Headers   map[string]map[string]string `json:"headers" example:"{\"/assets/*\": {Cache-Control: no-cache}}"` // fields by path
+	Redirects []redirect                   `json:"redirects" example:"[{from: /old, to: /new}]" validate:"dive"`
 
 	// mode "deno"
 	Entrypoint  string      `json:"entrypoint" validate:"max=1024,repopath"` // in root
 	Serve       bool        `json:"serve"`                                   // it exports what answers requests: run it with deno serve
 	Task        string      `json:"task" validate:"max=128,task"`            // of deno.json, run when the image is built
-	Storage     storage     `json:"storage"`
-	Permissions permissions `json:"permissions"`
+	Storage     storage     `json:"storage" example:"{enabled: true}"`
+	Permissions permissions `json:"permissions" example:"{net: [api.example.com]}"`
 	DenoImage   string      `json:"deno_image" validate:"max=1024"` // "" means defaultDenoImage
 }
 

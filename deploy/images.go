@@ -3,10 +3,23 @@ package deploy
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
+
+	"github.com/distribution/reference"
 
 	"tinyforge/db"
 )
+
+// BuiltPrefix begins the names of all images that are built here, those of every workload. Nobody else may give such names
+// to images, or name one in what is to be deployed: see IsBuiltHere.
+const BuiltPrefix = "tinyforge/"
+
+// IsBuiltHere tells whether a name, however it is written, is that of an image that was built here. A repository that
+// could name one would read what is in the images of others.
+func IsBuiltHere(named reference.Named) bool {
+	return reference.Domain(named) == "docker.io" && strings.HasPrefix(reference.Path(named), BuiltPrefix)
+}
 
 // BuildSpec is one image to build from a checkout. All paths are relative to Dir, slash-separated, and already known to
 // stay inside it, symlinks included.

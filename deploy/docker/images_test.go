@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -129,6 +132,42 @@ func TestPruneWhatIsBuiltAgain(t *testing.T) {
 	})
 	if err != nil || len(removed) != 0 || !e.has(t, id) {
 		t.Errorf("removed %q, %v", removed, err)
+	}
+	if removed := prune(t, e, deploy.Kept{}); len(removed) != 1 || e.has(t, id) {
+		t.Errorf("removed %q afterwards", removed)
+	}
+}
+
+// meanwhile is e, before whose removal of an image something else happens.
+func meanwhile(t *testing.T, e *Engine, happens func()) *Engine {
+	t.Helper()
+	once := sync.OnceFunc(happens)
+	return newFront(t, e, func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/images/") {
+			once()
+		}
+		return false
+	}).engine(e)
+}
+
+// TestPruneWhatIsBuiltAgainInTheEnd: a build makes an old image its own when it has been found to be nobody's.
+func TestPruneWhatIsBuiltAgainInTheEnd(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	spec := deploy.BuildSpec{Dir: deploytest.SampleCheckout(t), Context: ".", Dockerfile: "Dockerfile",
+		Tag: e.tag("1-db"), Labels: map[string]string{labelWorkload: "web"}}
+	id := mustBuild(t, e, spec)
+	late := meanwhile(t, e, func() {
+		spec.Tag = e.tag("2-db")
+		if again, err := e.Build(t.Context(), spec, io.Discard); err != nil || again != id {
+			t.Errorf("built again: %s instead of %s, %v", again, id, err)
+		}
+	})
+	if removed := prune(t, late, deploy.Kept{}); len(removed) != 0 || !e.has(t, e.tag("2-db")) {
+		t.Errorf("removed %q, which was just built again", removed)
+	}
+	if e.has(t, e.tag("1-db")) {
+		t.Error("it has the old release's name still")
 	}
 	if removed := prune(t, e, deploy.Kept{}); len(removed) != 1 || e.has(t, id) {
 		t.Errorf("removed %q afterwards", removed)

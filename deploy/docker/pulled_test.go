@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 
 	"tinyforge/deploy"
@@ -97,6 +98,33 @@ func TestImagesOfTheOperatorStay(t *testing.T) {
 	prune(t, e, deploy.Kept{})
 	if e.has(t, named) {
 		t.Error("it stays when it has no other name any more")
+	}
+}
+
+// TestPulledImageOfAStoppedContainer: one that somebody else made stays whole, also one that was made in the last moment.
+func TestPulledImageOfAStoppedContainer(t *testing.T) {
+	t.Parallel()
+	e, h := testEngine(t), newHub(t)
+	ref := h.publish("1", "1")
+	pinned := mustPull(t, e, ref)
+	theirs := ""
+	late := meanwhile(t, e, func() {
+		made, err := e.docker.ContainerCreate(t.Context(), &container.Config{Image: ref}, nil, nil, nil, "")
+		if err != nil {
+			t.Error(err)
+		}
+		theirs = made.ID
+		t.Cleanup(func() {
+			_ = e.docker.ContainerRemove(context.WithoutCancel(t.Context()), theirs, container.RemoveOptions{})
+			_ = e.untag(context.WithoutCancel(t.Context()), ref)
+		})
+	})
+	if removed := prune(t, late, deploy.Kept{}); len(removed) != 0 || theirs == "" || !e.has(t, ref) || !e.has(t, pinned) {
+		t.Errorf("removed %q, which a container uses since just now", removed)
+	}
+	mustPull(t, e, ref)
+	if removed := prune(t, e, deploy.Kept{}); len(removed) != 0 || !e.has(t, ref) {
+		t.Errorf("removed %q, which a stopped container uses", removed)
 	}
 }
 

@@ -33,9 +33,15 @@ type BuildSpec struct {
 	Tag        string            // "tinyforge/web:17"
 	Labels     map[string]string
 
-	// CacheNamespace keeps the caches of RUN --mount=type=cache,id=... apart from those of builds with another one. It does
-	// not hold for a Dockerfile whose "# syntax=" line names a frontend of its own: that one speaks to the builder itself,
-	// and may open every cache whose id it can guess. What such a build reads or leaves there is not defended against.
+	// Base is the one image that was built here which the Dockerfile may name, as it is written there: it is Tinyforge's own
+	// Dockerfile then. All others are refused, unless it is a base image of somebody else whose ONBUILD names them.
+	Base string
+
+	// CacheNamespace keeps the caches of RUN --mount=type=cache,id=... apart from those of builds with another one.
+	//
+	// Neither this nor Base holds for a Dockerfile whose "# syntax=" line names a frontend of its own: that one speaks to the
+	// builder itself, and may open every cache whose id it can guess, and every image by its name. What such a build reads or
+	// leaves there is not defended against.
 	CacheNamespace string
 }
 

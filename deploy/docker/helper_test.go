@@ -77,7 +77,9 @@ func sweep(t *testing.T, e *Engine) {
 }
 
 // tag is an image name of this Engine alone.
-func (e *Engine) tag(version string) string { return deploy.BuiltPrefix + e.cfg.Instance + ":" + version }
+func (e *Engine) tag(version string) string {
+	return deploy.BuiltPrefix + e.cfg.Instance + ":" + version
+}
 
 // sampleImage builds the sample program.
 func sampleImage(t *testing.T, e *Engine) string {

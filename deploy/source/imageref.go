@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/distribution/reference"
+
+	"tinyforge/deploy"
 )
 
 // imageRef fills in an image template and returns a complete reference, such as "docker.io/library/web:1f0c2ab". The
@@ -42,8 +44,14 @@ func imageRef(template, ref, commit string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%q is not a valid image name: %w", shorten(name), err)
 	}
+	if deploy.IsBuiltHere(named) {
+		return "", fmt.Errorf("%q is refused: %s", shorten(name), builtHereText)
+	}
 	return reference.TagNameOnly(named).String(), nil
 }
+
+const builtHereText = deploy.BuiltPrefix + " is where the images that are built here have their names, those of other workloads too; " +
+	"push the image to a registry, or give it another name"
 
 // registryHost returns the registry of a complete reference: "ghcr.io".
 func registryHost(ref string) (string, error) {

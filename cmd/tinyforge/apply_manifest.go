@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 	"tinyforge/deploy/source"
 )
 
@@ -217,9 +218,9 @@ func (r *manifestReader) oneOf(n *manifestNode, known []string) string {
 		case slices.Contains(known, s):
 			return ""
 		case len(known) == 0:
-			return fmt.Sprintf("%q is not known, and nothing is", shorten(s))
+			return fmt.Sprintf("%q is not known, and nothing is", shorten.Typed(s))
 		}
-		return fmt.Sprintf("%q is not known: use %s", shorten(s), strings.Join(slices.Sorted(slices.Values(known)), ", "))
+		return fmt.Sprintf("%q is not known: use %s", shorten.Typed(s), strings.Join(slices.Sorted(slices.Values(known)), ", "))
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/distribution/reference"
 
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // maker makes the images of a project and writes them into it.
@@ -85,11 +86,11 @@ func (m *maker) image(ctx context.Context, name string, s types.ServiceConfig) (
 func (m *maker) pull(ctx context.Context, ref string) (image, from string, err error) {
 	parsed, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
-		return "", "", &deploy.Failure{Text: fmt.Sprintf("%q is not the name of an image", shorten(ref))}
+		return "", "", &deploy.Failure{Text: fmt.Sprintf("%q is not the name of an image", shorten.Typed(ref))}
 	}
 	if deploy.IsBuiltHere(parsed) {
 		return "", "", &deploy.Failure{Text: fmt.Sprintf("the image %s is refused: tinyforge/ is where the images that are built "+
-			"here have their names, those of other workloads too; use build", shorten(ref))}
+			"here have their names, those of other workloads too; use build", shorten.Typed(ref))}
 	}
 	image, ok := m.made[ref]
 	if !ok {

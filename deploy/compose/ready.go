@@ -42,7 +42,7 @@ func (r *Runtime) ready(ctx context.Context, release db.Release) error {
 		if time.Now().After(deadline) {
 			return &deploy.Failure{Text: fmt.Sprintf("Service %s did not get ready within %s", waiting, r.cfg.Patience)}
 		}
-		if err := sleep(ctx, lookEvery); err != nil {
+		if err := deploy.Sleep(ctx, lookEvery); err != nil {
 			return err
 		}
 	}

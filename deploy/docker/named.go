@@ -17,6 +17,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // namedImage is an image, or a stage, that a Dockerfile takes something from.
@@ -35,8 +36,8 @@ func checkNamed(spec deploy.BuildSpec) error {
 	for _, n := range all {
 		named, err := reference.ParseNormalizedNamed(n.name)
 		if err == nil && deploy.IsBuiltHere(named) && n.name != spec.Base {
-			return &deploy.Failure{Text: short(fmt.Sprintf("Build failed: %s: %s is refused: %s is what was built here, for others too; use a registry's image",
-				n.at, short(n.name, 40), deploy.BuiltPrefix), textLimit)}
+			return &deploy.Failure{Text: shorten.To(fmt.Sprintf("Build failed: %s: %s is refused: %s is what was built here, for others too; use a registry's image",
+				n.at, shorten.To(n.name, 40), deploy.BuiltPrefix), textLimit)}
 		}
 	}
 	return nil
@@ -54,7 +55,7 @@ func checkIDs(spec deploy.BuildSpec) error {
 	}
 	for _, n := range all {
 		if _, notStage := strconv.Atoi(n.name); notStage != nil && imageID.MatchString(n.name) {
-			return &deploy.Failure{Text: short(fmt.Sprintf("Build failed: %s: %s could be an image's id: write its name, with a tag", n.at, short(n.name, 40)), textLimit)}
+			return &deploy.Failure{Text: shorten.To(fmt.Sprintf("Build failed: %s: %s could be an image's id: write its name, with a tag", n.at, shorten.To(n.name, 40)), textLimit)}
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 
 	"tinyforge/db"
+	"tinyforge/deploy"
 )
 
 // Watch implements deploy.Runtime. It reconnects, with growing pauses of at most 5 s, until ctx is done, and then returns
@@ -28,10 +29,7 @@ func (e *Engine) Watch(ctx context.Context, changed func(db.ReleaseID)) error {
 		}
 		wait := pause.NextBackOff()
 		e.cfg.Log.WarnContext(ctx, "lost docker's events", "error", err, "retry_in", wait.Round(time.Millisecond).String())
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
+		_ = deploy.Sleep(ctx, wait)
 	}
 	return nil
 }

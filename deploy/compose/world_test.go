@@ -23,6 +23,8 @@ import (
 	"tinyforge/deploy/source"
 )
 
+func TestMain(m *testing.M) { os.Exit(deploytest.RunMany(m)) }
+
 // world is a deployer with the real Docker, a real database and a router in memory.
 type world struct {
 	t        *testing.T

@@ -26,6 +26,8 @@ import (
 	"tinyforge/deploy/deploytest"
 )
 
+func TestMain(m *testing.M) { os.Exit(deploytest.RunMany(m)) }
+
 // testEngine returns an Engine of its own instance and network on the real Docker. All that it makes is removed at the end.
 func testEngine(t *testing.T) *Engine {
 	t.Helper()

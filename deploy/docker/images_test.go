@@ -47,6 +47,7 @@ func prune(t *testing.T, e *Engine, kept deploy.Kept) (removed []string) {
 
 // TestPruneImages: of ten deployments the images of the last three stay, and what runs, and what is being built.
 func TestPruneImages(t *testing.T) {
+	t.Parallel()
 	e, other := testEngine(t), testEngine(t)
 	var ids []string
 	for n := range 10 {
@@ -95,6 +96,7 @@ func TestPruneImages(t *testing.T) {
 
 // TestPruneWhileSeveralAreBuilt: the images of a stack are the same from release to release, and have no label of one.
 func TestPruneWhileSeveralAreBuilt(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	built := map[string]string{}
 	for _, name := range []string{"17-db", "17-web", "17_db", "1-db", "170-db", "16-db"} {
@@ -111,6 +113,7 @@ func TestPruneWhileSeveralAreBuilt(t *testing.T) {
 
 // TestPruneWhatHasNoName: an image whose tag went to another one.
 func TestPruneWhatHasNoName(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	var ids []string
 	for _, release := range []string{"tf-web-1", "tf-web-2"} {
@@ -124,6 +127,7 @@ func TestPruneWhatHasNoName(t *testing.T) {
 
 // TestPruneWhatIsBuiltAgain: a build that begins while images are looked at makes an old one its own.
 func TestPruneWhatIsBuiltAgain(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	id := mustBuild(t, e, deploy.BuildSpec{Dir: deploytest.SampleCheckout(t), Context: ".", Dockerfile: "Dockerfile",
 		Tag: e.tag("1-db"), Labels: map[string]string{labelWorkload: "web"}})
@@ -175,6 +179,7 @@ func TestPruneWhatIsBuiltAgainInTheEnd(t *testing.T) {
 }
 
 func TestFreeSpace(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	if free, err := e.FreeSpace(t.Context()); err != nil || free < 1<<20 {
 		t.Errorf("free are %d bytes, %v", free, err)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestWatchReconnects(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, sampleImage(t, e))
 	f := newFront(t, e, nil)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 	"tinyforge/deploy/source"
 )
 
@@ -239,9 +240,9 @@ func (r *manifestReader) oneOf(n *manifestNode, known []string) string {
 
 func unknownWord(s string, known []string) string {
 	if len(known) == 0 {
-		return fmt.Sprintf("%q is not known, and nothing is", shorten(s))
+		return fmt.Sprintf("%q is not known, and nothing is", shorten.Typed(s))
 	}
-	return fmt.Sprintf("%q is not known: use %s", shorten(s), strings.Join(slices.Sorted(slices.Values(known)), ", "))
+	return fmt.Sprintf("%q is not known: use %s", shorten.Typed(s), strings.Join(slices.Sorted(slices.Values(known)), ", "))
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

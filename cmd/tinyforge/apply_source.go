@@ -32,7 +32,7 @@ func (r *manifestReader) checkSource(s string) string {
 		meant = name
 	}
 	if slices.Contains(known, meant) {
-		return fmt.Sprintf("there is no source %q: use %s%s", shorten(s), meant, addedTo()[word])
+		return fmt.Sprintf("there is no source %q: use %s%s", shorten.Typed(s), meant, addedTo()[word])
 	}
 	return unknownWord(s, known)
 }

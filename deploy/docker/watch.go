@@ -10,6 +10,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 
 	"tinyforge/db"
+	"tinyforge/deploy"
 )
 
 // Watch implements deploy.Runtime. It reconnects, with growing pauses of at most 5 s, until ctx is done, and then returns
@@ -36,10 +37,7 @@ func (e *Engine) Watch(ctx context.Context, changed func(db.ReleaseID)) error {
 			away = true
 			e.cfg.Log.WarnContext(ctx, "docker does not answer: nothing can be deployed until it is back; it is asked again and again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause.NextBackOff()):
-		}
+		_ = deploy.Sleep(ctx, pause.NextBackOff())
 	}
 	return nil
 }

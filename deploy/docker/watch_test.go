@@ -16,6 +16,7 @@ import (
 )
 
 func TestWatchReconnects(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, sampleImage(t, e))
 	f := newFront(t, e, nil)

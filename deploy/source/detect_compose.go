@@ -10,6 +10,8 @@ import (
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"tinyforge/deploy/shorten"
 )
 
 // composeService is what a service of a Compose file shows.
@@ -50,7 +52,7 @@ func (l looker) compose(names []string) *Candidate {
 }
 
 func (s composeService) text() string {
-	text := fmt.Sprintf("service %s", shorten(s.name))
+	text := fmt.Sprintf("service %s", shorten.Typed(s.name))
 	if len(s.ports) > 0 {
 		text += fmt.Sprintf(", port %d", s.ports[0])
 	}

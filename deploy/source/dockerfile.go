@@ -112,5 +112,5 @@ func (c *dockerfileConfig) spec(dir string, in deploy.BuildInput) (deploy.BuildS
 // builtTag names the image of a release: "tinyforge/web:17" for tf-web-17.
 func builtTag(in deploy.BuildInput) string {
 	id := string(in.ID)
-	return "tinyforge/" + in.Workload.Name + ":" + id[strings.LastIndexByte(id, '-')+1:]
+	return deploy.BuiltPrefix + in.Workload.Name + ":" + id[strings.LastIndexByte(id, '-')+1:]
 }

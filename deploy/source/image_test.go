@@ -17,13 +17,15 @@ import (
 
 func TestImageFields(t *testing.T) {
 	for config, want := range map[string]Fault{
-		`{}`:                          {"image", "is required"},
-		`{"image":""}`:                {"image", "is required"},
-		`{"image":5}`:                 {"image", "must be a string, in quotes"},
-		`{"image":"Web"}`:             {"image", `"Web" is not a valid image name: invalid reference format: repository name (library/Web) must be lowercase`},
-		`{"image":"web:a b"}`:         {"image", `"web:a b" is not a valid image name: invalid reference format`},
-		`{"image":"web:{{.Commit"}`:   {"image", `"{{" without "}}"`},
-		`{"image":"web:{{.Branch}}"}`: {"image", "unknown {{.Branch}}: use {{.Commit}}, {{.ShortCommit}}, {{.Ref}} or {{.Tag}}"},
+		`{}`:                             {"image", "is required"},
+		`{"image":""}`:                   {"image", "is required"},
+		`{"image":5}`:                    {"image", "must be a string, in quotes"},
+		`{"image":"Web"}`:                {"image", `"Web" is not a valid image name: invalid reference format: repository name (library/Web) must be lowercase`},
+		`{"image":"web:a b"}`:            {"image", `"web:a b" is not a valid image name: invalid reference format`},
+		`{"image":"tinyforge/other:17"}`: {"image", `"tinyforge/other:17" is refused: ` + builtHereText},
+		`{"image":"index.docker.io/tinyforge/{{.Ref}}:1"}`:                          {"image", `"index.docker.io/tinyforge/v1:1" is refused: ` + builtHereText},
+		`{"image":"web:{{.Commit"}`:                                                 {"image", `"{{" without "}}"`},
+		`{"image":"web:{{.Branch}}"}`:                                               {"image", "unknown {{.Branch}}: use {{.Commit}}, {{.ShortCommit}}, {{.Ref}} or {{.Tag}}"},
 		`{"image":"web:{{printf \"%9999999999d\" 1}}"}`:                             {"image", `unknown {{printf "%9999999999d" 1}}: use {{.Commit}}, {{.ShortCommit}}, {{.Ref}} or {{.Tag}}`},
 		`{"image":"web","registry":"me"}`:                                           {"registry", `must be an object, such as {username: me, password: env:PASSWORD}`},
 		`{"image":"web","registry":{"password":"p"}}`:                               {"registry.username", "is required"},

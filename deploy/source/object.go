@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"tinyforge/deploy/shorten"
 )
 
 // member is one key of a JSON object with its value.
@@ -48,7 +50,7 @@ func fieldsOf(t reflect.Type) map[string]reflect.StructField {
 }
 
 func join(path, key string) string {
-	key = shorten(key)
+	key = shorten.Typed(key)
 	if key == "" || strings.ContainsAny(key, ".[]\"\\ :\n\t") {
 		return fmt.Sprintf("%s[%q]", path, key)
 	}

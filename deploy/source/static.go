@@ -9,6 +9,7 @@ import (
 
 	"tinyforge/db"
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // ImageBuilder is a Builder that can tell whether an image is there. It must be safe for concurrent use.
@@ -69,7 +70,7 @@ func (c *staticConfig) mode() mode { return modes[cmp.Or(c.Mode, "static")] }
 func (c *staticConfig) check() Faults {
 	m := c.mode()
 	if m == nil {
-		return faults(c.common.check(), Faults{{"mode", fmt.Sprintf(`%q is not known: use "static" for files, or "deno" for a program`, shorten(c.Mode))}})
+		return faults(c.common.check(), Faults{{"mode", fmt.Sprintf(`%q is not known: use "static" for files, or "deno" for a program`, shorten.Typed(c.Mode))}})
 	}
 	return faults(c.common.check(), m.check(c))
 }
@@ -89,7 +90,7 @@ func (s *Static) Strategy(config json.RawMessage) (db.Strategy, string, error) {
 	strategy, why := effectiveStrategy(&c.common, db.Recreate)
 	if c.Storage.Enabled && strategy != db.Recreate {
 		return db.Recreate, fmt.Sprintf("the site has storage, and %s would mount its volume %q into two containers at once",
-			strategy, shorten(c.Storage.Name)), nil
+			strategy, shorten.Typed(c.Storage.Name)), nil
 	}
 	return strategy, why, nil
 }

@@ -72,6 +72,7 @@ func TestStaticConfigs(t *testing.T) {
 		{`"mode":"deno","entrypoint":"../main.ts"`, "entrypoint", tagTexts["repopath"]},
 		{deno + `"task":"-x"`, "task", tagTexts["task"]},
 		{deno + `"task":":x"`, "task", tagTexts["task"]},
+		{deno + `"deno_image":"tinyforge/other:17"`, "deno_image", "is refused: " + builtHereText},
 		{deno + `"deno_image":"x y"`, "deno_image", `is not a valid image name: write one such as "denoland/deno:2.9.6"`},
 		{deno + `"deno_image":"x\nRUN y"`, "deno_image", `is not a valid image name: write one such as "denoland/deno:2.9.6"`},
 		{deno + `"env":{"PORT":"1"}`, "env.PORT", "follows from port: set that instead"},

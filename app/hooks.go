@@ -37,7 +37,7 @@ func NewHookKeeper(
 // Run keeps the webhooks until ctx is done. Then it returns as soon as the calls in progress have ended, which ctx ends too.
 func (k *HookKeeper) Run(ctx context.Context) error {
 	if k.publicURL == "" {
-		k.log.InfoContext(ctx, "webhooks are not kept in step: forges cannot be told where without --public-url")
+		k.log.InfoContext(ctx, "--public-url is not set: with GitHub alone nothing is missing, but the webhooks of Gitea, Forgejo and GitLab are neither made nor repaired without it")
 		<-ctx.Done()
 		return nil
 	}

@@ -37,6 +37,8 @@ func (h hooking) RemoveHook(ctx context.Context, repo db.Repository, url string)
 	return err
 }
 
+func (h hooking) HookSecret(repo db.Repository) string { return h.Forge.(app.Hooker).HookSecret(repo) }
+
 // say never waits: only the newest is of interest to a test that does not listen.
 func (h hooking) say(what string, changed bool, err error) {
 	select {
@@ -106,7 +108,9 @@ func (p *place) ours(url string) (working int, row string) {
 func (p *place) hooked(url string) func() bool {
 	return func() bool {
 		n, row := p.ours(url)
-		return n == 1 && len(p.forge.Hooks(p.repo.FullName)) == 1 && row == url
+		repo, err := p.d.db.Repository(p.d.t.Context(), p.repo.ID)
+		must(p.d.t, err)
+		return n == 1 && len(p.forge.Hooks(p.repo.FullName)) == 1 && row == url && repo.HookFingerprint != ""
 	}
 }
 
@@ -196,6 +200,43 @@ func TestHooksMove(t *testing.T) {
 	must(t, d.db.DeleteWorkload(t.Context(), site.workload.ID, false))
 	k = d.keep("https://third.example.com", time.Hour)
 	k.until("the webhook is gone although the address has changed since", site.unhooked)
+}
+
+// What a webhook signs with outlives the process that registered it: another one sees whether that is still the secret.
+func TestHooksAfterARestart(t *testing.T) {
+	for _, kind := range []forgetest.Kind{forgetest.Gitea, forgetest.GitLab} {
+		t.Run(string(kind), func(t *testing.T) {
+			d := newDesk(t)
+			site := d.place(kind, "site")
+			const url = deployURL + "/webhooks/site"
+			restarted := func() int64 {
+				k := d.keep(deployURL, 5*time.Millisecond)
+				for range 2 {
+					k.until("nothing is left to do", func() bool { return wait(t, k.done) == "ensured false <nil>" })
+				}
+				k.stop()
+				if !site.hooked(url)() {
+					t.Errorf("the webhooks are %+v", site.forge.Hooks(site.repo.FullName))
+				}
+				return site.forge.Hooks(site.repo.FullName)[0].ID
+			}
+			first := restarted()
+			if again := restarted(); again != first {
+				t.Error("a webhook in order was made anew")
+			}
+			site.row.Credentials.WebhookSecret = "a new secret"
+			must(t, d.db.SaveForge(t.Context(), &site.row))
+			second := restarted()
+			if second == first {
+				t.Error("the webhook signs with the old secret for ever")
+			}
+			must(t, d.db.SetHookURL(t.Context(), site.repo.ID, url)) // nobody knows its secret
+			third := restarted()
+			if again := restarted(); third == second || again != third {
+				t.Errorf("a webhook of unknown secret is %d, then %d, then %d: want it made anew once", second, third, again)
+			}
+		})
+	}
 }
 
 func TestAForgeThatIsDownDelaysNoOther(t *testing.T) {

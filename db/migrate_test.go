@@ -19,6 +19,7 @@ const (
 	initial = "20261123000000_initial"
 	second  = "20261126000000_sources_routes"
 	third   = "20261126110000_leaving_hosts"
+	fourth  = "20261126120000_hook_secrets"
 )
 
 func TestMigrateIsIdempotent(t *testing.T) {
@@ -30,7 +31,7 @@ func TestMigrateIsIdempotent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			equal(t, "first", names, []string{initial, second, third})
+			equal(t, "first", names, []string{initial, second, third, fourth})
 			migrated(t, d, true)
 			names, err = d.Migrate(t.Context())
 			if err != nil || len(names) != 0 {
@@ -65,7 +66,7 @@ func TestMigrateAtOnceInOneProcess(t *testing.T) {
 			wg.Wait()
 			all := slices.Concat(applied...)
 			slices.Sort(all)
-			equal(t, "applied", all, []string{initial, second, third})
+			equal(t, "applied", all, []string{initial, second, third, fourth})
 		})
 	}
 }
@@ -111,8 +112,8 @@ func TestMigrateInSeveralProcesses(t *testing.T) {
 				}
 				applied += n
 			}
-			if applied != 3 {
-				t.Errorf("%d migrations applied, want 2:\n%s", applied, strings.Join(outputs, ""))
+			if applied != 4 {
+				t.Errorf("%d migrations applied, want 4:\n%s", applied, strings.Join(outputs, ""))
 			}
 			migrated(t, open(t, address, newKeys(t)), true)
 		})
@@ -123,7 +124,7 @@ func TestMigrationOfAKilledProcessIsNotRepeated(t *testing.T) {
 	for dialect, address := range dbtest.Databases(t) {
 		t.Run(dialect, func(t *testing.T) {
 			d := open(t, address, newKeys(t))
-			if err := d.ApplyFirstMigration(t.Context()); err != nil {
+			if err := d.ApplyMigrations(t.Context(), 1); err != nil {
 				t.Fatal(err)
 			}
 			migrated(t, d, false)
@@ -131,7 +132,7 @@ func TestMigrationOfAKilledProcessIsNotRepeated(t *testing.T) {
 			if err != nil {
 				t.Errorf("migrate: %v", err)
 			}
-			equal(t, "applied", names, []string{second, third})
+			equal(t, "applied", names, []string{second, third, fourth})
 			migrated(t, d, true)
 		})
 	}

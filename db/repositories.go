@@ -9,17 +9,18 @@ import (
 
 // Repository is known by the forge's id of it; its name may change.
 type Repository struct {
-	ID             int64 `bun:",pk,autoincrement"`
-	ForgeID        int64
-	InstallationID int64 `bun:",nullzero"` // 0 where the forge has no installations
-	ExternalID     int64 // the forge's id; unique by forge
-	FullName       string
-	DefaultBranch  string
-	Private        bool
-	HookURL        string // of the webhook that we registered on it; "" means none
-	Removed        bool   // the forge no longer lets us see it; it comes back by being seen again
-	CreatedAt      time.Time
-	UpdatedAt      time.Time
+	ID              int64 `bun:",pk,autoincrement"`
+	ForgeID         int64
+	InstallationID  int64 `bun:",nullzero"` // 0 where the forge has no installations
+	ExternalID      int64 // the forge's id; unique by forge
+	FullName        string
+	DefaultBranch   string
+	Private         bool
+	HookURL         string // of the webhook that we registered on it; "" means none
+	HookFingerprint string // of the secret that it signs with (see HookFingerprint); "" means that nobody knows
+	Removed         bool   // the forge no longer lets us see it; it comes back by being seen again
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
 }
 
 // SaveRepository inserts the repository, or changes the one with the same external id. It fills in ID.

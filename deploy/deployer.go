@@ -71,7 +71,7 @@ type workloadLocks struct{ held sync.Map }
 // lock waits; it returns ctx's error when that is done first.
 func (l *workloadLocks) lock(ctx context.Context, workloadID int64) error {
 	for !l.tryLock(workloadID) {
-		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+		if err := Sleep(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -58,7 +58,7 @@ func (g gate) probe(ctx context.Context, check db.Healthcheck) error {
 			return &Failure{Text: fmt.Sprintf("Gate failed: GET %s %s for %s", path, answer, seconds(time.Since(begun)))}
 		}
 		pause = min(pause*2, max(check.Interval, pollFirst))
-		if err := sleep(ctx, pause); err != nil {
+		if err := Sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
@@ -115,7 +115,7 @@ func (g gate) watch(ctx context.Context) error {
 		if time.Since(begun) >= g.liveness {
 			break
 		}
-		if err := sleep(ctx, min(pause, g.liveness-time.Since(begun))); err != nil {
+		if err := Sleep(ctx, min(pause, g.liveness-time.Since(begun))); err != nil {
 			return err
 		}
 		pause = min(pause*2, pollMost)
@@ -140,7 +140,7 @@ func (g gate) accepts(ctx context.Context, limit time.Duration) error {
 		case time.Since(begun) > limit:
 			return &Failure{Text: fmt.Sprintf("nothing listens on port %d after %s", g.release.Port, seconds(limit))}
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := Sleep(ctx, pause); err != nil {
 			return err
 		}
 		pause = min(pause*2, pollMost)
@@ -196,7 +196,8 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%d s", int(d.Round(time.Second).Seconds()))
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep returns nil after a time, or sooner ctx's error.
+func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -40,15 +40,15 @@ func (j *job) room(ctx context.Context) error {
 // roomForCheckout makes sure that the disk of the checkouts has room for one.
 func (j *job) roomForCheckout() error {
 	workspace := cmp.Or(j.Config.Workspace, os.TempDir())
-	if free, err := freeSpace(workspace); err == nil && free < j.Config.MinFree {
+	if free, err := FreeSpace(workspace); err == nil && free < j.Config.MinFree {
 		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of %s, and %s are wanted for a checkout: free some space, then redeploy",
 			inBytes(free), workspace, inBytes(j.Config.MinFree))}
 	}
 	return nil
 }
 
-// freeSpace returns what is free for us on the disk of a folder.
-func freeSpace(dir string) (int64, error) {
+// FreeSpace returns what is free for us on the disk of a folder.
+func FreeSpace(dir string) (int64, error) {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(dir, &fs); err != nil {
 		return 0, err

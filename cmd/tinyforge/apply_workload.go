@@ -37,7 +37,7 @@ func (r *manifestReader) workload(n *manifestNode, forges []manifestForge) manif
 		w.repository = r.checked(n.get("repository"), checkRepository)
 		w.row = db.Workload{
 			Name:       r.checked(n.get("name"), checkName),
-			Source:     r.oneOf(n.get("source"), sortedKeys(r.sources)),
+			Source:     r.checked(n.get("source"), r.checkSource),
 			RefPattern: r.checked(n.get("ref"), checkRef),
 			Paths:      r.texts(n.get("paths"), checkPath),
 			Host:       r.checked(n.get("host"), checkHost),
@@ -70,7 +70,7 @@ func (r *manifestReader) env(n *manifestNode) map[string]string {
 	}
 	members, ok := n.value.([]manifestMember)
 	if !ok {
-		r.add(n.fault("must be an object of names and values"))
+		r.add(n.fault("must be an object of names and values, such as {MODE: production}"))
 		return nil
 	}
 	env := make(map[string]string, len(members))
@@ -108,9 +108,10 @@ func (r *manifestReader) config(n *manifestNode, kind string) json.RawMessage {
 		c = &manifestNode{path: joinPath(n.path, "config"), line: n.line, column: n.column, value: []manifestMember{}}
 	}
 	if _, ok := c.value.([]manifestMember); !ok {
-		r.add(c.fault("must be an object"))
+		r.add(c.fault("must be an object, such as {port: 8080}"))
 		return nil
 	}
+	r.warnOfSecrets(c)
 	var text bytes.Buffer
 	r.writeJSON(&text, c)
 	src, ok := r.sources[kind]
@@ -258,6 +259,8 @@ func checkHost(s string) string {
 	switch {
 	case s == "":
 		return ""
+	case strings.Contains(s, "*"):
+		return `is a wildcard, which no router here takes: write each host by its name, the first as host and the others under route.hosts`
 	case strings.ContainsAny(s, "/?#@"):
 		return `must be a host name alone, such as "www.example.com", without "https://" and without a path`
 	case strings.Contains(s, ":"):

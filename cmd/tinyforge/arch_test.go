@@ -28,12 +28,13 @@ var mayImport = map[string][]string{
 	"webhooks":     {"app", "db"},
 
 	"deploy":            {"db"},
-	"deploy/source":     {"deploy", "deploy/site", "db"},
-	"deploy/docker":     {"deploy", "db"},
-	"deploy/compose":    {"deploy", "db"},
+	"deploy/source":     {"deploy", "deploy/shorten", "deploy/site", "db"},
+	"deploy/docker":     {"deploy", "deploy/shorten", "db"},
+	"deploy/compose":    {"deploy", "deploy/shorten", "db"},
 	"deploy/proxy":      {"deploy", "db"},
 	"deploy/npm":        {"deploy", "db"},
-	"deploy/site":       {},
+	"deploy/shorten":    {},
+	"deploy/site":       {"deploy/shorten"},
 	"deploy/fileserver": {"deploy/site"},
 
 	"db/dbtest":         {},

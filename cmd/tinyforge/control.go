@@ -44,13 +44,13 @@ type sites interface {
 
 // newControl listens at once, so that an address in use is known before anything is done.
 func newControl(ctx context.Context, address, publicAddress string, p controlParts) (*control, error) {
-	private, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	private, err := listen(ctx, "listen", address)
 	if err != nil {
-		return nil, fmt.Errorf("listen for webhooks: %w; choose another address with --listen", err)
+		return nil, err
 	}
-	public, err := new(net.ListenConfig).Listen(ctx, "tcp", cmp.Or(publicAddress, "127.0.0.1:0"))
+	public, err := listen(ctx, "listen-public", cmp.Or(publicAddress, "127.0.0.1:0"))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen for the proxy: %w; choose another address with --listen-public", err), private.Close())
+		return nil, errors.Join(err, private.Close())
 	}
 	return &control{log: p.log, private: private, public: public, parts: p}, nil
 }

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"tinyforge/app"
@@ -76,17 +75,10 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = runtime.Close() }()
-	makeNetwork(ctx, engine, log)
 	forges := app.NewForges(store, forgeKinds())
-	deployer := &deploy.Deployer{
-		DB: store, Sources: sourceKinds(engine, c.siteProgram()), Runtime: runtime, Images: engine, Router: router,
-		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log,
-		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: filepath.Join(c.Data, "checkouts"),
-			KeepReleases: c.KeepReleases, MinFree: int64(max(1, c.MinFree))},
+	if err := router.Listen(ctx); err != nil {
+		return err
 	}
-	recovery := deploy.NewRecovery(deployer)
-	recoverFirst(ctx, recovery, log)
-
 	control, err := newControl(ctx, c.Listen, c.ListenPublic, controlParts{
 		db: store, hooks: webhooks.New(store, forges.OpenRow, log), engine: engine, sites: router, counted: router, log: log,
 	})
@@ -96,8 +88,18 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 	if err := reservePublicHost(c, router, control.PublicAddr()); err != nil {
 		return err
 	}
-	log.InfoContext(ctx, "tinyforge starts", "version", version(), "data", c.Data, "control", c.Listen,
-		"public", control.PublicAddr(), "router", c.Router, "public_url", c.PublicURL)
+	makeNetwork(ctx, engine, log)
+	deployer := &deploy.Deployer{
+		DB: store, Sources: sourceKinds(engine, c.siteProgram()), Runtime: runtime, Images: engine, Router: router,
+		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log,
+		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: filepath.Join(c.Data, "checkouts"),
+			KeepReleases: c.KeepReleases, MinFree: int64(max(1, c.MinFree))},
+	}
+	recovery := deploy.NewRecovery(deployer)
+	recoverFirst(ctx, recovery, log)
+
+	log.InfoContext(ctx, "tinyforge starts", "version", version(), "data", c.Data, "listen", c.Listen,
+		"listen_public", control.PublicAddr(), "router", c.Router, "public_url", c.PublicURL)
 	stages := append([]stage{
 		{"control", control.Run},
 		{"runner", deploy.NewRunner(deployer, owner()).Run},
@@ -140,17 +142,6 @@ func emptyWorkspace(c config) error {
 // routeChecks are what the routers say of a route, for who runs none.
 func routeChecks() map[string]func(db.Route) error {
 	return map[string]func(db.Route) error{"builtin": new(proxy.Table).Check, "npm": new(npm.Router).Check}
-}
-
-// adviseProxy says what to do when an address cannot be listened on.
-func adviseProxy(err error) error {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w; stop what listens there, or choose other addresses with --proxy-http and --proxy-https", err)
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%w; run as root, or choose addresses above port 1023 with --proxy-http and --proxy-https", err)
-	}
-	return err
 }
 
 // reservePublicHost makes the host of the public URL lead to ourselves.

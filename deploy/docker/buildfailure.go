@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // textLimit is what a commit status holds, in characters.
@@ -32,7 +33,7 @@ var (
 // failed before the first; text is the builder's error.
 func buildFailure(text string, failed *step, blot *strings.Replacer) error {
 	return &deploy.Failure{
-		Text: short(blot.Replace(buildText(text, failed)), textLimit),
+		Text: shorten.To(blot.Replace(buildText(text, failed)), textLimit),
 		Err:  errors.New(blot.Replace(text)),
 	}
 }
@@ -45,9 +46,9 @@ func buildText(text string, failed *step) string {
 		return "Build failed: " + solveText(text)
 	}
 	if base, found := strings.CutPrefix(failed.name, "[internal] load metadata for "); found {
-		return fmt.Sprintf("Build failed: base image %s: %s", short(base, 60), baseText(solveText(failed.err)))
+		return fmt.Sprintf("Build failed: base image %s: %s", shorten.To(base, 60), baseText(solveText(failed.err)))
 	}
-	name := short(flags.ReplaceAllString(stage.ReplaceAllString(failed.name, ""), "$1 "), 60)
+	name := shorten.To(flags.ReplaceAllString(stage.ReplaceAllString(failed.name, ""), "$1 "), 60)
 	code := exitCode.FindStringSubmatch(failed.err + "\n" + text)
 	switch {
 	case code != nil && failed.full:
@@ -73,14 +74,6 @@ func solveText(text string) string {
 	text = cleanLine(preamble.ReplaceAllString(strings.TrimSpace(text), ""))
 	for strings.HasSuffix(text, "not found: not found") {
 		text = strings.TrimSuffix(text, ": not found")
-	}
-	return text
-}
-
-// short cuts a text to a number of characters.
-func short(text string, limit int) string {
-	if r := []rune(text); len(r) > limit {
-		return string(r[:limit-1]) + "…"
 	}
 	return text
 }

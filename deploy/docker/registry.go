@@ -10,6 +10,7 @@ import (
 	"github.com/distribution/reference"
 
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // pullFailure says in one short sentence why a pull failed. It has no cause but deploy.ErrNoAccess: what the engine said is
@@ -29,8 +30,8 @@ func pullFailure(named reference.Named, platform string, err error) error {
 	case mentions(err.Error(), "cannot overwrite digest"): // the engine has it for another one, and keeps one only
 		why = "name the digest of its image for " + platform + ", not of them all"
 	}
-	text := fmt.Sprintf("Image %s: %s", short(reference.FamiliarString(named), 60), why)
-	failure := &deploy.Failure{Text: short(text, textLimit)}
+	text := fmt.Sprintf("Image %s: %s", shorten.To(reference.FamiliarString(named), 60), why)
+	failure := &deploy.Failure{Text: shorten.To(text, textLimit)}
 	if isUnauthorized(err.Error()) || isUnknown(err.Error()) {
 		failure.Err = deploy.ErrNoAccess
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // longest are how many characters a field may have; others 2000.
-var longest = map[string]int{"config": 500_000, "config_base": 500_000, "env_value": mostValue, "env_paste": 500_000, "build_args": 50_000, "found": 500_000,
+var longest = map[string]int{"config": 500_000, "config_base": 500_000, "env_value": mostValue, "env_paste": 500_000, "env_shown": 500_000, "build_args": 50_000, "found": 500_000,
 	"refs": 500_000, "draft": 1_000_000, "path_filter": 20_000, "extra_domains": 20_000, "redirects": 20_000, "route_paths": 20_000, "compose_file": 20_000}
 
 // build makes the workload that the form says, and notes what is wrong with it, in the order of the fields.

@@ -116,8 +116,16 @@ func env(f *templates.Form, rows []envRow, known secrets) (all map[string]string
 type pasted struct{ Name, Value string }
 
 // parseEnv reads a text of lines NAME=value, as .env files have them: with "export", comments, quotes of both kinds, and in
-// those several lines. $NAME stays as it is. A name that stands there twice has its last value.
-func parseEnv(text string) (all []pasted, wrong []templates.Message) {
+// those several lines. $NAME stays as it is. A name that stands there twice has its last value. left are the lines that are
+// not understood, without what may be a secret.
+func parseEnv(text string) (all []pasted, wrong []templates.Message, left string) {
+	misunderstood := func(key string, number int, line string) {
+		wrong = append(wrong, templates.Message{Key: key, Values: []any{"line", number}})
+		if name, _, ok := strings.Cut(line, "="); ok && looksSecret(name, line) {
+			line = name + "="
+		}
+		left += line + "\n"
+	}
 	text = strings.TrimPrefix(strings.ReplaceAll(text, "\r\n", "\n"), "\uFEFF")
 	rest := strings.Split(text, "\n")
 	for i := 0; i < len(rest); i++ {
@@ -129,7 +137,7 @@ func parseEnv(text string) (all []pasted, wrong []templates.Message) {
 		name, value, ok := strings.Cut(line, "=")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		if !ok || app.CheckEnvName(name) != "" {
-			wrong = append(wrong, templates.Message{Key: "err.env_line", Values: []any{"line", number}})
+			misunderstood("err.env_line", number, line)
 			continue
 		}
 		if value != "" && (value[0] == '"' || value[0] == '\'') {
@@ -144,7 +152,7 @@ func parseEnv(text string) (all []pasted, wrong []templates.Message) {
 				}
 			}
 			if !closed {
-				wrong = append(wrong, templates.Message{Key: "err.env_quote", Values: []any{"line", number}})
+				misunderstood("err.env_quote", number, line)
 				continue
 			}
 		} else if before, _, comment := strings.Cut(value, " #"); comment {
@@ -153,7 +161,7 @@ func parseEnv(text string) (all []pasted, wrong []templates.Message) {
 		all = slices.DeleteFunc(all, func(p pasted) bool { return p.Name == name })
 		all = append(all, pasted{name, value})
 	}
-	return all, wrong
+	return all, wrong, left
 }
 
 // unquoted returns what stands between the quotes that s begins with, once the second is there.

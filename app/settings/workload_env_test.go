@@ -19,14 +19,14 @@ func TestParseEnv(t *testing.T) {
 		"A=1\nB=2\nA=3":                    {{"B", "2"}, {"A", "3"}},
 		"A=\n":                             {{"A", ""}},
 		"ИМЯ=1\nnothing\nA=1":              {{"A", "1"}},
-		"A=\"open\nB=2":                    {{"B", "2"}},
+		"MY_KEY=\"open\nB=2":               {{"B", "2"}},
 	} {
-		got, wrong := parseEnv(text)
+		got, wrong, left := parseEnv(text)
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 		if strings.Contains(text, "nothing") && fmt.Sprint(wrong) != "[{err.env_line [line 1] false 0  } {err.env_line [line 2] false 0  }]" ||
-			strings.Contains(text, "open") && (len(wrong) != 1 || wrong[0].Key != "err.env_quote") {
+			strings.Contains(text, "open") && (len(wrong) != 1 || wrong[0].Key != "err.env_quote" || left != "MY_KEY=\n") {
 			t.Errorf("%q: wrong are %v", text, wrong)
 		}
 	}
@@ -35,7 +35,7 @@ func TestParseEnv(t *testing.T) {
 // TestEnvTextRoundTrip: what is shown as text is read as what it was.
 func TestEnvTextRoundTrip(t *testing.T) {
 	rows := []envRow{{Name: "A", Value: " x "}, {Name: "B", Value: "a\nb\t\"c\" \\n '#"}, {Name: "C", Was: "C", Secret: true}, {Name: "D"}, {Name: "E", Value: "$HOME"}}
-	all, wrong := parseEnv(envText(rows))
+	all, wrong, _ := parseEnv(envText(rows))
 	typed := newSecrets()
 	got, replaced := paste(rows, all, true, typed)
 	if !reflect.DeepEqual(got, rows) || len(wrong) > 0 || replaced != 5 || !typed.empty() {

@@ -27,6 +27,7 @@ type workloadForm struct {
 	json   bool // the config is edited as JSON
 	caret  string
 	probed templates.Message
+	pasted []templates.Message // what was read of the pasted text
 }
 
 // guestRow is a row of who may see the site. A password is never shown.
@@ -47,6 +48,7 @@ func (v *visit) sentForm(form *templates.Form, repo db.Repository, saved db.Work
 		}
 	}
 	f.rows = envRows(form, f.known, f.typed)
+	f.takePaste()
 	if err := f.readUsers(); err != nil {
 		return nil, err
 	}

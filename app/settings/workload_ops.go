@@ -16,18 +16,16 @@ import (
 func (v *visit) operate(f *workloadForm) (done bool, err error) {
 	op, number, _ := strings.Cut(f.Get("op"), ":")
 	n, _ := strconv.Atoi(number)
-	var change func(*workloadFormPage)
 	status, empty := http.StatusOK, 3
 	switch op {
-	case "resume", "show":
+	case "resume", "show", "env.parse":
 	case "env.more":
 		empty = 8
 	case "env.drop":
 		f.rows = slices.DeleteFunc(f.rows, func(r envRow) bool { return r.index == n })
-	case "env.parse":
-		change = f.paste()
 	case "env.text":
 		f.Values.Set("env_paste", envText(f.rows))
+		f.Values.Set("env_shown", f.Get("env_paste"))
 		f.Values.Set("paste_mode", "replace")
 	case "volume.more":
 		setVolumes(f.Form, volumeRows(f.Form), 4)
@@ -53,25 +51,32 @@ func (v *visit) operate(f *workloadForm) (done bool, err error) {
 	if err := v.keep(f); err != nil {
 		return true, err
 	}
-	return true, v.showWorkloadForm(status, f, change)
+	return true, v.showWorkloadForm(status, f, nil)
 }
 
-// paste reads the pasted text into the rows, and returns what is to be said of it.
-func (f *workloadForm) paste() func(*workloadFormPage) {
-	all, wrong := parseEnv(f.Get("env_paste"))
+// takePaste reads the pasted text into the rows, whatever button was pressed: it may hold secrets, and nobody who saves means
+// to leave it out. What was only shown as text is no paste.
+func (f *workloadForm) takePaste() {
+	text := f.Get("env_paste")
+	if text == "" || text == f.Get("env_shown") {
+		return
+	}
+	all, wrong, left := parseEnv(text)
 	rows, replaced := paste(f.rows, all, f.Is("paste_mode", "replace"), f.typed)
 	f.rows = rows[:min(len(rows), mostRows)]
-	said := []templates.Message{{Key: "n.env_read", Plural: true, Count: len(all)}}
+	f.pasted = []templates.Message{{Key: "n.env_read", Plural: true, Count: len(all)}}
 	if replaced > 0 {
-		said = append(said, templates.Message{Key: "n.env_replaced", Plural: true, Count: replaced})
+		f.pasted = append(f.pasted, templates.Message{Key: "n.env_replaced", Plural: true, Count: replaced})
 	}
 	if slices.ContainsFunc(all, func(p pasted) bool { return looksSecret(p.Name, p.Value) }) {
-		said = append(said, templates.Message{Key: "form.env_guessed"})
+		f.pasted = append(f.pasted, templates.Message{Key: "form.env_guessed"})
 	}
-	if len(wrong) == 0 {
-		f.Values.Del("env_paste")
+	f.pasted = append(f.pasted, wrong...)
+	f.Values.Set("env_paste", left)
+	f.Values.Del("env_shown")
+	if len(wrong) > 0 {
+		f.Refuse("env_paste", wrong[0])
 	}
-	return func(p *workloadFormPage) { p.Pasted = append(said, wrong...) }
 }
 
 // viewForm turns the JSON into the fields, if it can be read.

@@ -55,7 +55,7 @@ type rowView struct {
 
 // showWorkloadForm answers with the form. said is what was done with it.
 func (v *visit) showWorkloadForm(status int, f *workloadForm, change func(*workloadFormPage)) error {
-	page := workloadFormPage{Form: f.Form, Saved: f.saved, Repository: f.repo, JSON: f.json, Caret: f.caret, Action: "/workloads", Probed: f.probed}
+	page := workloadFormPage{Form: f.Form, Saved: f.saved, Repository: f.repo, JSON: f.json, Caret: f.caret, Action: "/workloads", Probed: f.probed, Pasted: f.pasted}
 	source := f.Get("source_type")
 	if slices.Contains(sourceNames, source) {
 		page.WhyNot, page.Default = f.strategies(v.Sources)

@@ -88,6 +88,9 @@ func movable(c object, was, source string) (kept object) {
 	if was != "compose" && source != "compose" {
 		shared = append(shared, "volumes", "memory", "cpus", "user", "read_only", "tmpfs", "capabilities", "networks", "log")
 	}
+	if source == "image" {
+		shared = append(shared, "registry") // a password that was typed with the change
+	}
 	for _, m := range c {
 		if slices.Contains(shared, m.key) {
 			kept = append(kept, m)

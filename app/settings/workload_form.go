@@ -52,7 +52,7 @@ func (v *visit) sentForm(form *templates.Form, repo db.Repository, saved db.Work
 	if err := f.readUsers(); err != nil {
 		return nil, err
 	}
-	if password := form.Get("registry_password"); password != "" && !f.json {
+	if password := form.Get("registry_password"); password != "" && !f.json && form.Get("source_type") == "image" {
 		f.typed.Config["registry.password"] = rawJSON(password)
 		base := readObject(json.RawMessage(form.Get("config_base")))
 		form.Values.Set("config_base", string(base.with(rawJSON(bullets), "registry", "password").raw()))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"strconv"
 	"strings"
 	"syscall"
@@ -66,23 +65,10 @@ func (g gate) probe(ctx context.Context, check db.Healthcheck) error {
 
 // ask makes one attempt. It returns what was wrong with the answer, or "".
 func (g gate) ask(ctx context.Context, check db.Healthcheck, upstream Upstream) (wrong string) {
-	ctx, cancel := context.WithTimeout(ctx, max(check.Timeout, time.Millisecond))
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+upstream.Addr+check.Path, nil)
-	if err != nil {
-		return "is not a request that can be sent"
-	}
-	if g.host != "" {
-		request.Host = g.host
-	}
-	request.Header.Set("User-Agent", "Tinyforge-Gate")
-	transport := &http.Transport{DisableKeepAlives: true}
-	response, err := transport.RoundTrip(request)
-	if err != nil {
-		return refused(err, check.Timeout, upstream)
-	}
-	_ = response.Body.Close()
-	switch status := response.StatusCode; {
+	status, wrong := probe(ctx, upstream, g.host, check.Path, max(check.Timeout, time.Millisecond))
+	switch {
+	case wrong != "":
+		return wrong
 	case check.Status != 0 && status != check.Status:
 		return fmt.Sprintf("answered %d instead of %d", status, check.Status)
 	case check.Status == 0 && (status < 200 || status > 399):

@@ -17,6 +17,11 @@ type Config struct {
 	Log       *slog.Logger
 	PublicURL string // at which forges and people reach this Tinyforge, without a trailing slash; "" when it is not known
 	Version   string
+
+	Sources    Sources
+	Code       Code
+	Prober     Prober
+	CheckRoute func(db.Route) error // says what the router cannot do of a route
 }
 
 // Settings serves the pages. It is safe for concurrent use.
@@ -49,7 +54,15 @@ func (s *Settings) routes() []route {
 
 		{"GET /start", db.Viewer, (*visit).start},
 		{"GET /workloads", db.Viewer, (*visit).workloads},
-		{"POST /workloads", db.Administrator, (*visit).nothing},
+		{"GET /workloads/new", db.Administrator, (*visit).newWorkload},
+		{"POST /workloads", db.Administrator, (*visit).createWorkload},
+		{"GET /workloads/{name}/settings", db.Administrator, (*visit).workloadSettings},
+		{"POST /workloads/{name}/settings", db.Administrator, (*visit).saveWorkload},
+		{"GET /workloads/{name}/env", db.Administrator, (*visit).workloadEnv},
+		{"POST /workloads/{name}/pause", db.Administrator, (*visit).pauseWorkload},
+		{"POST /workloads/{name}/resume", db.Administrator, (*visit).resumeWorkload},
+		{"GET /workloads/{name}/delete", db.Administrator, (*visit).deleteWorkloadForm},
+		{"POST /workloads/{name}/delete", db.Administrator, (*visit).deleteWorkload},
 
 		{"GET /", "", (*visit).nothing},
 		{"POST /", "", (*visit).nothing},

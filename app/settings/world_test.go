@@ -22,6 +22,7 @@ type world struct {
 	t      *testing.T
 	db     *db.DB
 	server *httptest.Server
+	code   code
 }
 
 func newWorld(t *testing.T) *world {
@@ -37,7 +38,8 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	w := &world{t: t, db: store}
 	mux := http.NewServeMux()
-	settings.New(settings.Config{DB: store, Templates: set, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "test"}).Mount(mux)
+	settings.New(settings.Config{DB: store, Templates: set, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "test",
+		Sources: sources{}, Code: &w.code, Prober: prober{}, CheckRoute: checkRoute, PublicURL: "https://forge.example.com"}).Mount(mux)
 	w.server = httptest.NewServer(mux)
 	t.Cleanup(w.server.Close)
 	return w

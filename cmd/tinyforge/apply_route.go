@@ -7,6 +7,7 @@ import (
 
 	"github.com/docker/go-units"
 
+	"tinyforge/app"
 	"tinyforge/db"
 	"tinyforge/deploy"
 )
@@ -129,7 +130,7 @@ func checkOtherHost(s string) string {
 	if s == "" {
 		return "is empty: leave it out"
 	}
-	return checkHost(s)
+	return app.CheckHost(s)
 }
 
 func checkPassword(s string) string {

@@ -96,7 +96,7 @@ func workloadName(dir, folder string) string {
 		return "site"
 	}
 	name := strings.Map(func(r rune) rune {
-		if 'a' <= r && r <= 'z' || isDigit(r) {
+		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {
 			return r
 		}
 		return '-'

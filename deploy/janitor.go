@@ -51,7 +51,7 @@ func (j *Janitor) Pass(ctx context.Context) error {
 	if lines > 0 {
 		j.Log.InfoContext(ctx, "removed old log lines", "lines", lines)
 	}
-	return errors.Join(images, logs)
+	return errors.Join(images, logs, j.DB.PruneAudit(ctx))
 }
 
 // tidy removes old images.

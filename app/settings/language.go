@@ -21,8 +21,7 @@ func (v *visit) setLanguage() error {
 	}
 	http.SetCookie(v.w, &http.Cookie{Name: "language", Value: lang, Path: "/", HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600})
 	if v.user.ID != 0 {
-		v.user.Language = lang
-		if err := v.DB.SaveUser(v.r.Context(), &v.user); err != nil {
+		if err := v.DB.SetLanguage(v.r.Context(), v.user.ID, lang); err != nil {
 			return err
 		}
 	}

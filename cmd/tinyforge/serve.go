@@ -82,7 +82,7 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 		DB: store, Sources: sourceKinds(engine, c.siteProgram()), Runtime: runtime, Images: engine, Router: router,
 		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log,
 		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: filepath.Join(c.Data, "checkouts"),
-			KeepReleases: c.KeepReleases, MinFree: int64(max(1, c.MinFree))},
+			Limits: deploy.Limits{KeepReleases: c.KeepReleases, MinFree: int64(max(1, c.MinFree))}},
 	}
 	recovery := deploy.NewRecovery(deployer)
 	recoverFirst(ctx, recovery, log)

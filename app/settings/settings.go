@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"tinyforge/app"
 	"tinyforge/db"
 	"tinyforge/templates"
 )
@@ -15,8 +16,9 @@ type Config struct {
 	DB        *db.DB
 	Templates *templates.Set
 	Log       *slog.Logger
-	PublicURL string // at which forges and people reach this Tinyforge, without a trailing slash; "" when it is not known
 	Version   string
+	Choices   *Choices    // nil means that the process was started with none
+	Forges    *app.Forges // nil means that there is no kind of forge
 }
 
 // Settings serves the pages. It is safe for concurrent use.
@@ -27,7 +29,15 @@ type Settings struct {
 }
 
 // New makes the pages.
-func New(c Config) *Settings { return &Settings{Config: c, tries: newTries(), hash: newHasher()} }
+func New(c Config) *Settings {
+	if c.Choices == nil {
+		c.Choices = NewChoices(c.DB, nil)
+	}
+	if c.Forges == nil {
+		c.Forges = app.NewForges(c.DB, nil)
+	}
+	return &Settings{Config: c, tries: newTries(), hash: newHasher()}
+}
 
 // route is an address, who may use it, and what it does.
 type route struct {

@@ -21,13 +21,18 @@ type visit struct {
 	r       *http.Request
 	user    db.User // zero before sign-in
 	session db.Session
+	Chosen  // as they were at the beginning of the visit
 	*templates.Printer
 }
 
 // visit makes a visit of a request without looking who it is.
 func (s *Settings) visit(w http.ResponseWriter, r *http.Request) *visit {
 	v := &visit{Settings: s, w: w, r: r}
-	v.Printer = s.Templates.Printer(v.language(), s.zone())
+	var err error
+	if v.Chosen, err = s.Choices.Read(r.Context()); err != nil && r.Context().Err() == nil {
+		s.Log.ErrorContext(r.Context(), "read settings", "error", err)
+	}
+	v.Printer = s.Templates.Printer(v.language(), v.TimeZone)
 	return v
 }
 
@@ -65,7 +70,7 @@ func (v *visit) recognize() error {
 		return err
 	}
 	v.session, v.user = session, user
-	v.Printer = v.Templates.Printer(v.language(), v.zone())
+	v.Printer = v.Templates.Printer(v.language(), v.TimeZone)
 	return nil
 }
 

@@ -28,6 +28,15 @@ func checkAddress(form *templates.Form, field string) string {
 	return text
 }
 
+// hostOf is the host of an address, without a port.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
+
 // addressNotes are what somebody should know of an address that is right in itself.
 func addressNotes(address string) (notes []templates.Message) {
 	u, err := url.Parse(address)

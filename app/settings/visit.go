@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"golang.org/x/text/language"
@@ -140,6 +141,15 @@ func (v *visit) origin() string {
 		scheme = "https"
 	}
 	return (&url.URL{Scheme: scheme, Host: v.r.Host}).String()
+}
+
+// id is the number in the address, or the refusal of one that is none.
+func (v *visit) id(name string) (int64, error) {
+	id, err := strconv.ParseInt(v.r.PathValue(name), 10, 64)
+	if err != nil || id <= 0 {
+		return 0, refuse(http.StatusNotFound, "http.404")
+	}
+	return id, nil
 }
 
 // say is T for a text that is known to be there.

@@ -71,7 +71,8 @@ func (s *Settings) mountAPI(mux *http.ServeMux) {
 	nothing := s.api(apiRoute{do: func(*apiCall) (any, error) {
 		return nil, apiRefuse(http.StatusNotFound, "there is no such address or method; GET /api/v1/openapi.yaml describes what there is")
 	}})
-	mux.Handle("/api/", nothing)
+	mux.Handle("GET /api/", nothing)
+	mux.Handle("POST /api/", nothing)
 }
 
 // apiError is an answer that says what is wrong and what to do.

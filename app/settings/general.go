@@ -112,7 +112,7 @@ func (v *visit) checkPublicURL(form *templates.Form, field string) (string, erro
 	}
 	workload, err := v.DB.WorkloadOfHost(v.r.Context(), hostOf(address))
 	if err == nil && workload != "" {
-		form.Fail(field, "err.domain_taken", "domain", hostOf(address), "workload", workload)
+		form.Fail(field, "err.domain_taken", "domain", hostOf(address), "name", workload)
 	}
 	return address, err
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"tinyforge/app"
+	"tinyforge/app/settings"
 )
 
 // migrate is the command of that name.
@@ -39,6 +40,10 @@ func apply(ctx context.Context, c config, args []string, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	options := applyOptions{File: args[0], Prune: c.Prune, PublicURL: c.PublicURL, Check: routeChecks()[c.Router]}
+	public, err := settings.NewChoices(store, c.chosen()).PublicURL(ctx)
+	if err != nil {
+		return err
+	}
+	options := applyOptions{File: args[0], Prune: c.Prune, PublicURL: public, Check: routeChecks()[c.Router]}
 	return applyFile(ctx, store, app.NewForges(store, forgeKinds()), sourceKinds(nil, ""), options, out)
 }

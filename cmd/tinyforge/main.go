@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // people choose a time zone, and the machine may have none
 )
 
 const usage = `Tinyforge makes git push deploy.
@@ -25,6 +26,8 @@ Usage:
   tinyforge cancel W [N]     end the deployment in progress; what served before it goes on
   tinyforge remove W         take a workload down; --volumes removes its volumes too
   tinyforge detect [DIR]     say what in a checkout can be deployed, with an entry for the file of apply
+  tinyforge sign-in-link [NAME]
+                             print a one-time link that makes the first administrator, or sets NAME's password
   tinyforge migrate          bring the database up to date (serve does it too)
   tinyforge version          print the version
 
@@ -61,7 +64,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 		return serveSite(ctx, args, stderr)
 	case "detect":
 		return detect(args, stdout)
-	case "serve", "apply", "migrate":
+	case "serve", "apply", "migrate", "sign-in-link":
 	default:
 		if requests()[command] == nil {
 			return fmt.Errorf("unknown command %q: tinyforge help lists them", command)
@@ -77,7 +80,9 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 	case "migrate":
 		return migrate(ctx, cfg, stdout)
 	case "serve":
-		return serve(ctx, cfg, newLogger(cfg, stderr))
+		return serve(ctx, cfg, newLogger(cfg, stderr), stdout)
+	case "sign-in-link":
+		return signInLink(ctx, cfg, rest, stdout)
 	}
 	return runRequest(ctx, command, cfg, rest, stdout)
 }

@@ -64,7 +64,7 @@ func (s *Settings) mountAPI(mux *http.ServeMux) {
 	for _, rt := range apiRoutes() {
 		mux.Handle(rt.pattern, s.api(rt))
 	}
-	mux.HandleFunc("GET /api/v1/openapi.yaml", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /api/v1/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/yaml")
 		_, _ = w.Write(openAPI)
 	})
@@ -96,7 +96,7 @@ func (s *Settings) api(rt apiRoute) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 		c := &apiCall{Settings: s, w: w, r: r}
 		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler {
+			if p := recover(); p != nil {
 				c.fail(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 			}
 		}()

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"tinyforge/app/forgetest"
-	"tinyforge/app/settings"
 	"tinyforge/db"
 )
 
@@ -107,7 +106,7 @@ func TestSignInByAForge(t *testing.T) {
 }
 
 func TestGitLabSignsNobodyIn(t *testing.T) {
-	w := newWorldOf(t, func(c *settings.Config) {})
+	w := newWorld(t)
 	b := w.owner()
 	row := db.Forge{Name: "lab", Kind: "gitlab", URL: "https://gitlab.com"}
 	must(t, w.db.SaveForge(t.Context(), &row))

@@ -83,21 +83,18 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	choices := settings.NewChoices(store, c.chosen())
 	deployer := &deploy.Deployer{
 		DB: store, Sources: sourceKinds(engine, c.siteProgram()), Runtime: runtime, Images: engine, Router: router,
-		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log,
-		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: filepath.Join(c.Data, "checkouts"),
-			Limits: deploy.Limits{KeepReleases: c.KeepReleases, MinFree: int64(max(1, c.MinFree))}},
+		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log, Limits: limitsOf(choices),
+		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: filepath.Join(c.Data, "checkouts")},
 	}
-	deployer.Limits = limitsOf(choices)
 	recovery := deploy.NewRecovery(deployer)
 	recoverFirst(ctx, recovery, log)
 	janitor := deploy.NewJanitor(deployer)
 
-	texts, err := templates.New(time.Now)
+	pages, err := newPages(settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
+		Health: &health{config: c, db: store, engine: engine, sites: router, choices: choices, instance: instance, started: time.Now()}})
 	if err != nil {
 		return err
 	}
-	pages := settings.New(settings.Config{DB: store, Templates: texts, Log: log, Version: shortVersion(), Choices: choices, Forges: forges,
-		Health: &health{config: c, db: store, engine: engine, sites: router, choices: choices, instance: instance, started: time.Now()}, Tidy: janitor.Pass})
 	control, err := newControl(ctx, c.Listen, c.ListenPublic, controlParts{
 		db: store, hooks: webhooks.New(store, forges.OpenRow, log), pages: pages, engine: engine, sites: router, counted: router, log: log,
 	})
@@ -111,8 +108,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	if err := printFirstLink(ctx, store, choices, control.PrivateAddr(), out); err != nil {
 		return err
 	}
-	log.InfoContext(ctx, "tinyforge starts", "version", version(), "data", c.Data, "control", c.Listen,
-		"public", control.PublicAddr(), "router", c.Router, "public_url", c.PublicURL)
+	log.InfoContext(ctx, "tinyforge starts", "version", version(), "data", c.Data, "control", c.Listen, "public", control.PublicAddr(), "router", c.Router)
 	stages := append([]stage{
 		{"control", control.Run},
 		{"runner", deploy.NewRunner(deployer, owner()).Run},
@@ -123,6 +119,16 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 		{"settings", chosen.Run},
 	}, router.Stages()...)
 	return runStages(ctx, log, append(stages, stage{"listener", store.Listen})...)
+}
+
+// newPages completes the configuration of the pages.
+func newPages(c settings.Config) (*settings.Settings, error) {
+	texts, err := templates.New(time.Now)
+	if err != nil {
+		return nil, err
+	}
+	c.Templates, c.Version = texts, shortVersion()
+	return settings.New(c), nil
 }
 
 // prepare makes folder and database ready for one server.

@@ -26,10 +26,15 @@ func (r *hookRound) doubt() { clear(r.seen) }
 
 // look brings all webhooks of the forge in step. It reports whether it changed any on the forge, and whether all went well.
 func (r *hookRound) look(ctx context.Context) (changed, ok bool) {
+	public, err := r.publicURL(ctx)
+	if err != nil || public == "" {
+		return false, r.went(ctx, db.Repository{}, err)
+	}
 	row, hooker, err := r.hooker(ctx)
 	if hooker == nil {
 		return false, r.went(ctx, db.Repository{}, err)
 	}
+	url := HookURL(public, row.Name)
 	used, left, err := r.db.HookedRepositories(ctx, r.forgeID)
 	if !r.went(ctx, db.Repository{}, err) {
 		return false, false
@@ -40,7 +45,7 @@ func (r *hookRound) look(ctx context.Context) (changed, ok bool) {
 		if i >= len(used) {
 			do = r.unregister
 		}
-		done, err := r.bounded(ctx, func(ctx context.Context) (bool, error) { return do(ctx, hooker, row, repo) })
+		done, err := r.bounded(ctx, func(ctx context.Context) (bool, error) { return do(ctx, hooker, row, repo, url) })
 		changed, ok = changed || done, r.went(ctx, repo, err) && ok
 		if _, answered := errors.AsType[*StatusError](err); err != nil && !answered {
 			break // the others would wait as long, for nothing
@@ -71,8 +76,7 @@ func (r *hookRound) bounded(ctx context.Context, do func(context.Context) (bool,
 }
 
 // register makes the repository's webhook what it should be, unless it was found so already.
-func (r *hookRound) register(ctx context.Context, h Hooker, row db.Forge, repo db.Repository) (changed bool, err error) {
-	url := HookURL(r.publicURL, row.Name)
+func (r *hookRound) register(ctx context.Context, h Hooker, row db.Forge, repo db.Repository, url string) (changed bool, err error) {
 	if r.seen[repo.ID] && repo.HookURL == url && repo.HookFingerprint == r.db.HookFingerprint(h.HookSecret(repo)) {
 		return false, nil
 	}
@@ -87,8 +91,8 @@ func (r *hookRound) register(ctx context.Context, h Hooker, row db.Forge, repo d
 	return changed, nil
 }
 
-func (r *hookRound) unregister(ctx context.Context, h Hooker, row db.Forge, repo db.Repository) (bool, error) {
-	if err := UnregisterHook(ctx, r.db, h, repo.ID, HookURL(r.publicURL, row.Name)); err != nil {
+func (r *hookRound) unregister(ctx context.Context, h Hooker, row db.Forge, repo db.Repository, url string) (bool, error) {
+	if err := UnregisterHook(ctx, r.db, h, repo.ID, url); err != nil {
 		return false, err
 	}
 	delete(r.seen, repo.ID)

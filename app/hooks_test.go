@@ -55,6 +55,10 @@ type keeper struct {
 }
 
 func (d *desk) keep(publicURL string, every time.Duration) *keeper {
+	return d.keepAt(func(context.Context) (string, error) { return publicURL, nil }, every)
+}
+
+func (d *desk) keepAt(publicURL app.PublicURL, every time.Duration) *keeper {
 	k := &keeper{d: d, done: make(chan string)}
 	open := func(row db.Forge) (app.Forge, error) {
 		forge, err := d.forges.OpenRow(row)
@@ -304,6 +308,18 @@ func TestWithoutAPublicURLNoHookIsKept(t *testing.T) {
 	k.stop()
 	if log := d.log.String(); strings.Count(log, "\n") != 1 {
 		t.Errorf("the log is\n%s", log)
+	}
+}
+
+// The address may be set, and changed, while the keeper is at work.
+func TestHooksMoveWithTheAddress(t *testing.T) {
+	d := newDesk(t)
+	site := d.place(forgetest.Gitea, "site")
+	k := d.keepAt(func(ctx context.Context) (string, error) { return d.db.Setting(ctx, "public_url") }, time.Hour)
+	k.until("it said so", func() bool { return strings.Contains(d.log.String(), "--public-url") })
+	for _, address := range []string{deployURL, "https://other.example.com"} {
+		must(t, d.db.SetSettings(t.Context(), map[string]string{"public_url": address}))
+		k.until("the webhook is at "+address, site.hooked(address+"/webhooks/site"))
 	}
 }
 

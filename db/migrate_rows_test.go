@@ -19,8 +19,8 @@ func TestMigrateKeepsTheRowsOfOlderVersions(t *testing.T) {
 		leaving []string
 		cause   db.Cause // of what is live
 	}{
-		initial: {seedInitial, []string{second, third, fourth}, "", nil, db.CausePush},
-		second: {seedSecond, []string{third, fourth}, "https://deploy.example.com/webhooks/hub",
+		initial: {seedInitial, migrations(t)[1:], "", nil, db.CausePush},
+		second: {seedSecond, migrations(t)[2:], "https://deploy.example.com/webhooks/hub",
 			[]string{"old.example.com"}, db.CausePackage},
 	} {
 		for dialect, address := range dbtest.Databases(t) {

@@ -47,6 +47,20 @@ func (d *DB) Repository(ctx context.Context, id int64) (Repository, error) {
 	return d.repository(ctx, "id = ?", id)
 }
 
+// RepositoriesOfWorkloads returns those that a workload follows, by their ID.
+func (d *DB) RepositoriesOfWorkloads(ctx context.Context) (map[int64]Repository, error) {
+	var list []Repository
+	used := d.bun.NewSelect().Model((*Workload)(nil)).Column("repository_id")
+	if err := d.bun.NewSelect().Model(&list).Where("id IN (?)", used).Scan(ctx); err != nil {
+		return nil, found("read repositories", err)
+	}
+	all := make(map[int64]Repository, len(list))
+	for _, r := range list {
+		all[r.ID] = r
+	}
+	return all, nil
+}
+
 // RepositoryByExternalID returns the one that the forge knows by this id, or ErrNotFound.
 func (d *DB) RepositoryByExternalID(ctx context.Context, forgeID, externalID int64) (Repository, error) {
 	return d.repository(ctx, "forge_id = ? AND external_id = ?", forgeID, externalID)

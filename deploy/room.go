@@ -14,9 +14,13 @@ import (
 // room makes sure that Docker's disk has room for a build, and makes some where it has not. Where free space cannot be told
 // it is taken for granted.
 func (j *job) room(ctx context.Context) error {
+	limits, err := j.limits(ctx)
+	if err != nil {
+		return err
+	}
 	free, err := j.Images.FreeSpace(ctx)
 	for _, makeRoom := range []func(context.Context) error{j.tidy, j.Images.PruneBuildCache} {
-		if err != nil || free >= j.Config.MinFree {
+		if err != nil || free >= limits.MinFree {
 			break
 		}
 		j.log.Printf("Only %s are free on the disk of Docker: making room", inBytes(free))
@@ -30,19 +34,23 @@ func (j *job) room(ctx context.Context) error {
 		return nil
 	case err != nil:
 		return err
-	case free < j.Config.MinFree:
+	case free < limits.MinFree:
 		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of Docker, and %s are wanted before a build: free some space, then redeploy",
-			inBytes(free), inBytes(j.Config.MinFree))}
+			inBytes(free), inBytes(limits.MinFree))}
 	}
 	return nil
 }
 
 // roomForCheckout makes sure that the disk of the checkouts has room for one.
-func (j *job) roomForCheckout() error {
+func (j *job) roomForCheckout(ctx context.Context) error {
+	limits, err := j.limits(ctx)
+	if err != nil {
+		return err
+	}
 	workspace := cmp.Or(j.Config.Workspace, os.TempDir())
-	if free, err := FreeSpace(workspace); err == nil && free < j.Config.MinFree {
+	if free, err := FreeSpace(workspace); err == nil && free < limits.MinFree {
 		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of %s, and %s are wanted for a checkout: free some space, then redeploy",
-			inBytes(free), workspace, inBytes(j.Config.MinFree))}
+			inBytes(free), workspace, inBytes(limits.MinFree))}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -167,7 +168,9 @@ func TestOldLogsGo(t *testing.T) {
 	if w.logText(first.ID) == "" {
 		t.Error("a log of just now is gone")
 	}
-	w.deployer.Config.KeepLogs = 1
+	w.deployer.Limits = func(context.Context) (deploy.Limits, error) {
+		return deploy.Limits{KeepReleases: 3, KeepLogs: 1, MinFree: 1}, nil
+	}
 	must(t, deploy.NewJanitor(w.deployer).Pass(t.Context()))
 	if got := w.logText(first.ID); got != "" {
 		t.Errorf("an old log is still there: %s", got)

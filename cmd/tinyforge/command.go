@@ -55,6 +55,9 @@ func serverCommands() []command {
 			more:    "- is standard input. It says what it did, and can be run again at any time.",
 			example: "apply tinyforge.yml --public-url https://deploy.example.com",
 			options: storeAnd("public-url", "router", "prune"), run: configured(apply)},
+		{name: "sign-in-link", args: "[NAME]", does: "print a one-time link that makes the first administrator, or sets NAME's password",
+			more: "The link is good for an hour. NAME may be left out while there is one user.", example: "sign-in-link ann",
+			options: storeAnd("public-url", "listen"), run: configured(signInLink)},
 		{name: "migrate", does: "bring the database up to date (serve does it too)", example: "migrate",
 			options: storeAnd(), run: configured(migrate)},
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"tinyforge/app"
+	"tinyforge/app/settings"
 )
 
 // migrate is the command of that name.
@@ -38,11 +39,15 @@ func apply(ctx context.Context, c config, args []string, in invocation) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	options := applyOptions{File: args[0], Prune: c.Prune, PublicURL: c.PublicURL, Check: routeChecks()[c.Router]}
+	public, err := settings.NewChoices(store, c.chosen()).PublicURL(ctx)
+	if err != nil {
+		return err
+	}
+	options := applyOptions{File: args[0], Prune: c.Prune, PublicURL: public, Check: routeChecks()[c.Router]}
 	return applyFile(ctx, store, app.NewForges(store, forgeKinds()), sourceKinds(nil, ""), options, in.out)
 }
 
 // runServe is the command serve.
 func runServe(ctx context.Context, c config, _ []string, in invocation) error {
-	return serve(ctx, c, newLogger(c, in.err))
+	return serve(ctx, c, newLogger(c, in.err), in.out)
 }

@@ -57,9 +57,14 @@ type config struct {
 	LogFormat string
 	LogLevel  slog.Level
 
+	Given given
+
 	Prune   bool // apply only
 	Volumes bool // remove only
 }
+
+// given tells which of the options that can also be chosen on a page somebody has set: these win.
+type given struct{ PublicURL, KeepReleases, MinFree bool }
 
 // off is what turns a listener off.
 const off = "off"
@@ -84,6 +89,7 @@ func readConfig(name string, args, env []string, out io.Writer) (config, []strin
 	if command.args == "" && len(rest) > 0 {
 		err = errors.Join(err, fmt.Errorf("unexpected argument %q: options begin with --", rest[0]))
 	}
+	c.Given = given{PublicURL: o.given["public-url"], KeepReleases: o.given["keep-releases"], MinFree: o.given["min-free"]}
 	c.normalize()
 	return c, rest, errors.Join(err, c.check(command.uses))
 }
@@ -141,6 +147,7 @@ func (c *config) siteProgram() string { return cmp.Or(c.SiteProgram, "/proc/self
 
 func (c *config) normalize() {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	c.Given.PublicURL = c.Given.PublicURL && c.PublicURL != ""
 	for _, address := range []*string{&c.ProxyHTTP, &c.ProxyHTTPS} {
 		if *address == off {
 			*address = ""

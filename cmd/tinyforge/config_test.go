@@ -49,6 +49,7 @@ func TestConfigSources(t *testing.T) {
 		Data: "/flag", Database: "postgres://tinyforge:secret@db/tinyforge", Key: "key", Listen: "127.0.0.1:4040", ProxyHTTPS: ":443",
 		PublicURL: "https://deploy.example.com", InternalCA: true, Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second, Network: "tinyforge", Workers: 3, Liveness: 5 * time.Second,
 		Drain: time.Minute, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelWarn, Prune: true,
+		Given: given{PublicURL: true},
 	}
 	if err != nil || c != want || !slices.Equal(rest, []string{"tinyforge.yml"}) {
 		t.Errorf("read %+v, rest %q, error %v", c, rest, err)

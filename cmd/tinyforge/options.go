@@ -21,7 +21,8 @@ type options struct {
 	flags   *flag.FlagSet
 	env     map[string]string
 	secrets map[string]*string
-	out     io.Writer // of the help
+	given   map[string]bool // the options that somebody has set, whatever to
+	out     io.Writer       // of the help
 }
 
 func newOptions(c command, env []string, out io.Writer) *options {
@@ -59,14 +60,15 @@ func (o *options) parseFlags(args []string) (rest []string, err error) {
 
 // parseEnvironment reads what no flag has set. Its error names every fault.
 func (o *options) parseEnvironment() error {
-	given := map[string]bool{}
-	o.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	o.given = map[string]bool{}
+	o.flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	var faults []error
 	known := []string{}
 	o.flags.VisitAll(func(f *flag.Flag) {
 		name := envName(f.Name)
 		known = append(known, name)
-		if value, ok := o.env[name]; ok && !given[f.Name] {
+		if value, ok := o.env[name]; ok && !o.given[f.Name] {
+			o.given[f.Name] = true
 			if f.Value.Set(value) != nil {
 				_, usage := flag.UnquoteUsage(f)
 				faults = append(faults, fmt.Errorf("%s=%q cannot be read; it takes: %s", name, value, usage), f.Value.Set(f.DefValue))

@@ -51,7 +51,7 @@ type pages struct {
 	checkouts string
 }
 
-func newPages(t *testing.T) *pages {
+func pagesOf(t *testing.T) *pages {
 	t.Helper()
 	check := func(err error) {
 		t.Helper()
@@ -113,7 +113,7 @@ func TestTheFormFitsTheSources(t *testing.T) {
 	forge := newForge(t, forgetest.Options{Kind: "gitea"})
 	c := newClone(t, forge, "acme/shop")
 	c.release("1")
-	p := newPages(t)
+	p := pagesOf(t)
 	row := forge.Row("git")
 	if err := p.store.SaveForge(t.Context(), &row); err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func TestTheFormFitsTheSources(t *testing.T) {
 
 // TestPageProber asks a running release.
 func TestPageProber(t *testing.T) {
-	p := newPages(t)
+	p := pagesOf(t)
 	ctx := t.Context()
 	check := func(err error) {
 		t.Helper()

@@ -52,6 +52,7 @@ type Server struct {
 	stop    context.CancelFunc // ends the requests that are being answered
 	manners manners
 	api     *http.ServeMux
+	pages   *http.ServeMux // what people see in a browser
 	sender  *sender
 
 	password string // the developer's
@@ -131,6 +132,7 @@ func newServer(o Options) (*Server, error) {
 	s := &Server{
 		dir: o.Dir, log: o.Log, password: randomHex(16),
 		api:          http.NewServeMux(),
+		pages:        http.NewServeMux(),
 		repositories: map[int64]*repository{}, names: map[string]int64{}, formerNames: map[string]int64{},
 	}
 	if s.log == nil {
@@ -196,7 +198,7 @@ func (s *Server) Row(name string) db.Forge {
 	return row
 }
 
-// ServeHTTP answers API requests below /api/ and git below everything else.
+// ServeHTTP answers API requests below /api/, the pages that there are, and git below everything else.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	fault := s.fault
@@ -209,6 +211,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		s.api.ServeHTTP(w, r)
+		return
+	}
+	if _, pattern := s.pages.Handler(r); pattern != "" {
+		s.pages.ServeHTTP(w, r)
 		return
 	}
 	s.serveSmart(w, r)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ type Forge struct {
 	row    db.Forge
 	web    string // without a trailing slash
 	git    *app.Git
+	http   *http.Client
 	client *gitlab.Client
 
 	signingKey []byte // of the row's signing token; nil when it has none
@@ -34,7 +36,7 @@ var _ app.Hooker = (*Forge)(nil)
 // New opens a row: URL, Credentials.Token and, where the API is elsewhere, APIURL, without /api/v4. It makes no network
 // call.
 func New(row db.Forge, access app.Access) (app.Forge, error) {
-	f := &Forge{row: row, web: strings.TrimRight(row.URL, "/"), git: access.Git, now: time.Now}
+	f := &Forge{row: row, web: strings.TrimRight(row.URL, "/"), git: access.Git, http: access.Client, now: time.Now}
 	api := strings.TrimSuffix(strings.TrimRight(cmp.Or(row.APIURL, row.URL), "/"), "/api/v4")
 	for _, raw := range []string{f.web, api} {
 		u, err := url.Parse(raw)

@@ -66,13 +66,13 @@ func (d *DB) CreateAppRequest(ctx context.Context, r *AppRequest) error {
 	return found("create app request", err)
 }
 
-// RenewAppRequest gives a request another state and another hour.
+// RenewAppRequest gives a request another state and another hour, and to the user who asks.
 func (d *DB) RenewAppRequest(ctx context.Context, r *AppRequest) error {
 	r.renew()
 	if err := r.seal(d.keys); err != nil {
 		return err
 	}
-	_, err := d.bun.NewUpdate().Model(r).Column("hash", "sealed", "returned", "expires_at").WherePK().Exec(ctx)
+	_, err := d.bun.NewUpdate().Model(r).Column("user_id", "hash", "sealed", "returned", "expires_at").WherePK().Exec(ctx)
 	return found("renew app request", err)
 }
 

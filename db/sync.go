@@ -13,6 +13,7 @@ type Listing struct {
 	Started       time.Time      // before the forge was asked for the first part
 	Installations []Installation // of a GitHub App
 	Repositories  []ListedRepository
+	Partial       bool // the forge did not tell all: what is missing may still be there
 }
 
 // ListedRepository is a repository and through which installation it is seen.
@@ -41,6 +42,9 @@ func (d *DB) SaveListing(ctx context.Context, l Listing) error {
 			if err := saveRepository(ctx, tx, &row); err != nil {
 				return err
 			}
+		}
+		if l.Partial {
+			return nil
 		}
 		return forgetUnlisted(ctx, tx, l)
 	})

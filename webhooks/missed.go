@@ -14,47 +14,40 @@ import (
 // EventMissed is the event of deliveries that never came: we found out ourselves.
 const EventMissed = "missed"
 
-// Missed is what came of a look for pushes that were not delivered.
-type Missed struct {
-	Looked      int // repositories
-	Found       int // pushes
-	Deployments []int64
-}
-
 // LookForMissed compares the branches of all repositories of a forge that workloads use with what was delivered last, and
 // records what is missing as a delivery that says so, with its deployments, as if it had come. A branch of which no delivery is
 // known counts only where a workload names it without a pattern; tags do not count, since old ones cannot be told from new.
-// Repeating it is harmless. An error of one repository does not keep it from the others.
-func (h *Handler) LookForMissed(ctx context.Context, row db.Forge) (m Missed, err error) {
+// It returns how many were found, and what was queued for them. Repeating it is harmless. An error of one repository does not
+// keep it from the others.
+func (h *Handler) LookForMissed(ctx context.Context, row db.Forge) (found int, queued []int64, err error) {
 	forge, err := h.open(row)
 	if err != nil {
-		return m, err
+		return 0, nil, err
 	}
 	repos, err := h.db.UsedRepositories(ctx, row.ID)
 	if err != nil {
-		return m, err
+		return 0, nil, err
 	}
 	var faults []error
 	for _, repo := range repos {
-		err := h.lookAt(ctx, row, forge, repo, &m)
+		n, ids, err := h.lookAt(ctx, row, forge, repo)
+		found, queued = found+n, append(queued, ids...)
 		if err != nil {
-			err = fmt.Errorf("%s: %w", repo.FullName, err)
+			faults = append(faults, fmt.Errorf("%s: %w", repo.FullName, err))
 		}
-		faults = append(faults, err)
 	}
-	return m, errors.Join(faults...)
+	return found, queued, errors.Join(faults...)
 }
 
-func (h *Handler) lookAt(ctx context.Context, row db.Forge, forge app.Forge, repo db.Repository, m *Missed) error {
+func (h *Handler) lookAt(ctx context.Context, row db.Forge, forge app.Forge, repo db.Repository) (found int, queued []int64, err error) {
 	workloads, err := h.db.WorkloadsOf(ctx, repo.ID)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	heads, err := forge.Heads(ctx, repo)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
-	m.Looked++
 	for ref, commit := range heads {
 		if !strings.HasPrefix(ref, "refs/heads/") || !followed(workloads, repo, ref) {
 			continue
@@ -63,7 +56,7 @@ func (h *Handler) lookAt(ctx context.Context, row db.Forge, forge app.Forge, rep
 		unknown := errors.Is(err, db.ErrNotFound)
 		switch {
 		case err != nil && !unknown:
-			return err
+			return found, queued, err
 		case last.After == commit, unknown && !named(workloads, repo, ref):
 			continue
 		}
@@ -72,12 +65,11 @@ func (h *Handler) lookAt(ctx context.Context, row db.Forge, forge app.Forge, rep
 			Repository: repo, Ref: ref, Before: last.After, After: commit, Commit: commit, RepositorySigned: true,
 		})
 		if err != nil {
-			return err
+			return found, queued, err
 		}
-		m.Found++
-		m.Deployments = append(m.Deployments, done.Deployments...)
+		found, queued = found+1, append(queued, done.Deployments...)
 	}
-	return nil
+	return found, queued, nil
 }
 
 func followed(workloads []db.Workload, repo db.Repository, ref string) bool {

@@ -18,6 +18,7 @@ const probePatience = 30 * time.Second
 // probe tries a forge for all that is needed of it, and notes in the form what is missing: of the address at base_url, of the
 // token at token.
 func (v *visit) probe(form *templates.Form, row db.Forge, kind tokenForge) (app.Probed, *networkOffer, error) {
+	row.ID = 0 // as it would be, not as it is known
 	forge, err := v.Forges.Open(row)
 	if err != nil {
 		form.Fail("base_url", "err.url")

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tinyforge/app"
 	"tinyforge/app/settings"
 	"tinyforge/db"
 	"tinyforge/db/dbtest"
@@ -22,6 +23,7 @@ type world struct {
 	t      *testing.T
 	db     *db.DB
 	server *httptest.Server
+	opener func(db.Forge) (app.Forge, error)
 }
 
 func newWorld(t *testing.T) *world {
@@ -37,7 +39,10 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	w := &world{t: t, db: store}
 	mux := http.NewServeMux()
-	settings.New(settings.Config{DB: store, Templates: set, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "test"}).Mount(mux)
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	config := settings.Config{DB: store, Templates: set, Log: log, Version: "test"}
+	w.addForges(&config, mux)
+	settings.New(config).Mount(mux)
 	w.server = httptest.NewServer(mux)
 	t.Cleanup(w.server.Close)
 	return w

@@ -42,7 +42,7 @@ type forgePage struct {
 
 // pageLink is a page of many.
 type pageLink struct {
-	Number  int
+	Number  int64
 	Href    string
 	Current bool
 }
@@ -98,7 +98,7 @@ func (v *visit) fillRepositories(page *forgePage) (err error) {
 	last := (page.Total + repositoriesShown - 1) / repositoriesShown
 	for n := 1; n <= last && last > 1; n++ {
 		if n == 1 || n == last || n >= number-2 && n <= number+2 {
-			page.Pages = append(page.Pages, pageLink{n, v.with("repositories", "page", strconv.Itoa(n)), n == number})
+			page.Pages = append(page.Pages, pageLink{int64(n), v.with("repositories", "page", strconv.Itoa(n)), n == number})
 		}
 	}
 	return err

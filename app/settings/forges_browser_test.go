@@ -55,6 +55,9 @@ func (c *chromium) look(name string, script bool) {
 	}
 	c.fits(320, 360, 768)
 	c.picture(name)
+	if text := c.text(); strings.Contains(text, "Something broke") || strings.Contains(text, "Произошла ошибка") {
+		c.t.Errorf("%s is broken: %s", c.at(), text)
+	}
 }
 
 // TestGitHubInABrowser goes from nothing to a list of repositories, and to the first push that is delivered.

@@ -36,7 +36,7 @@ func stateOf(f db.Forge, installations int, now time.Time) forgeState {
 	switch {
 	case !f.TokenUntil.IsZero() && left <= 0:
 		return forgeState{Word: "expired", Badge: "failed"}
-	case f.Requested:
+	case f.Requested && installations == 0:
 		return forgeState{Word: "waiting", Badge: "queued"}
 	case f.Fault != "":
 		return forgeState{Word: "fault", Badge: "failed"}

@@ -85,7 +85,7 @@ func (w *world) connected(b *browser) (*forgeServer, db.Forge, db.Workload) {
 	return s, row, w.site(row)
 }
 
-func (w *world) hook(s *forgeServer, row db.Forge, workload db.Workload) {
+func (w *world) hook(row db.Forge, workload db.Workload) {
 	w.t.Helper()
 	_, err := app.RegisterHook(w.t.Context(), w.db, w.open(row).(app.Hooker), workload.RepositoryID, app.HookURL(w.server.URL, row.Name))
 	must(w.t, err)
@@ -100,7 +100,7 @@ func TestMissedPushesAreFound(t *testing.T) {
 	b.post(forgeAt(row, "/missed")).leads(t, forgeAt(row, "#deliveries"))
 	b.get(forgeAt(row, "")).is(t, http.StatusOK, "No push was missed.")
 
-	w.hook(s, row, workload)
+	w.hook(row, workload)
 	s.push("Delivered") // and so it is not missed
 	b.post(forgeAt(row, "/missed"))
 	b.get(forgeAt(row, "")).is(t, http.StatusOK, "No push was missed.")
@@ -123,7 +123,7 @@ func TestRotateSecret(t *testing.T) {
 	w := newWorld(t)
 	b := w.owner()
 	s, row, workload := w.connected(b)
-	w.hook(s, row, workload)
+	w.hook(row, workload)
 	before := s.Hooks("acme/site")[0]
 	b.post(forgeAt(row, "/rotate")).leads(t, forgeAt(row, ""))
 	b.get(forgeAt(row, "")).is(t, http.StatusOK, "The webhook has a new secret")
@@ -150,7 +150,7 @@ func TestChangeAndDisconnectForge(t *testing.T) {
 	w := newWorld(t)
 	b := w.owner()
 	s, row, workload := w.connected(b)
-	w.hook(s, row, workload)
+	w.hook(row, workload)
 	p := b.get(forgeAt(row, "/edit"))
 	p.is(t, http.StatusOK, "Leave empty to keep the present one", "/webhooks/git")
 	version := find(t, p.body, `name="version" value="([^"]+)"`)

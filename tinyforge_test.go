@@ -18,8 +18,11 @@ import (
 
 // needs says which permission each call that app/github makes costs; "" is none beyond being the App.
 var needs = map[string]string{
+	"Apps.CompleteAppManifest":  "",
+	"Apps.GetInstallation":      "",
 	"Apps.ListInstallations":    "",
 	"Apps.ListRepos":            "metadata: read",
+	"Apps.UpdateHookConfig":     "",
 	"Repositories.CreateStatus": "statuses: write",
 	"Git.Fetch":                 "contents: read",
 	"Git.Heads":                 "contents: read",

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -61,21 +62,33 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s resolves to %s, which is %s%s", host, e.Addr, what, e.advice())
 }
 
-// advice names the word that allows the address. It has none for addresses where clouds keep credentials and for
-// link-local ones: nobody keeps a forge there.
+// advice names the word that allows the address, where there is one.
 func (e *RefusedError) advice() string {
+	word := e.Network()
+	switch {
+	case word == "":
+		return ""
+	case strings.Contains(word, "/"):
+		return fmt.Sprintf(`; allow it with networks: [%q]`, word)
+	}
+	return "; allow it with networks: [" + word + "]"
+}
+
+// Network is the word of a forge's Networks that allows the address. It is "" for addresses where clouds keep credentials and
+// for link-local ones: nobody keeps a forge there.
+func (e *RefusedError) Network() string {
 	within := func(p netip.Prefix) bool { return p.Contains(e.Addr) }
 	switch {
 	case slices.Contains(metadataAddrs(), e.Addr):
 		return ""
 	case slices.ContainsFunc(loopbackPrefixes(), within):
-		return "; allow it with networks: [loopback]"
+		return "loopback"
 	case slices.ContainsFunc(privatePrefixes(), within):
-		return "; allow it with networks: [private]"
+		return "private"
 	case e.Addr.IsLinkLocalUnicast() || e.Addr.IsUnspecified() || e.Addr.IsMulticast():
 		return ""
 	}
-	return fmt.Sprintf(`; allow it with networks: ["%s/%d"]`, e.Addr, e.Addr.BitLen())
+	return fmt.Sprintf("%s/%d", e.Addr, e.Addr.BitLen())
 }
 
 // dialer returns a DialContext that reaches allowed addresses only. The check is made on the address that is dialled, so

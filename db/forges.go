@@ -2,10 +2,13 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/uptrace/bun"
 )
 
 // ErrForgeInUse is returned by DeleteForge while a workload, or a deployment in the history of one, needs the forge.
@@ -29,6 +32,16 @@ type Forge struct {
 	Credentials Credentials `bun:"-"`
 	Sealed      []byte      // Credentials, sealed
 
+	AppURL              string    // page of the GitHub App, as GitHub told it; "" where that is not known
+	AppSlug             string    // the App's name in GitHub's addresses
+	Owner               string    // account of which the App is, or the token; "" where that is not known
+	OwnerIsOrganization bool      // as far as that is known
+	Requested           bool      // somebody asked for an installation, and its account has not agreed yet
+	TokenUntil          time.Time `bun:",nullzero"` // zero where it does not expire, or that is not known
+
+	SyncedAt time.Time `bun:",nullzero"` // when its repositories were listed last
+	Fault    string    // why that could not be done the last time, in words; "" when it could
+
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
@@ -44,6 +57,27 @@ type Credentials struct {
 	// means that nobody does.
 	ClientID     string `json:"client_id,omitempty"`
 	ClientSecret string `json:"client_secret,omitempty"`
+
+	// OldSecret is the webhook secret before this one. It is good until OldUntil, in seconds since 1970.
+	OldSecret string `json:"old_secret,omitempty"`
+	OldUntil  int64  `json:"old_until,omitempty"`
+}
+
+// oldSecretLife is for how long deliveries that are signed with the secret before are taken.
+const oldSecretLife = 24 * time.Hour
+
+// Rotate makes secret the webhook secret. The one before is good for a day more.
+func (c *Credentials) Rotate(secret string) {
+	c.OldSecret, c.OldUntil = c.WebhookSecret, now().Add(oldSecretLife).Unix()
+	c.WebhookSecret = secret
+}
+
+// WebhookSecrets are those that deliveries may be signed with now.
+func (c Credentials) WebhookSecrets() []string {
+	if c.OldSecret == "" || now().Unix() >= c.OldUntil {
+		return []string{c.WebhookSecret}
+	}
+	return []string{c.WebhookSecret, c.OldSecret}
 }
 
 // clearCredentials has no methods, so that it is encoded as it is.
@@ -73,6 +107,60 @@ func (d *DB) SaveForge(ctx context.Context, f *Forge) error {
 		Returning("id, created_at").
 		Scan(ctx)
 	return found("save forge", err)
+}
+
+var (
+	// ErrForgeTaken is returned by CreateForge when there is another forge of this name.
+	ErrForgeTaken = errors.New("there is a forge of this name")
+
+	// ErrForgeChanged is returned by ChangeForge when somebody else changed the forge since it was read.
+	ErrForgeChanged = errors.New("the forge was changed by somebody else")
+)
+
+// CreateForge inserts a forge, or returns ErrForgeTaken. It fills in ID and the times.
+func (d *DB) CreateForge(ctx context.Context, f *Forge) error { return d.createForge(ctx, d.bun, f) }
+
+func (d *DB) createForge(ctx context.Context, db bun.IDB, f *Forge) error {
+	sealed, err := d.keys.seal(f.Credentials.clear(), sealForge)
+	if err != nil {
+		return err
+	}
+	f.Sealed, f.UpdatedAt, f.CreatedAt = sealed, now(), now()
+	err = db.NewInsert().Model(f).On("CONFLICT (name) DO NOTHING").Returning("id").Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("create forge: %w", ErrForgeTaken)
+	}
+	return found("create forge", err)
+}
+
+// ChangeForge saves what somebody changed of a forge that exists: addresses, networks, credentials, and what is known of the
+// account. It returns ErrForgeChanged, and does nothing, when the row is not any more as it was read.
+func (d *DB) ChangeForge(ctx context.Context, f *Forge) error {
+	sealed, err := d.keys.seal(f.Credentials.clear(), sealForge)
+	if err != nil {
+		return err
+	}
+	read := f.UpdatedAt
+	f.Sealed, f.UpdatedAt = sealed, now()
+	ok, err := affected(d.bun.NewUpdate().Model(f).
+		Column("url", "api_url", "networks", "sealed", "owner", "owner_is_organization", "token_until", "updated_at").
+		Where("id = ? AND updated_at = ?", f.ID, read).Exec(ctx))
+	if err == nil && !ok {
+		f.UpdatedAt, err = read, ErrForgeChanged
+	}
+	return found("change forge", err)
+}
+
+// SetForgeRequested notes that somebody asked for an installation of the App that others have to agree to.
+func (d *DB) SetForgeRequested(ctx context.Context, id int64) error {
+	_, err := d.bun.NewUpdate().Model((*Forge)(nil)).Set("requested = ?", true).Where("id = ?", id).Exec(ctx)
+	return found("note request", err)
+}
+
+// SetForgeFault notes why the forge's repositories could not be listed.
+func (d *DB) SetForgeFault(ctx context.Context, id int64, fault string) error {
+	_, err := d.bun.NewUpdate().Model((*Forge)(nil)).Set("fault = ?", clean(cut(fault, 500))).Where("id = ?", id).Exec(ctx)
+	return found("note fault", err)
 }
 
 // Forge returns the forge with this id, or ErrNotFound.

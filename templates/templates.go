@@ -93,7 +93,7 @@ func (s *Set) render(p *Printer, page, name string, data any) ([]byte, error) {
 
 // Pages are the names of all pages.
 func Pages() ([]string, error) {
-	names, err := fs.Glob(pageFiles, "pages/*/[^_]*.html")
+	names, err := fs.Glob(pageFiles, "pages/*/[^_]*.html") // those with "_" are parts
 	for i, name := range names {
 		names[i] = strings.TrimSuffix(strings.TrimPrefix(name, "pages/"), ".html")
 	}

@@ -33,6 +33,7 @@ const (
 type Access struct {
 	Scopes []string // "write:repository", "all" is every one; on GitLab "read_api", "api" is every one
 	Right  Right
+	Until  string // GitLab only: the day on which it expires, "2026-01-31"; it is told, and not acted on
 }
 
 func newGitea(s *Server, forgejo bool) *gitea {

@@ -25,6 +25,7 @@ type gitHub struct {
 
 	// Under Server.mu.
 	hook          string // address of the App's webhook
+	made          madeApp
 	installations map[int64]*installation
 	tokens        map[string]*installationToken
 }

@@ -18,6 +18,9 @@ func (g *gitHub) route(mux *http.ServeMux) {
 		method, path, _ := strings.Cut(pattern, " ")
 		mux.HandleFunc(method+" /api/v3"+path, g.counted(h))
 	}
+	g.routeManifest()
+	handle("POST /app-manifests/{code}/conversions", g.convert)
+	handle("PATCH /app/hook/config", g.app(g.setHook))
 	handle("GET /app", g.app(g.getApp))
 	handle("GET /app/installations", g.app(g.listInstallations))
 	handle("GET /app/installations/{installation}", g.app(g.getInstallation))
@@ -70,7 +73,7 @@ func githubError(w http.ResponseWriter, code int, message string) {
 
 func (g *gitHub) getApp(w http.ResponseWriter, _ *http.Request) {
 	answerJSON(w, http.StatusOK, map[string]any{
-		"id": g.appID, "slug": "tinyforge", "name": "Tinyforge", "owner": g.githubAccount(Developer),
+		"id": g.appID, "slug": g.slug(), "name": g.appName(), "owner": g.githubAccount(Developer),
 		"permissions": appPermissions(), "events": []string{"delete", "push", "registry_package"},
 	})
 }

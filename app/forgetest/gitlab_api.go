@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // gitlabPaging is GitLab's.
@@ -21,6 +22,8 @@ func (g *gitLab) route(mux *http.ServeMux) {
 		method, path, _ := strings.Cut(pattern, " ")
 		mux.HandleFunc(method+" /api/v4"+path, g.scoped(scope, h))
 	}
+	mux.HandleFunc("GET /api/v4/version", g.version)
+	mux.HandleFunc("GET /api/v4/personal_access_tokens/self", g.self)
 	handle("GET /projects", "read_api", g.listProjects)
 	handle("GET /projects/{id}", "read_api", g.on(Anonymous, g.getProject))
 	handle("GET /projects/{id}/repository/commits/{sha}/statuses", "read_api", g.on(Read, g.listStatuses))
@@ -152,6 +155,37 @@ func (g *gitLab) page(w http.ResponseWriter, r *http.Request, total int, part an
 	}
 	w.Header().Set("X-Next-Page", next)
 	return part
+}
+
+// version is for those who are known.
+func (g *gitLab) version(w http.ResponseWriter, r *http.Request) {
+	g.s.mu.Lock()
+	_, _, known := g.access(r)
+	g.s.mu.Unlock()
+	if !known {
+		g.fail(w, http.StatusUnauthorized, "Unauthorized")
+		return
+	}
+	answerJSON(w, http.StatusOK, map[string]string{"version": "18.6.1", "revision": "0123abc"})
+}
+
+// self tells a token of itself, whatever its scopes.
+func (g *gitLab) self(w http.ResponseWriter, r *http.Request) {
+	g.s.mu.Lock()
+	access, _, known := g.access(r)
+	g.s.mu.Unlock()
+	if !known {
+		g.fail(w, http.StatusUnauthorized, "Unauthorized")
+		return
+	}
+	until := access.Until
+	if until == "" {
+		until = "2099-12-31"
+	}
+	active := time.Now().UTC().Format(time.DateOnly) < until
+	answerJSON(w, http.StatusOK, map[string]any{
+		"id": 4, "name": "deploy", "revoked": false, "active": active, "scopes": access.Scopes, "user_id": 7, "expires_at": until,
+	})
 }
 
 func (g *gitLab) getProject(w http.ResponseWriter, _ *http.Request, repo Repository, right Right) {

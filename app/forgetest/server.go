@@ -52,6 +52,7 @@ type Server struct {
 	stop    context.CancelFunc // ends the requests that are being answered
 	manners manners
 	api     *http.ServeMux
+	pages   *http.ServeMux // what people see in a browser
 	sender  *sender
 	oauth   *oauth
 
@@ -133,6 +134,7 @@ func newServer(o Options) (*Server, error) {
 		dir: o.Dir, log: o.Log, password: randomHex(16),
 		api:          http.NewServeMux(),
 		oauth:        newOAuth(),
+		pages:        http.NewServeMux(),
 		repositories: map[int64]*repository{}, names: map[string]int64{}, formerNames: map[string]int64{},
 	}
 	if s.log == nil {
@@ -198,7 +200,8 @@ func (s *Server) Row(name string) db.Forge {
 	return row
 }
 
-// ServeHTTP answers API requests below /api/, people who sign in elsewhere below /login/oauth/, and git below everything else.
+// ServeHTTP answers API requests below /api/, the pages that there are, people who sign in elsewhere below /login/oauth/, and
+// git below everything else.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	fault := s.fault
@@ -211,6 +214,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		s.api.ServeHTTP(w, r)
+		return
+	}
+	if _, pattern := s.pages.Handler(r); pattern != "" {
+		s.pages.ServeHTTP(w, r)
 		return
 	}
 	switch r.Method + " " + r.URL.Path {

@@ -50,14 +50,15 @@ func (f *Forge) Push(h http.Header, body []byte) (app.Push, error) {
 	return p, nil
 }
 
-// verify tries the forge's secret, then that of the repository which the text claims to be about. narrowly tells that it
-// was the latter.
+// verify tries the forge's secrets, then those of the repository which the text claims to be about. narrowly tells that it
+// was one of the latter.
 func (f *Forge) verify(text []byte, signature string) (authentic, narrowly bool) {
-	secret := f.row.Credentials.WebhookSecret
-	if app.VerifyHMAC(secret, text, signature) {
-		return true, false
+	for _, secret := range f.row.Credentials.WebhookSecrets() {
+		if app.VerifyHMAC(secret, text, signature) {
+			return true, false
+		}
+		narrowly = narrowly || app.VerifyHMAC(app.RepositorySecret(secret, claimedRepository(text)), text, signature)
 	}
-	narrowly = app.VerifyHMAC(app.RepositorySecret(secret, claimedRepository(text)), text, signature)
 	return narrowly, narrowly
 }
 

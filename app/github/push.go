@@ -18,7 +18,7 @@ const maxListedCommits = 2048
 // event, so the delete event that comes with it is ignored.
 func (f *Forge) Push(h http.Header, body []byte) (app.Push, error) {
 	signature, ok := strings.CutPrefix(h.Get("X-Hub-Signature-256"), "sha256=")
-	if !ok || !app.VerifyHMAC(f.row.Credentials.WebhookSecret, body, signature) {
+	if !ok || !slices.ContainsFunc(f.row.Credentials.WebhookSecrets(), func(secret string) bool { return app.VerifyHMAC(secret, body, signature) }) {
 		return app.Push{}, app.ErrSignature
 	}
 	p := app.Push{DeliveryID: h.Get("X-GitHub-Delivery"), Event: h.Get("X-GitHub-Event")}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go"
@@ -21,6 +22,7 @@ type Forge struct {
 	web    string // without a trailing slash
 	api    string // the address below which /api/v4 is
 	git    *app.Git
+	http   *http.Client
 	client *gitlab.Client
 
 	signingKey []byte // of the row's signing token; nil when it has none
@@ -36,7 +38,7 @@ func New(row db.Forge, access app.Access) (app.Forge, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Forge{row: row, web: web, api: api, git: access.Git, now: time.Now}
+	f := &Forge{row: row, web: web, api: api, git: access.Git, http: access.Client, now: time.Now}
 	if f.signingKey, err = parseSigningToken(row.Credentials.SigningToken); err != nil {
 		return nil, err
 	}

@@ -54,14 +54,15 @@ func (f *Forge) verify(h http.Header, body []byte) (authentic, narrowly bool) {
 	return f.verifyToken(h.Get("X-Gitlab-Token"), body)
 }
 
-// verifyToken tries the forge's secret, then that of the repository which the text claims to be about.
+// verifyToken tries the forge's secrets, then those of the repository which the text claims to be about.
 func (f *Forge) verifyToken(token string, body []byte) (authentic, narrowly bool) {
-	secret := f.row.Credentials.WebhookSecret
-	if sameSecret(secret, token) {
-		return true, false
-	}
-	if id := claimedProject(body); id > 0 && token != "" {
-		narrowly = sameSecret(app.RepositorySecret(secret, id), token)
+	for _, secret := range f.row.Credentials.WebhookSecrets() {
+		if sameSecret(secret, token) {
+			return true, false
+		}
+		if id := claimedProject(body); id > 0 && token != "" {
+			narrowly = narrowly || sameSecret(app.RepositorySecret(secret, id), token)
+		}
 	}
 	return narrowly, narrowly
 }

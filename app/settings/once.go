@@ -44,13 +44,5 @@ func (v *visit) setOnce(value string, maxAge int) {
 
 // setupLink is the whole address behind which somebody sets a password.
 func (v *visit) setupLink(token string) string {
-	return strings.TrimRight(v.reached(), "/") + SetupPath + token
-}
-
-// reached is where people reach this Tinyforge: its address or, while nobody has said it, the one that this browser uses.
-func (v *visit) reached() string {
-	if v.PublicURL != "" {
-		return v.PublicURL
-	}
-	return v.origin()
+	return strings.TrimRight(v.publicURL(), "/") + SetupPath + token
 }

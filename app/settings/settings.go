@@ -27,6 +27,12 @@ type Config struct {
 	Forges     *app.Forges                     // nil means that there is no kind of forge
 	Health     Health                          // nil means that nothing is known
 	Tidy       func(ctx context.Context) error // removes what is not kept any more; nil means that nothing can be
+	Server     Server                          // nil where nothing is known of it
+	Apps       Apps                            // makes GitHub Apps
+
+	// Missed looks for pushes that were not delivered, records them, and returns how many there were and the deployments that
+	// were queued for them.
+	Missed func(ctx context.Context, row db.Forge) (found int, queued []int64, err error)
 }
 
 // Settings serves the pages. It is safe for concurrent use.
@@ -34,6 +40,7 @@ type Settings struct {
 	Config
 	tries *tries
 	hash  *hasher
+	turns *turns
 }
 
 // New makes the pages.
@@ -44,7 +51,7 @@ func New(c Config) *Settings {
 	if c.Forges == nil {
 		c.Forges = app.NewForges(c.DB, nil)
 	}
-	return &Settings{Config: c, tries: newTries(), hash: newHasher()}
+	return &Settings{Config: c, tries: newTries(), hash: newHasher(), turns: newTurns()}
 }
 
 // route is an address, who may use it, and what it does.
@@ -109,6 +116,30 @@ func (s *Settings) routes() []route {
 		{"POST /workloads/{name}/resume", db.Administrator, (*visit).resumeWorkload},
 		{"GET /workloads/{name}/delete", db.Administrator, (*visit).deleteWorkloadForm},
 		{"POST /workloads/{name}/delete", db.Administrator, (*visit).deleteWorkload},
+
+		{"GET /forges", db.Viewer, (*visit).forges},
+		{"GET /forges/new", db.Administrator, (*visit).newForge},
+		{"GET /forges/new/github", db.Administrator, (*visit).newGitHub},
+		{"POST /forges/new/github", db.Administrator, (*visit).beginGitHub},
+		{"GET /forges/new/github/{id}", db.Administrator, (*visit).register},
+		{"POST /forges/new/github/{id}/renew", db.Administrator, (*visit).renewRequest},
+		{"POST /forges/new/github/{id}/retry", db.Administrator, (*visit).retryConvert},
+		{"POST /forges/new/github/{id}/delete", db.Administrator, (*visit).deleteRequest},
+		{"GET /forges/github/created", db.Administrator, (*visit).created},
+		{"GET /forges/github/installed", db.Administrator, (*visit).installed},
+		{"GET /forges/new/gitea", db.Administrator, (*visit).newGitea},
+		{"POST /forges/new/gitea", db.Administrator, (*visit).connectGitea},
+		{"GET /forges/new/gitlab", db.Administrator, (*visit).newGitLab},
+		{"POST /forges/new/gitlab", db.Administrator, (*visit).connectGitLab},
+		{"GET /forges/{id}", db.Viewer, (*visit).forge},
+		{"POST /forges/{id}/resync", db.Administrator, (*visit).resync},
+		{"POST /forges/{id}/missed", db.Deployer, (*visit).missed},
+		{"GET /forges/{id}/edit", db.Administrator, (*visit).forgeEdit},
+		{"POST /forges/{id}/edit", db.Administrator, (*visit).saveForge},
+		{"POST /forges/{id}/rotate", db.Administrator, (*visit).rotate},
+		{"GET /forges/{id}/delete", db.Administrator, (*visit).deleteForgeForm},
+		{"POST /forges/{id}/delete", db.Administrator, (*visit).deleteForge},
+		{"GET /deliveries/{id}", db.Viewer, (*visit).delivery},
 
 		{"GET /", "", (*visit).nothing},
 		{"POST /", "", (*visit).nothing},

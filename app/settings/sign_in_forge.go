@@ -25,7 +25,7 @@ type asked struct {
 const askedLife = 15 * time.Minute
 
 // callback is where forges send people back to.
-func (v *visit) callback() string { return v.reached() + "/sign-in/callback" }
+func (v *visit) callback() string { return v.publicURL() + "/sign-in/callback" }
 
 // askForge sends the browser to a forge to sign in there. It is a link and no form, since the pages' policy lets forms lead
 // to here only; all it leaves is a cookie.
@@ -94,7 +94,7 @@ func (v *visit) forgeAnswered() error {
 		v.Log.WarnContext(v.r.Context(), "sign in by a forge", "forge", row.Name, "error", err)
 		return v.notSignedIn(http.StatusBadGateway, templates.Message{Key: "err.sign_in_forge", Values: []any{"forge", row.Name}}, a.Next)
 	}
-	user, err := v.whose(row, account)
+	user, err := v.signsIn(row, account)
 	if errors.Is(err, db.ErrNotFound) {
 		v.tries.fail(v.address(), time.Now())
 		if err := v.audit("session.refused", account.Login, row.Name); err != nil {
@@ -116,9 +116,9 @@ func (v *visit) forgeAnswered() error {
 	return v.redirect(a.Next, templates.Message{})
 }
 
-// whose returns the user whom an account signs in, or ErrNotFound: the login is on their row, and the account is the one that
+// signsIn returns the user whom an account signs in, or ErrNotFound: the login is on their row, and the account is the one that
 // had this login when it was first used.
-func (v *visit) whose(row db.Forge, account app.Account) (db.User, error) {
+func (v *visit) signsIn(row db.Forge, account app.Account) (db.User, error) {
 	user, err := v.DB.UserByAccount(v.r.Context(), db.AccountOf(row.ID, account.Login))
 	if err != nil {
 		return db.User{}, err

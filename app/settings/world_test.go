@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"tinyforge/app"
-	"tinyforge/app/gitea"
-	"tinyforge/app/github"
 	"tinyforge/app/settings"
 	"tinyforge/db"
 	"tinyforge/db/dbtest"
@@ -26,6 +24,7 @@ type world struct {
 	db     *db.DB
 	server *httptest.Server
 	code   code
+	opener func(db.Forge) (app.Forge, error)
 }
 
 func newWorld(t *testing.T) *world {
@@ -48,8 +47,8 @@ func newWorldOf(t *testing.T, change func(*settings.Config)) *world {
 	w := &world{t: t, db: store}
 	mux := http.NewServeMux()
 	c := settings.Config{DB: store, Templates: set, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "test",
-		Sources: sources{}, Code: &w.code, Prober: prober{}, CheckRoute: checkRoute,
-		Forges: app.NewForges(store, map[string]app.Opener{"github": github.New, "gitea": gitea.New})}
+		Sources: sources{}, Code: &w.code, Prober: prober{}, CheckRoute: checkRoute}
+	w.addForges(&c, mux)
 	change(&c)
 	settings.New(c).Mount(mux)
 	w.server = httptest.NewServer(mux)

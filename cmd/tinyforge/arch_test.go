@@ -54,7 +54,7 @@ var confined = map[string][]string{
 	"github.com/bradleyfalzon":     {"app/github", "app/forgetest"},
 	"code.gitea.io/sdk":            {"app/gitea", "app/forgetest"},
 	"gitlab.com/gitlab-org":        {"app/gitlab", "app/forgetest"},
-	"html/template":                {"templates", "app/settings", "deploy/proxy"},
+	"html/template":                {"templates", "app/settings", "app/forgetest", "deploy/proxy"},
 	"github.com/docker/docker":     {"deploy/docker"},
 	"github.com/docker/cli":        {"deploy/docker", "deploy/compose"},
 	"github.com/moby":              {"deploy/docker", "deploy/compose"},

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tinyforge"
 	"tinyforge/app"
 	"tinyforge/app/gitea"
 	"tinyforge/app/github"
@@ -89,14 +90,20 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: checkouts},
 	}
 	janitor := deploy.NewJanitor(deployer)
+	hooks := webhooks.New(store, forges.OpenRow, log)
+	apps, err := github.NewApps(tinyforge.AppManifest)
+	if err != nil {
+		return err
+	}
 	pages, err := newPages(settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
 		Sources: pageSources(deployer.Sources), Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, CheckRoute: router.Check,
+		Apps: apps, Missed: hooks.LookForMissed, Server: machine{engine: engine, folder: c.Data, minFree: int64(c.MinFree)},
 		Health: &health{config: c, db: store, engine: engine, sites: router, choices: choices, instance: instance, started: time.Now()}})
 	if err != nil {
 		return err
 	}
 	control, err := newControl(ctx, c.Listen, c.ListenPublic, controlParts{
-		db: store, hooks: webhooks.New(store, forges.OpenRow, log), pages: pages, engine: engine, sites: router, counted: router, log: log,
+		db: store, hooks: hooks, pages: pages, engine: engine, sites: router, counted: router, log: log,
 	})
 	if err != nil {
 		return err

@@ -70,3 +70,12 @@ func (e *Engine) Ping(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Version asks which version the engine is.
+func (e *Engine) Version(ctx context.Context) (string, error) {
+	v, err := e.docker.ServerVersion(ctx)
+	if err != nil {
+		return "", fmt.Errorf("ask docker for its version: %w", err)
+	}
+	return v.Version, nil
+}

@@ -1,0 +1,140 @@
+package settings
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"tinyforge/app"
+	"tinyforge/db"
+	"tinyforge/templates"
+)
+
+const (
+	repositoriesShown = 25
+	deliveriesShown   = 20
+)
+
+// forgePage is a forge with its repositories and what it delivered.
+type forgePage struct {
+	Forge         db.Forge
+	State         forgeState
+	Hook          string // where it delivers to
+	Installations []db.Installation
+	Install       string // where an App is installed; "" where there is nothing to install
+	AppSettings   string
+	HooksItself   bool         // each repository has a webhook of its own
+	Refusal       *hookRefusal // what may keep it from delivering, while nothing was
+
+	Repositories []db.RepositoryView
+	Search       string
+	Total        int
+	Pages        []pageLink
+
+	Deliveries []db.DeliveryView
+	Outcomes   []outcomeLink
+	Older      string // address of the next older deliveries; "" when there are none
+
+	May       bool // the visitor may change the forge
+	MayDeploy bool
+}
+
+// pageLink is a page of many.
+type pageLink struct {
+	Number  int64
+	Href    string
+	Current bool
+}
+
+// outcomeLink shows the deliveries of one outcome.
+type outcomeLink struct {
+	Outcome db.DeliveryOutcome
+	Href    string
+	Current bool
+}
+
+func (v *visit) forge() error {
+	row, err := v.pathForge()
+	if err != nil {
+		return err
+	}
+	page := forgePage{
+		Forge: row, Hook: app.HookURL(v.publicURL(), row.Name), AppSettings: appSettings(row),
+		May: v.user.Role.May(db.Administrator), MayDeploy: v.user.Role.May(db.Deployer),
+	}
+	if page.Installations, err = v.DB.Installations(v.r.Context(), row.ID); err != nil {
+		return err
+	}
+	page.State = stateOf(row, len(page.Installations), time.Now())
+	page.HooksItself = row.AppID == 0
+	if row.AppURL != "" {
+		page.Install = installPath(row)
+	}
+	if err := v.fillRepositories(&page); err != nil {
+		return err
+	}
+	if err := v.fillDeliveries(&page); err != nil {
+		return err
+	}
+	f := v.forgeFrame(row.Name)
+	if row.Fault != "" {
+		f.Notices = append(f.Notices, templates.Message{Key: "note.forge_fault", Values: []any{"detail", row.Fault}})
+	}
+	if page.State.Word == "expired" || page.State.Word == "expires" {
+		f.Notices = append(f.Notices, templates.Message{Key: "note.token_until", Values: []any{"date", v.Short(row.TokenUntil)}})
+	}
+	return v.render(http.StatusOK, "forges/forge", f, page)
+}
+
+func (v *visit) fillRepositories(page *forgePage) (err error) {
+	q := v.r.URL.Query()
+	page.Search = q.Get("q")
+	number, _ := strconv.Atoi(q.Get("page"))
+	number = min(max(number, 1), 1_000_000)
+	page.Repositories, page.Total, err = v.DB.RepositoryViews(v.r.Context(), db.RepositoryQuery{
+		ForgeID: page.Forge.ID, Search: page.Search, Offset: (number - 1) * repositoriesShown, Limit: repositoriesShown,
+	})
+	last := (page.Total + repositoriesShown - 1) / repositoriesShown
+	for n := 1; n <= last && last > 1; n++ {
+		if n == 1 || n == last || n >= number-2 && n <= number+2 {
+			page.Pages = append(page.Pages, pageLink{int64(n), v.with("repositories", "page", strconv.Itoa(n)), n == number})
+		}
+	}
+	return err
+}
+
+func (v *visit) fillDeliveries(page *forgePage) (err error) {
+	q := v.r.URL.Query()
+	outcome := db.DeliveryOutcome(q.Get("outcome"))
+	before, _ := strconv.ParseInt(q.Get("before"), 10, 64)
+	page.Deliveries, err = v.DB.DeliveryViews(v.r.Context(), db.DeliveryQuery{
+		ForgeID: page.Forge.ID, Outcome: outcome, Before: before, Limit: deliveriesShown + 1,
+	})
+	if len(page.Deliveries) > deliveriesShown {
+		page.Deliveries = page.Deliveries[:deliveriesShown]
+		page.Older = v.with("deliveries", "before", strconv.FormatInt(page.Deliveries[deliveriesShown-1].ID, 10))
+	}
+	for _, o := range []db.DeliveryOutcome{"", db.DeliveryDeployed, db.DeliveryIgnored, db.DeliveryRefused} {
+		page.Outcomes = append(page.Outcomes, outcomeLink{o, v.with("deliveries", "outcome", string(o), "before", ""), o == outcome})
+	}
+	if len(page.Deliveries) == 0 && outcome == "" && before == 0 && privateHost(v.publicHost()) {
+		page.Refusal = v.hookRefusal(page.Forge.Kind)
+	}
+	return err
+}
+
+// with is the address of this page with other parameters, at a place on it.
+func (v *visit) with(place string, pairs ...string) string {
+	q := url.Values{}
+	for name, values := range v.r.URL.Query() {
+		q[name] = values
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if q.Set(pairs[i], pairs[i+1]); pairs[i+1] == "" {
+			q.Del(pairs[i])
+		}
+	}
+	u := url.URL{Path: v.r.URL.Path, RawQuery: q.Encode(), Fragment: place}
+	return u.String()
+}

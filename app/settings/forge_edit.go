@@ -1,0 +1,193 @@
+package settings
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"tinyforge/app"
+	"tinyforge/db"
+	"tinyforge/templates"
+)
+
+// forgeEdit is the form in which a forge is changed. Its name is a part of the webhooks' address and stays.
+func (v *visit) forgeEdit() error {
+	row, err := v.pathForge()
+	if err != nil {
+		return err
+	}
+	page := v.editPage(row, filled("base_url", row.URL, "networks", strings.Join(row.Networks, "\n"), "version", versionOf(row)))
+	return v.render(http.StatusOK, "forges/edit", v.editFrame(row), page)
+}
+
+func versionOf(row db.Forge) string { return row.UpdatedAt.UTC().Format(time.RFC3339Nano) }
+
+func (v *visit) editPage(row db.Forge, form *templates.Form) tokenPage {
+	page := v.tokenPage(tokenKind(row), form)
+	page.Forge, page.Version, page.Hook = &row, versionOf(row), app.HookURL(v.publicURL(), row.Name)
+	return page
+}
+
+func (v *visit) editFrame(row db.Forge) frame {
+	return v.forgeFrame(v.say("title.forge_edit"), crumb{row.Name, forgePath(row.ID)})
+}
+
+func (v *visit) saveForge() error {
+	row, err := v.pathForge()
+	if err != nil {
+		return err
+	}
+	form, err := v.form()
+	if err != nil {
+		return err
+	}
+	page := v.editPage(row, form)
+	changed := row
+	changed.Networks = allowed(form, networkWords(form)...)
+	probed := app.Probed{Kind: row.Kind, Account: row.Owner, TokenUntil: row.TokenUntil}
+	if row.AppID == 0 {
+		changed.URL = address(form, "base_url")
+		if token := v.typedToken(&page); token != "" {
+			changed.Credentials.Token = token
+		}
+		if probed, err = v.tryToken(&page, changed); err != nil {
+			return err
+		}
+	}
+	if form.Get("token") == "" && form.Get("token_draft") == "" {
+		page.Draft = ""
+	}
+	stale := form.Get("version") != page.Version
+	if stale && form.Valid() {
+		form.Fail("networks", "err.conflict", "when", v.Ago(row.UpdatedAt))
+		f := v.editFrame(row)
+		f.Form = form
+		return v.render(http.StatusConflict, "forges/edit", f, page)
+	}
+	if !form.Valid() || form.Get("op") == "check.forge" {
+		return v.showEdit(row, page)
+	}
+	known(&changed, probed)
+	return v.saveChanged(row, changed, page)
+}
+
+func (v *visit) saveChanged(row, changed db.Forge, page tokenPage) error {
+	err := v.DB.ChangeForge(v.r.Context(), &changed)
+	if errors.Is(err, db.ErrForgeChanged) {
+		page.Form.Fail("networks", "err.conflict", "when", v.Ago(time.Now()))
+		return v.showEdit(row, page)
+	}
+	if err != nil {
+		return err
+	}
+	if err := v.audit("forge.saved", row.Name, strings.Join(changes(row, changed), ", ")); err != nil {
+		return err
+	}
+	if err := v.sync(changed); err != nil {
+		v.Log.WarnContext(v.r.Context(), "list repositories", "forge", row.Name, "error", err)
+	}
+	return v.redirect(forgePath(row.ID), templates.Message{Key: "flash.saved"})
+}
+
+// changes are the names of what was changed.
+func changes(a, b db.Forge) (list []string) {
+	if a.URL != b.URL {
+		list = append(list, "url")
+	}
+	if a.Credentials.Token != b.Credentials.Token {
+		list = append(list, "token")
+	}
+	if strings.Join(a.Networks, " ") != strings.Join(b.Networks, " ") {
+		list = append(list, "networks")
+	}
+	return list
+}
+
+func (v *visit) showEdit(row db.Forge, page tokenPage) error {
+	if page.Form.Error("token") != nil {
+		page.Draft = ""
+	}
+	if page.Form.Valid() {
+		return v.render(http.StatusOK, "forges/edit", v.editFrame(row), page)
+	}
+	return v.invalid("forges/edit", v.editFrame(row), page.Form, page)
+}
+
+// networkWords are the lines of the field networks. What is none is noted.
+func networkWords(form *templates.Form) (words []string) {
+	for i, line := range strings.Split(form.Get("networks"), "\n") {
+		word := strings.TrimSpace(line)
+		if word == "" {
+			continue
+		}
+		if _, err := app.ParseNetworks([]string{word}); err != nil {
+			form.Fail("networks", "err.network", "line", i+1)
+		}
+		words = append(words, word)
+	}
+	return words
+}
+
+// rotate gives the forge another webhook secret. What is signed with the one before is taken for a day more: deliveries on
+// their way, and repositories that cannot be told at once.
+func (v *visit) rotate() error {
+	row, err := v.pathForge()
+	if err != nil {
+		return err
+	}
+	forge, err := v.Forges.OpenRow(row)
+	if err != nil {
+		return err
+	}
+	row.Credentials.Rotate(newSecret())
+	if err := v.DB.ChangeForge(v.r.Context(), &row); err != nil {
+		return err
+	}
+	if err := v.audit("forge.rotated", row.Name, ""); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), forgePatience)
+	defer cancel()
+	said := templates.Message{Key: "flash.secret_rotated"}
+	if err := v.tellSecret(ctx, row, forge); err != nil {
+		v.Log.WarnContext(ctx, "rotate webhook secret", "forge", row.Name, "error", err)
+		said = templates.Message{Key: "flash.secret_untold", Values: []any{"detail", detailOf(err)}}
+	}
+	return v.redirect(forgePath(row.ID), said)
+}
+
+// tellSecret makes what sends webhooks sign with the row's secret. Forges never show a secret, so webhooks of repositories are
+// made anew: what is pushed in between is found by the look for missed pushes.
+func (v *visit) tellSecret(ctx context.Context, row db.Forge, before app.Forge) error {
+	url := app.HookURL(v.publicURL(), row.Name)
+	if installer, ok := before.(app.Installer); ok {
+		return installer.SetHook(ctx, url, row.Credentials.WebhookSecret)
+	}
+	forge, err := v.Forges.OpenRow(row)
+	if err != nil {
+		return err
+	}
+	hooker, ok := forge.(app.Hooker)
+	if !ok {
+		return nil
+	}
+	used, _, err := v.DB.HookedRepositories(ctx, row.ID)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, repo := range used {
+		err := app.UnregisterHook(ctx, v.DB, hooker, repo.ID, url)
+		if err == nil {
+			_, err = app.RegisterHook(ctx, v.DB, hooker, repo.ID, url)
+		}
+		faults = append(faults, err)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
+	_, _, err = v.Missed(ctx, row)
+	return err
+}

@@ -1,0 +1,92 @@
+package webhooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"tinyforge/app"
+	"tinyforge/db"
+)
+
+// EventMissed is the event of deliveries that never came: we found out ourselves.
+const EventMissed = "missed"
+
+// LookForMissed compares the branches of all repositories of a forge that workloads use with what was delivered last, and
+// records what is missing as a delivery that says so, with its deployments, as if it had come. A branch of which no delivery is
+// known counts only where a workload names it without a pattern; tags do not count, since old ones cannot be told from new.
+// It returns how many were found, and what was queued for them. Repeating it is harmless. An error of one repository does not
+// keep it from the others.
+func (h *Handler) LookForMissed(ctx context.Context, row db.Forge) (found int, queued []int64, err error) {
+	forge, err := h.open(row)
+	if err != nil {
+		return 0, nil, err
+	}
+	repos, err := h.db.UsedRepositories(ctx, row.ID)
+	if err != nil {
+		return 0, nil, err
+	}
+	var faults []error
+	for _, repo := range repos {
+		n, ids, err := h.lookAt(ctx, row, forge, repo)
+		found, queued = found+n, append(queued, ids...)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", repo.FullName, err))
+		}
+	}
+	return found, queued, errors.Join(faults...)
+}
+
+func (h *Handler) lookAt(ctx context.Context, row db.Forge, forge app.Forge, repo db.Repository) (found int, queued []int64, err error) {
+	workloads, err := h.db.WorkloadsOf(ctx, repo.ID)
+	if err != nil {
+		return 0, nil, err
+	}
+	heads, err := forge.Heads(ctx, repo)
+	if err != nil {
+		return 0, nil, err
+	}
+	for ref, commit := range heads {
+		if !strings.HasPrefix(ref, "refs/heads/") || !followed(workloads, repo, ref) {
+			continue
+		}
+		last, err := h.db.LastMove(ctx, repo.ID, ref)
+		unknown := errors.Is(err, db.ErrNotFound)
+		switch {
+		case err != nil && !unknown:
+			return found, queued, err
+		case last.After == commit, unknown && !named(workloads, repo, ref):
+			continue
+		}
+		done, err := h.record(ctx, row, app.Push{
+			DeliveryID: fmt.Sprintf("%s-%d-%s-%d", EventMissed, repo.ID, commit, time.Now().UnixMicro()), Event: EventMissed,
+			Repository: repo, Ref: ref, Before: last.After, After: commit, Commit: commit, RepositorySigned: true,
+		})
+		if err != nil {
+			return found, queued, err
+		}
+		found, queued = found+1, append(queued, done.Deployments...)
+	}
+	return found, queued, nil
+}
+
+func followed(workloads []db.Workload, repo db.Repository, ref string) bool {
+	for _, w := range workloads {
+		if w.Enabled && app.Follows(w, repo, ref) {
+			return true
+		}
+	}
+	return false
+}
+
+// named tells whether a workload follows this ref and no other.
+func named(workloads []db.Workload, repo db.Repository, ref string) bool {
+	for _, w := range workloads {
+		if w.Enabled && app.Follows(w, repo, ref) && !strings.ContainsAny(w.RefPattern, "*?[{\\") {
+			return true
+		}
+	}
+	return false
+}

@@ -182,7 +182,7 @@ func TestChangeAndDisconnectForge(t *testing.T) {
 	if _, err := w.db.Forge(t.Context(), row.ID); !errors.Is(err, db.ErrNotFound) {
 		t.Errorf("it is still there: %v", err)
 	}
-	entries, err := w.db.AuditEntries(t.Context(), "forge.", 0, 10)
+	entries, err := w.db.AuditEntries(t.Context(), "forge", 0, 10)
 	if err != nil || len(entries) != 3 || entries[0].Action != "forge.deleted" || entries[1].Detail != "token, networks" {
 		t.Errorf("audit: %+v, %v", entries, err)
 	}

@@ -44,7 +44,7 @@ func TestSetupDoesNotAskForAnOption(t *testing.T) {
 
 func TestGeneralSettings(t *testing.T) {
 	w := newWorld(t)
-	b := w.owner()
+	b := w.ownerAt("https://deploy.example.com")
 	w.forge()
 	workload := w.workload("shop")
 	for address, note := range map[string]string{
@@ -75,7 +75,7 @@ func TestGeneralSettings(t *testing.T) {
 
 func TestRetentionAndNetworks(t *testing.T) {
 	w := newWorld(t)
-	b := w.owner()
+	b := w.ownerAt("https://deploy.example.com")
 	b.get("/settings/retention").is(t, http.StatusOK, `value="3"`, `value="90"`, `value="1G"`)
 	b.post("/settings/retention", "keep_releases", "0", "keep_history", "x", "disk_floor", "much").is(t, http.StatusUnprocessableEntity,
 		"from 1 to 50", "from 1 to 3650", "Enter a size", `value="much"`)
@@ -102,7 +102,7 @@ func TestRetentionAndNetworks(t *testing.T) {
 func TestPages(t *testing.T) {
 	for _, lang := range []string{"en", "ru"} {
 		w := newWorld(t)
-		b := w.owner()
+		b := w.ownerAt("https://deploy.example.com")
 		must(t, w.db.SetLanguage(t.Context(), 1, lang))
 		for range 2 { // with empty data, then with full
 			for _, path := range []string{"/settings", "/settings/password", "/settings/sessions", "/settings/tokens", "/settings/users", "/settings/users/new",

@@ -43,7 +43,7 @@ func TestSignInByAForge(t *testing.T) {
 	for _, kind := range []forgetest.Kind{forgetest.GitHub, forgetest.Gitea} {
 		t.Run(string(kind), func(t *testing.T) {
 			w := newWorld(t)
-			b := w.owner()
+			b := w.ownerAt("https://deploy.example.com")
 			forge := w.realForge(kind)
 			id, secret := forge.OAuthApp()
 			if p := b.get("/sign-in/with/1"); p.StatusCode != http.StatusNotFound {
@@ -107,7 +107,7 @@ func TestSignInByAForge(t *testing.T) {
 
 func TestGitLabSignsNobodyIn(t *testing.T) {
 	w := newWorld(t)
-	b := w.owner()
+	b := w.ownerAt("https://deploy.example.com")
 	row := db.Forge{Name: "lab", Kind: "gitlab", URL: "https://gitlab.com"}
 	must(t, w.db.SaveForge(t.Context(), &row))
 	b.get("/settings/sign-in/1").is(t, http.StatusNotFound)

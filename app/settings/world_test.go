@@ -134,13 +134,17 @@ func (p page) leads(t *testing.T, to string) {
 
 const password = "correct horse battery staple"
 
-// owner makes the first administrator, as a person does with the printed link, and is signed in as that.
-func (w *world) owner() *browser {
+// owner makes the first administrator, as a person does with the printed link, and is signed in as that. The address of this
+// Tinyforge is the server's.
+func (w *world) owner() *browser { w.t.Helper(); return w.ownerAt(w.server.URL) }
+
+// ownerAt is owner with another address of this Tinyforge.
+func (w *world) ownerAt(address string) *browser {
 	w.t.Helper()
 	token, err := w.db.NewSignInLink(w.t.Context(), 0)
 	must(w.t, err)
 	b := w.browser()
-	b.post("/setup", "token", token, "username", "ann", "password", password, "language", "en", "base_url", "https://deploy.example.com").leads(w.t, "/start")
+	b.post("/setup", "token", token, "username", "ann", "password", password, "language", "en", "base_url", address).leads(w.t, "/start")
 	return b
 }
 

@@ -81,6 +81,7 @@ const (
 	CausePush     Cause = "push"     // a ref was moved
 	CausePackage  Cause = "package"  // a registry has a new image for it
 	CauseRedeploy Cause = "redeploy" // somebody wants the same commit built and started anew
+	CauseManual   Cause = "manual"   // somebody chose a commit
 	CauseRollback Cause = "rollback" // somebody wants a release back that was live before
 )
 

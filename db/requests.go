@@ -41,6 +41,28 @@ func (d *DB) QueueRollback(ctx context.Context, deploymentID int64) (Deployment,
 	})
 }
 
+// QueueCommit queues a deployment of a commit that somebody asks for by hand: it is built and started also when it is live.
+// message and author are "" where they are not known. A queued deployment of the workload is superseded. It returns
+// ErrNotFound when the workload is deleted.
+func (d *DB) QueueCommit(ctx context.Context, workloadID int64, ref, commit, message, author string) (Deployment, error) {
+	var dep Deployment
+	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		dep = Deployment{WorkloadID: workloadID, Ref: ref, Commit: commit, Message: message, Author: author, Cause: CauseManual}
+		dep.clean()
+		w := tx.NewSelect().Model((*Workload)(nil)).Column("repository_id").Where("id = ? AND deleted_at IS NULL", workloadID)
+		if err := d.forUpdate(w).Scan(ctx, &dep.RepositoryID); err != nil {
+			return err
+		}
+		return queue(ctx, tx, &dep)
+	})
+	if err != nil {
+		return Deployment{}, found("queue commit", err)
+	}
+	d.notify(ctx, TopicQueued)
+	d.notify(ctx, TopicPhase)
+	return dep, nil
+}
+
 // again queues a copy of a deployment, if check allows it.
 func (d *DB) again(ctx context.Context, deploymentID int64, cause Cause, check func(Deployment) error) (Deployment, error) {
 	var dep Deployment

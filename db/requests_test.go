@@ -33,6 +33,27 @@ func TestRedeploy(t *testing.T) {
 	})
 }
 
+func TestQueueCommit(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		live := f.live("", "A")
+		queued := f.queued("A", "B")
+		asked, err := f.QueueCommit(t.Context(), f.workload.ID, live.Ref, live.Commit, "a \x00 message", "Ann")
+		f.check(err)
+		got := f.read(asked.ID)
+		if got.Cause != db.CauseManual || got.Commit != live.Commit || got.Ref != live.Ref || got.Message != "a  message" || got.Author != "Ann" ||
+			got.RepositoryID != f.repo.ID || got.Phase != db.PhaseQueued || got.Status != db.StatusPending {
+			t.Errorf("got %+v", got)
+		}
+		if old := f.read(queued.ID); old.Phase != db.PhaseSuperseded {
+			t.Errorf("what was queued before is %s", old.Phase)
+		}
+		f.check(f.DeleteWorkload(t.Context(), f.workload.ID, false))
+		if _, err := f.QueueCommit(t.Context(), f.workload.ID, live.Ref, live.Commit, "", ""); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("a deployment of a deleted workload: %v", err)
+		}
+	})
+}
+
 func TestRollback(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		first := f.live("", "A")

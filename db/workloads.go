@@ -127,6 +127,32 @@ func (d *DB) Workload(ctx context.Context, id int64) (Workload, error) {
 	return list[0], nil
 }
 
+// WorkloadByName returns the workload with this name, unless it is deleted, or ErrNotFound.
+func (d *DB) WorkloadByName(ctx context.Context, name string) (Workload, error) {
+	list, err := d.workloads(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("name = ? AND deleted_at IS NULL", name) })
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("read workload %s: %w", name, ErrNotFound)
+	}
+	if err != nil {
+		return Workload{}, err
+	}
+	return list[0], nil
+}
+
+// SetEnabled makes pushes deploy the workload, or not, and changes nothing else of it. It returns ErrNotFound when it is
+// deleted.
+func (d *DB) SetEnabled(ctx context.Context, id int64, enabled bool) error {
+	ok, err := affected(d.bun.NewUpdate().Model((*Workload)(nil)).Set("enabled = ?, updated_at = ?", enabled, now()).
+		Where("id = ? AND deleted_at IS NULL", id).Exec(ctx))
+	if err == nil && !ok {
+		err = ErrNotFound
+	}
+	if err == nil {
+		d.notify(ctx, TopicWorkloads)
+	}
+	return found("enable workload", err)
+}
+
 // Workloads returns all of them, by name, those that are being deleted included.
 func (d *DB) Workloads(ctx context.Context) ([]Workload, error) {
 	return d.workloads(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("name") })

@@ -209,3 +209,24 @@ func TestPurge(t *testing.T) {
 		}
 	})
 }
+
+func TestWorkloadByName(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		w, err := f.WorkloadByName(t.Context(), "site")
+		f.check(err)
+		if w.ID != f.workload.ID || string(w.Config) != string(f.workload.Config) || !w.Enabled {
+			t.Errorf("got %+v", w)
+		}
+		f.check(f.SetEnabled(t.Context(), w.ID, false))
+		if w, err = f.WorkloadByName(t.Context(), "site"); err != nil || w.Enabled || w.Host != f.workload.Host {
+			t.Errorf("disabled: %+v (%v)", w, err)
+		}
+		f.check(f.DeleteWorkload(t.Context(), w.ID, false))
+		if _, err := f.WorkloadByName(t.Context(), "site"); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("a deleted one: %v", err)
+		}
+		if err := f.SetEnabled(t.Context(), w.ID, true); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("enabling a deleted one: %v", err)
+		}
+	})
+}

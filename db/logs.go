@@ -2,11 +2,22 @@ package db
 
 import (
 	"context"
+	"regexp"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // maxLogLine is the length of a log line in bytes, above which it is cut.
 const maxLogLine = 8 << 10
+
+var (
+	// colour is what sets the colour of the text after it.
+	colour = regexp.MustCompile("\x1b\\[[0-9;:]*m")
+
+	// steering is whatever else a terminal takes as an order, colours included; a string that has no end goes to the line's.
+	steering = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]?|\x1b[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)?|\x1b[ -/]*[0-~]?")
+)
 
 // LogLine is one line of a deployment's log, in order of ID.
 type LogLine struct {
@@ -14,18 +25,43 @@ type LogLine struct {
 	DeploymentID int64
 	Phase        Phase
 	At           time.Time
-	Text         string // no line end; at most 8 KiB
+	Text         string // no line end; at most 8 KiB. Of control characters it has tabs and what sets colours
 }
 
+// calm takes out of a line what a terminal would not show but do, colours excepted. Where it was written over from its
+// beginning, the last state stays.
+func calm(line string) string {
+	if !strings.ContainsFunc(line, unicode.IsControl) {
+		return line
+	}
+	line = strings.TrimRight(line, "\r")
+	line = line[strings.LastIndexByte(line, '\r')+1:]
+	line = steering.ReplaceAllStringFunc(line, func(order string) string {
+		if colour.MatchString(order) {
+			return order
+		}
+		return ""
+	})
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' && r != '\x1b' {
+			return -1
+		}
+		return r
+	}, line)
+}
+
+// Plain is the text without colours.
+func (l LogLine) Plain() string { return colour.ReplaceAllString(l.Text, "") }
+
 // AppendLog adds lines to the logs of deployments, in order. Text is made valid UTF-8 without NUL, since PostgreSQL
-// stores nothing else.
+// stores nothing else; of a line that was written over the last state stays, and what else would steer a terminal goes.
 func (d *DB) AppendLog(ctx context.Context, lines ...LogLine) error {
 	if len(lines) == 0 {
 		return nil
 	}
 	rows := make([]LogLine, len(lines))
 	for i, l := range lines {
-		l.Text = cut(clean(cut(l.Text, maxLogLine)), maxLogLine) // to replace what is invalid may make it longer
+		l.Text = cut(clean(cut(calm(l.Text), maxLogLine)), maxLogLine) // to replace what is invalid may make it longer
 		l.At = l.At.UTC().Truncate(time.Microsecond)
 		rows[i] = l
 	}
@@ -39,4 +75,39 @@ func (d *DB) Log(ctx context.Context, deploymentID, after int64, limit int) ([]L
 	err := d.bun.NewSelect().Model(&lines).Where("deployment_id = ? AND id > ?", deploymentID, after).
 		Order("id").Limit(int64(limit)).Scan(ctx)
 	return lines, found("read log", err)
+}
+
+// CountLog returns how many lines a deployment's log has.
+func (d *DB) CountLog(ctx context.Context, deploymentID int64) (int, error) {
+	n, err := d.bun.NewSelect().Model((*LogLine)(nil)).Where("deployment_id = ?", deploymentID).Count(ctx)
+	return int(n), found("count log lines", err)
+}
+
+// LogFrom returns up to limit lines of a deployment's log, in order, from the one with a number on. The first is 1.
+func (d *DB) LogFrom(ctx context.Context, deploymentID int64, number, limit int) ([]LogLine, error) {
+	var lines []LogLine
+	err := d.bun.NewSelect().Model(&lines).Where("deployment_id = ?", deploymentID).Order("id").
+		Offset(int64(max(number, 1) - 1)).Limit(int64(limit)).Scan(ctx)
+	return lines, found("read log", err)
+}
+
+// LogNumber returns the number of the line with this id in its deployment's log.
+func (d *DB) LogNumber(ctx context.Context, deploymentID, id int64) (int, error) {
+	n, err := d.bun.NewSelect().Model((*LogLine)(nil)).Where("deployment_id = ? AND id <= ?", deploymentID, id).Count(ctx)
+	return int(n), found("count log lines", err)
+}
+
+// FindLog returns the numbers of the first lines, at most limit, that hold a text, and how many lines do. Case does not
+// matter, on SQLite that of Latin letters.
+func (d *DB) FindLog(ctx context.Context, deploymentID int64, text string, limit int) (numbers []int, count int, err error) {
+	like := "text LIKE ? ESCAPE '!'"
+	if d.postgres() {
+		like = "text ILIKE ? ESCAPE '!'"
+	}
+	pattern := "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(clean(text)) + "%"
+	numbered := d.bun.NewSelect().Model((*LogLine)(nil)).ColumnExpr("text, row_number() OVER (ORDER BY id) AS number").
+		Where("deployment_id = ?", deploymentID)
+	var all []int
+	err = d.bun.NewSelect().TableExpr("(?) AS numbered", numbered).Column("number").Where(like, pattern).Order("number").Scan(ctx, &all)
+	return all[:min(len(all), limit)], len(all), found("search log", err)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -15,11 +16,18 @@ import (
 	"tinyforge/db/dbtest"
 )
 
-const (
-	initial = "20261123000000_initial"
-	second  = "20261126000000_sources_routes"
-	third   = "20261126110000_leaving_hosts"
-)
+// migrations are the names of all, in order.
+func migrations(t *testing.T) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob("migrations/*.tx.up.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		names = append(names, strings.TrimSuffix(filepath.Base(file), ".tx.up.sql"))
+	}
+	return names
+}
 
 func TestMigrateIsIdempotent(t *testing.T) {
 	for dialect, address := range dbtest.Databases(t) {
@@ -30,7 +38,7 @@ func TestMigrateIsIdempotent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			equal(t, "first", names, []string{initial, second, third})
+			equal(t, "first", names, migrations(t))
 			migrated(t, d, true)
 			names, err = d.Migrate(t.Context())
 			if err != nil || len(names) != 0 {
@@ -65,7 +73,7 @@ func TestMigrateAtOnceInOneProcess(t *testing.T) {
 			wg.Wait()
 			all := slices.Concat(applied...)
 			slices.Sort(all)
-			equal(t, "applied", all, []string{initial, second, third})
+			equal(t, "applied", all, migrations(t))
 		})
 	}
 }
@@ -111,8 +119,8 @@ func TestMigrateInSeveralProcesses(t *testing.T) {
 				}
 				applied += n
 			}
-			if applied != 3 {
-				t.Errorf("%d migrations applied, want 2:\n%s", applied, strings.Join(outputs, ""))
+			if want := len(migrations(t)); applied != want {
+				t.Errorf("%d migrations applied, want %d:\n%s", applied, want, strings.Join(outputs, ""))
 			}
 			migrated(t, open(t, address, newKeys(t)), true)
 		})
@@ -131,7 +139,7 @@ func TestMigrationOfAKilledProcessIsNotRepeated(t *testing.T) {
 			if err != nil {
 				t.Errorf("migrate: %v", err)
 			}
-			equal(t, "applied", names, []string{second, third})
+			equal(t, "applied", names, migrations(t)[1:])
 			migrated(t, d, true)
 		})
 	}
@@ -173,6 +181,7 @@ func indexes(t *testing.T, f *fixture) {
 	equal(t, "indexes", names, expectedIndexes)
 }
 
-var expectedIndexes = []string{"deliveries_last", "deliveries_move", "deployments_commit", "deployments_in_progress",
-	"deployments_queued", "deployments_unfinished", "deployments_unreported", "deployments_workload", "hosts_workload",
-	"log_lines_deployment", "workloads_repository"}
+var expectedIndexes = []string{"api_tokens_user", "audit_entries_at", "audit_entries_kind", "deliveries_last", "deliveries_move",
+	"deployments_commit", "deployments_in_progress", "deployments_phase", "deployments_queued", "deployments_ref",
+	"deployments_unfinished", "deployments_unreported",
+	"deployments_workload", "hosts_workload", "log_lines_deployment", "sessions_user", "users_account", "workloads_repository"}

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"syscall"
 
 	"github.com/docker/go-units"
+
+	"tinyforge/db"
 )
 
 // room makes sure that Docker's disk has room for a build, and makes some where it has not. Where free space cannot be told
@@ -32,7 +35,7 @@ func (j *job) room(ctx context.Context) error {
 		return err
 	case free < j.Config.MinFree:
 		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of Docker, and %s are wanted before a build: free some space, then redeploy",
-			inBytes(free), inBytes(j.Config.MinFree))}
+			inBytes(free), inBytes(j.Config.MinFree)), Fault: diskLow(free, j.Config.MinFree)}
 	}
 	return nil
 }
@@ -42,9 +45,13 @@ func (j *job) roomForCheckout() error {
 	workspace := cmp.Or(j.Config.Workspace, os.TempDir())
 	if free, err := freeSpace(workspace); err == nil && free < j.Config.MinFree {
 		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of %s, and %s are wanted for a checkout: free some space, then redeploy",
-			inBytes(free), workspace, inBytes(j.Config.MinFree))}
+			inBytes(free), workspace, inBytes(j.Config.MinFree)), Fault: diskLow(free, j.Config.MinFree)}
 	}
 	return nil
+}
+
+func diskLow(free, need int64) *db.Fault {
+	return FaultOf("disk_low", "free", strconv.FormatInt(free, 10), "need", strconv.FormatInt(need, 10))
 }
 
 // freeSpace returns what is free for us on the disk of a folder.

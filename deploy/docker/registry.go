@@ -31,6 +31,12 @@ func pullFailure(named reference.Named, platform string, err error) error {
 	}
 	text := fmt.Sprintf("Image %s: %s", short(reference.FamiliarString(named), 60), why)
 	failure := &deploy.Failure{Text: short(text, textLimit)}
+	switch image := short(reference.FamiliarString(named), 60); {
+	case isUnauthorized(err.Error()):
+		failure.Fault = deploy.FaultOf("image_denied", "image", image)
+	case isUnknown(err.Error()):
+		failure.Fault = deploy.FaultOf("image_missing", "image", image)
+	}
 	if isUnauthorized(err.Error()) || isUnknown(err.Error()) {
 		failure.Err = deploy.ErrNoAccess
 	}

@@ -111,3 +111,16 @@ func (d *DB) FindLog(ctx context.Context, deploymentID int64, text string, limit
 	err = d.bun.NewSelect().TableExpr("(?) AS numbered", numbered).Column("number").Where(like, pattern).Order("number").Scan(ctx, &all)
 	return all[:min(len(all), limit)], len(all), found("search log", err)
 }
+
+// LastLogLine returns the number of the last line that was not written in a phase; 0 when there is none.
+func (d *DB) LastLogLine(ctx context.Context, deploymentID int64, but Phase) (int, error) {
+	var id int64
+	err := d.bun.NewSelect().Model((*LogLine)(nil)).Column("id").Where("deployment_id = ? AND phase <> ?", deploymentID, but).
+		Order("id DESC").Limit(1).Scan(ctx, &id)
+	if err = found("read log", err); isNotFound(err) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	return d.LogNumber(ctx, deploymentID, id)
+}

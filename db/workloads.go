@@ -139,9 +139,9 @@ func (d *DB) WorkloadByName(ctx context.Context, name string) (Workload, error) 
 	return list[0], nil
 }
 
-// SetEnabled makes pushes deploy the workload, or not, and changes nothing else of it. It returns ErrNotFound when it is
+// EnableWorkload makes pushes deploy the workload, or not, and changes nothing else of it. It returns ErrNotFound when it is
 // deleted.
-func (d *DB) SetEnabled(ctx context.Context, id int64, enabled bool) error {
+func (d *DB) EnableWorkload(ctx context.Context, id int64, enabled bool) error {
 	ok, err := affected(d.bun.NewUpdate().Model((*Workload)(nil)).Set("enabled = ?, updated_at = ?", enabled, now()).
 		Where("id = ? AND deleted_at IS NULL", id).Exec(ctx))
 	if err == nil && !ok {

@@ -217,7 +217,7 @@ func TestWorkloadByName(t *testing.T) {
 		if w.ID != f.workload.ID || string(w.Config) != string(f.workload.Config) || !w.Enabled {
 			t.Errorf("got %+v", w)
 		}
-		f.check(f.SetEnabled(t.Context(), w.ID, false))
+		f.check(f.EnableWorkload(t.Context(), w.ID, false))
 		if w, err = f.WorkloadByName(t.Context(), "site"); err != nil || w.Enabled || w.Host != f.workload.Host {
 			t.Errorf("disabled: %+v (%v)", w, err)
 		}
@@ -225,7 +225,7 @@ func TestWorkloadByName(t *testing.T) {
 		if _, err := f.WorkloadByName(t.Context(), "site"); !errors.Is(err, db.ErrNotFound) {
 			t.Errorf("a deleted one: %v", err)
 		}
-		if err := f.SetEnabled(t.Context(), w.ID, true); !errors.Is(err, db.ErrNotFound) {
+		if err := f.EnableWorkload(t.Context(), w.ID, true); !errors.Is(err, db.ErrNotFound) {
 			t.Errorf("enabling a deleted one: %v", err)
 		}
 	})

@@ -58,6 +58,10 @@ type Hooker interface {
 
 	// RemoveHook removes every webhook with this address. None is not an error.
 	RemoveHook(ctx context.Context, repo db.Repository, url string) error
+
+	// HookSecret returns all that a webhook which EnsureHook makes signs with. It needs the repository's ExternalID. No forge
+	// shows it: who wants a webhook that signs with something else than before removes the old one first.
+	HookSecret(repo db.Repository) string
 }
 
 // Registrar is a Forge that has a container registry of its own.
@@ -129,6 +133,18 @@ type Status struct {
 	State       db.Status
 	Description string // at most 140 characters
 	TargetURL   string // "" when no public address is configured
+}
+
+// Check tells what of a status no forge could be told.
+func (s Status) Check() error {
+	if !ValidHash(s.Commit) {
+		return errors.New("set commit status: not a full commit hash")
+	}
+	switch s.State {
+	case db.StatusPending, db.StatusSuccess, db.StatusFailure:
+		return nil
+	}
+	return errors.New("set commit status: unknown state")
 }
 
 // ErrNoCommit is returned by Fetch when the forge does not have the commit, or not any more.

@@ -37,13 +37,35 @@ type Forges struct {
 	store Store
 	kinds map[string]Opener
 
-	mu   sync.Mutex
-	open map[int64]opened
+	mu      sync.Mutex
+	allowed []string // networks that all forges may be in
+	open    map[int64]opened
 }
 
 type opened struct {
 	forge   Forge
 	updated time.Time // of the row
+}
+
+// Allow has calls to every forge reach these networks too, beside those of its row: what was opened before is opened anew.
+// Words that ParseNetworks does not take are an error, and change nothing.
+func (f *Forges) Allow(networks []string) error {
+	if _, err := ParseNetworks(networks); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !slices.Equal(f.allowed, networks) {
+		f.allowed, f.open = slices.Clone(networks), map[int64]opened{}
+	}
+	return nil
+}
+
+// networks are all that calls to a forge may reach.
+func (f *Forges) networks(row db.Forge) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Concat(row.Networks, f.allowed)
 }
 
 // NewForges takes the openers by kind: "github", "gitea", "gitlab".
@@ -68,7 +90,7 @@ func (f *Forges) OpenRow(row db.Forge) (Forge, error) {
 	if o, ok := f.open[row.ID]; ok && row.ID != 0 && o.updated.Equal(row.UpdatedAt) {
 		return o.forge, nil
 	}
-	forge, err := f.openNew(row)
+	forge, err := f.openNew(row, slices.Concat(row.Networks, f.allowed))
 	if err != nil {
 		return nil, fmt.Errorf("open forge %q: %w", row.Name, err)
 	}
@@ -101,16 +123,16 @@ func (f *Forges) RegistryAccount(ctx context.Context, repo db.Repository, host s
 	return registrar.RegistryAccount(ctx, repo, host)
 }
 
-func (f *Forges) openNew(row db.Forge) (Forge, error) {
+func (f *Forges) openNew(row db.Forge, networks []string) (Forge, error) {
 	opener, ok := f.kinds[row.Kind]
 	if !ok {
 		return nil, fmt.Errorf("unknown kind %q: use one of %s", row.Kind, strings.Join(slices.Sorted(maps.Keys(f.kinds)), ", "))
 	}
-	client, err := NewClient(row.Networks)
+	client, err := NewClient(networks)
 	if err != nil {
 		return nil, err
 	}
-	git, err := NewGit(row.Networks)
+	git, err := NewGit(networks)
 	if err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ func (g *Git) Fetch(ctx context.Context, remote Remote, commit, dir string) erro
 		func() error { return local.do(ctx, "checkout", "--quiet", "--force", "--detach", commit+"^{commit}") },
 	} {
 		if err := step(); err != nil {
-			return gitError(ctx, "fetch commit", err)
+			return gitError(ctx, "fetch commit", remote, err)
 		}
 	}
 	if err := os.RemoveAll(home); err != nil {
@@ -112,7 +112,7 @@ func (g *Git) Heads(ctx context.Context, remote Remote) (map[string]string, erro
 	defer os.RemoveAll(home)
 	out, err := gitCommand{dir: home, home: home, config: dest.config}.run(ctx, "ls-remote", "--quiet", "--heads", "--tags", "--", dest.url)
 	if err != nil {
-		return nil, gitError(ctx, "list refs", err)
+		return nil, gitError(ctx, "list refs", remote, err)
 	}
 	return parseHeads(out), nil
 }

@@ -20,7 +20,7 @@ var gitStatus = regexp.MustCompile(`requested URL returned error: (\d{3})\b`)
 
 // gitError says in words of ours why git failed. What it wrote is only looked at, never shown: a server can make it quote
 // what it was sent.
-func gitError(ctx context.Context, op string, err error) error {
+func gitError(ctx context.Context, op string, remote Remote, err error) error {
 	if tooMuch, ok := errors.AsType[*tooMuchError](err); ok {
 		return fmt.Errorf("%s: %w", op, tooMuch)
 	}
@@ -55,7 +55,7 @@ func gitError(ctx context.Context, op string, err error) error {
 	case says("unadvertised object"):
 		return fmt.Errorf("%s: the forge does not let a commit be fetched by its hash (uploadpack.allowReachableSHA1InWant)", op)
 	case says("Failed to connect", "Couldn't connect", "Connection refused", "No route to host"):
-		return fmt.Errorf("%s: cannot connect to the forge", op)
+		return fmt.Errorf("%s: cannot connect to %s", op, remote)
 	case says("too slow", "timed out", "Timeout"):
 		return fmt.Errorf("%s: %w", op, errNoAnswer)
 	case says("SSL", "certificate", "TLS"):

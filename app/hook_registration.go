@@ -11,9 +11,10 @@ import (
 // HookURL is where a forge delivers its webhooks. publicURL is where this Tinyforge is reached, without a trailing slash.
 func HookURL(publicURL, forge string) string { return publicURL + "/webhooks/" + forge }
 
-// RegisterHook makes the repository's webhook the one with this address, and its row say so. The webhook that the row names
-// goes when it has another address, after the new one is there. It reports whether anything changed on the forge. Repeating
-// it is harmless, also after it was killed in the middle.
+// RegisterHook makes the repository's webhook the one with this address and h's secret for it, and its row say so. A webhook
+// that signs with another secret than that, for all that the row says, goes first: nothing that it sends would be accepted.
+// The webhook that the row names goes when it has another address, after the new one is there. It reports whether anything
+// changed on the forge. Repeating it is harmless, also after it was killed in the middle.
 func RegisterHook(ctx context.Context, d *db.DB, h Hooker, repositoryID int64, url string) (changed bool, err error) {
 	repo, err := d.Repository(ctx, repositoryID)
 	if err != nil {
@@ -24,14 +25,26 @@ func RegisterHook(ctx context.Context, d *db.DB, h Hooker, repositoryID int64, u
 			return false, err
 		}
 	}
+	fingerprint := d.HookFingerprint(h.HookSecret(repo))
+	if repo.HookFingerprint != fingerprint {
+		if err := removeHook(ctx, h, repo, url); err != nil {
+			return false, err
+		}
+	}
 	changed, err = h.EnsureHook(ctx, repo, url)
-	if err != nil || repo.HookURL == "" || repo.HookURL == url {
+	if err != nil {
 		return changed, err
 	}
-	if err := removeHook(ctx, h, repo, repo.HookURL); err != nil {
-		return changed, err
+	if repo.HookURL != "" && repo.HookURL != url {
+		if err := removeHook(ctx, h, repo, repo.HookURL); err != nil {
+			return changed, err
+		}
+		changed = true
 	}
-	return true, d.SetHookURL(ctx, repo.ID, url)
+	if repo.HookURL == url && repo.HookFingerprint == fingerprint {
+		return changed, nil
+	}
+	return changed, d.SetHook(ctx, repo.ID, url, fingerprint)
 }
 
 // UnregisterHook removes the repository's webhooks with this address and with the one that its row names, and makes the row

@@ -12,36 +12,29 @@ import (
 type hookRound struct {
 	*HookKeeper
 	forgeID int64
-	name    string             // of the forge
-	marks   map[int64]hookMark // by repository
-	faults  map[int64]string   // what was said last of a repository where something went wrong; of the forge itself at 0
-}
-
-// hookMark is a webhook as it was found in order.
-type hookMark struct {
-	url     string
-	secret  string // all with which it signs
-	doubted bool   // it is to be looked at again
+	name    string           // of the forge
+	seen    map[int64]bool   // the repositories whose webhook was found in order
+	faults  map[int64]string // what was said last of a repository where something went wrong; of the forge itself at 0
 }
 
 func newHookRound(k *HookKeeper, forgeID int64) *hookRound {
-	return &hookRound{HookKeeper: k, forgeID: forgeID, marks: map[int64]hookMark{}, faults: map[int64]string{}}
+	return &hookRound{HookKeeper: k, forgeID: forgeID, seen: map[int64]bool{}, faults: map[int64]string{}}
 }
 
 // doubt has the next look take nothing for granted.
-func (r *hookRound) doubt() {
-	for id, mark := range r.marks {
-		mark.doubted = true
-		r.marks[id] = mark
-	}
-}
+func (r *hookRound) doubt() { clear(r.seen) }
 
 // look brings all webhooks of the forge in step. It reports whether it changed any on the forge, and whether all went well.
 func (r *hookRound) look(ctx context.Context) (changed, ok bool) {
+	public, err := r.publicURL(ctx)
+	if err != nil || public == "" {
+		return false, r.went(ctx, db.Repository{}, err)
+	}
 	row, hooker, err := r.hooker(ctx)
 	if hooker == nil {
 		return false, r.went(ctx, db.Repository{}, err)
 	}
+	url := HookURL(public, row.Name)
 	used, left, err := r.db.HookedRepositories(ctx, r.forgeID)
 	if !r.went(ctx, db.Repository{}, err) {
 		return false, false
@@ -52,7 +45,7 @@ func (r *hookRound) look(ctx context.Context) (changed, ok bool) {
 		if i >= len(used) {
 			do = r.unregister
 		}
-		done, err := r.bounded(ctx, func(ctx context.Context) (bool, error) { return do(ctx, hooker, row, repo) })
+		done, err := r.bounded(ctx, func(ctx context.Context) (bool, error) { return do(ctx, hooker, row, repo, url) })
 		changed, ok = changed || done, r.went(ctx, repo, err) && ok
 		if _, answered := errors.AsType[*StatusError](err); err != nil && !answered {
 			break // the others would wait as long, for nothing
@@ -82,36 +75,27 @@ func (r *hookRound) bounded(ctx context.Context, do func(context.Context) (bool,
 	return do(ctx)
 }
 
-// register makes the repository's webhook what it should be, unless it was found so already. One that signs with another
-// secret than the forge's goes first: no forge shows it, so that nobody else could tell.
-func (r *hookRound) register(ctx context.Context, h Hooker, row db.Forge, repo db.Repository) (changed bool, err error) {
-	secrets := row.Credentials
-	want := hookMark{url: HookURL(r.publicURL, row.Name), secret: secrets.WebhookSecret + "\n" + secrets.SigningToken}
-	found, known := r.marks[repo.ID]
-	if known && found == want && repo.HookURL == want.url {
+// register makes the repository's webhook what it should be, unless it was found so already.
+func (r *hookRound) register(ctx context.Context, h Hooker, row db.Forge, repo db.Repository, url string) (changed bool, err error) {
+	if r.seen[repo.ID] && repo.HookURL == url && repo.HookFingerprint == r.db.HookFingerprint(h.HookSecret(repo)) {
 		return false, nil
 	}
-	if known && found.secret != want.secret {
-		if err := removeHook(ctx, h, repo, found.url); err != nil {
-			return false, err
-		}
-	}
-	changed, err = RegisterHook(ctx, r.db, h, repo.ID, want.url)
+	changed, err = RegisterHook(ctx, r.db, h, repo.ID, url)
 	if err != nil {
 		return changed, err
 	}
-	r.marks[repo.ID] = want
+	r.seen[repo.ID] = true
 	if changed {
 		r.log.InfoContext(ctx, "webhook registered", "forge", row.Name, "repository", repo.FullName)
 	}
 	return changed, nil
 }
 
-func (r *hookRound) unregister(ctx context.Context, h Hooker, row db.Forge, repo db.Repository) (bool, error) {
-	if err := UnregisterHook(ctx, r.db, h, repo.ID, HookURL(r.publicURL, row.Name)); err != nil {
+func (r *hookRound) unregister(ctx context.Context, h Hooker, row db.Forge, repo db.Repository, url string) (bool, error) {
+	if err := UnregisterHook(ctx, r.db, h, repo.ID, url); err != nil {
 		return false, err
 	}
-	delete(r.marks, repo.ID)
+	delete(r.seen, repo.ID)
 	r.log.InfoContext(ctx, "webhook removed: no workload uses the repository any more", "forge", row.Name, "repository", repo.FullName)
 	return true, nil
 }

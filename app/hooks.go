@@ -21,42 +21,49 @@ const (
 type HookKeeper struct {
 	db        *db.DB
 	open      func(row db.Forge) (Forge, error)
-	publicURL string
+	publicURL PublicURL
 	every     time.Duration
 	log       *slog.Logger
 }
 
-// NewHookKeeper makes a keeper. publicURL is where the forges reach this Tinyforge; with "" there is nothing to keep. Every
-// so often each webhook is looked at, also when no workload has changed.
+// NewHookKeeper makes a keeper. publicURL is where the forges reach this Tinyforge; while it is not known there is nothing to
+// keep, and when it changes every webhook moves. Every so often each webhook is looked at, also when nothing has changed.
 func NewHookKeeper(
-	d *db.DB, open func(row db.Forge) (Forge, error), publicURL string, every time.Duration, log *slog.Logger,
+	d *db.DB, open func(row db.Forge) (Forge, error), publicURL PublicURL, every time.Duration, log *slog.Logger,
 ) *HookKeeper {
 	return &HookKeeper{db: d, open: open, publicURL: publicURL, every: every, log: log}
 }
 
 // Run keeps the webhooks until ctx is done. Then it returns as soon as the calls in progress have ended, which ctx ends too.
 func (k *HookKeeper) Run(ctx context.Context) error {
-	if k.publicURL == "" {
-		k.log.InfoContext(ctx, "webhooks are not kept in step: forges cannot be told where without --public-url")
-		<-ctx.Done()
-		return nil
-	}
 	wake, cancel := k.db.Subscribe(db.TopicWorkloads)
+	defer cancel()
+	moved, cancel := k.db.Subscribe(db.TopicSettings)
 	defer cancel()
 	tick := time.NewTicker(k.every)
 	defer tick.Stop()
 	crew := newHookCrew()
 	defer crew.wait()
+	said := false
 	for ctx.Err() == nil {
-		forges, err := k.db.Forges(ctx)
+		public, err := k.publicURL(ctx)
+		var forges []db.Forge
 		if err == nil {
-			crew.assign(ctx, forges, k.keep)
-		} else if ctx.Err() == nil {
+			forges, err = k.db.Forges(ctx)
+		}
+		switch {
+		case err != nil && ctx.Err() == nil:
 			k.log.ErrorContext(ctx, "find forges to keep webhooks on", "error", err)
+		case err == nil && public != "":
+			crew.assign(ctx, forges, k.keep)
+		case err == nil && !said:
+			said = true
+			k.log.InfoContext(ctx, "webhooks are not kept in step yet: forges cannot be told where until the address of this Tinyforge is set, in its settings or with --public-url")
 		}
 		select {
 		case <-ctx.Done():
 		case <-wake:
+		case <-moved:
 		case <-tick.C:
 		}
 	}

@@ -37,6 +37,8 @@ func (h hooking) RemoveHook(ctx context.Context, repo db.Repository, url string)
 	return err
 }
 
+func (h hooking) HookSecret(repo db.Repository) string { return h.Forge.(app.Hooker).HookSecret(repo) }
+
 // say never waits: only the newest is of interest to a test that does not listen.
 func (h hooking) say(what string, changed bool, err error) {
 	select {
@@ -53,6 +55,10 @@ type keeper struct {
 }
 
 func (d *desk) keep(publicURL string, every time.Duration) *keeper {
+	return d.keepAt(func(context.Context) (string, error) { return publicURL, nil }, every)
+}
+
+func (d *desk) keepAt(publicURL app.PublicURL, every time.Duration) *keeper {
 	k := &keeper{d: d, done: make(chan string)}
 	open := func(row db.Forge) (app.Forge, error) {
 		forge, err := d.forges.OpenRow(row)
@@ -106,7 +112,9 @@ func (p *place) ours(url string) (working int, row string) {
 func (p *place) hooked(url string) func() bool {
 	return func() bool {
 		n, row := p.ours(url)
-		return n == 1 && len(p.forge.Hooks(p.repo.FullName)) == 1 && row == url
+		repo, err := p.d.db.Repository(p.d.t.Context(), p.repo.ID)
+		must(p.d.t, err)
+		return n == 1 && len(p.forge.Hooks(p.repo.FullName)) == 1 && row == url && repo.HookFingerprint != ""
 	}
 }
 
@@ -198,6 +206,43 @@ func TestHooksMove(t *testing.T) {
 	k.until("the webhook is gone although the address has changed since", site.unhooked)
 }
 
+// What a webhook signs with outlives the process that registered it: another one sees whether that is still the secret.
+func TestHooksAfterARestart(t *testing.T) {
+	for _, kind := range []forgetest.Kind{forgetest.Gitea, forgetest.GitLab} {
+		t.Run(string(kind), func(t *testing.T) {
+			d := newDesk(t)
+			site := d.place(kind, "site")
+			const url = deployURL + "/webhooks/site"
+			restarted := func() int64 {
+				k := d.keep(deployURL, 5*time.Millisecond)
+				for range 2 {
+					k.until("nothing is left to do", func() bool { return wait(t, k.done) == "ensured false <nil>" })
+				}
+				k.stop()
+				if !site.hooked(url)() {
+					t.Errorf("the webhooks are %+v", site.forge.Hooks(site.repo.FullName))
+				}
+				return site.forge.Hooks(site.repo.FullName)[0].ID
+			}
+			first := restarted()
+			if again := restarted(); again != first {
+				t.Error("a webhook in order was made anew")
+			}
+			site.row.Credentials.WebhookSecret = "a new secret"
+			must(t, d.db.SaveForge(t.Context(), &site.row))
+			second := restarted()
+			if second == first {
+				t.Error("the webhook signs with the old secret for ever")
+			}
+			must(t, d.db.SetHookURL(t.Context(), site.repo.ID, url)) // nobody knows its secret
+			third := restarted()
+			if again := restarted(); third == second || again != third {
+				t.Errorf("a webhook of unknown secret is %d, then %d, then %d: want it made anew once", second, third, again)
+			}
+		})
+	}
+}
+
 func TestAForgeThatIsDownDelaysNoOther(t *testing.T) {
 	d := newDesk(t)
 	down, site := d.place(forgetest.Gitea, "down"), d.place(forgetest.Gitea, "site")
@@ -263,6 +308,18 @@ func TestWithoutAPublicURLNoHookIsKept(t *testing.T) {
 	k.stop()
 	if log := d.log.String(); strings.Count(log, "\n") != 1 {
 		t.Errorf("the log is\n%s", log)
+	}
+}
+
+// The address may be set, and changed, while the keeper is at work.
+func TestHooksMoveWithTheAddress(t *testing.T) {
+	d := newDesk(t)
+	site := d.place(forgetest.Gitea, "site")
+	k := d.keepAt(func(ctx context.Context) (string, error) { return d.db.Setting(ctx, "public_url") }, time.Hour)
+	k.until("it said so", func() bool { return strings.Contains(d.log.String(), "--public-url") })
+	for _, address := range []string{deployURL, "https://other.example.com"} {
+		must(t, d.db.SetSettings(t.Context(), map[string]string{"public_url": address}))
+		k.until("the webhook is at "+address, site.hooked(address+"/webhooks/site"))
 	}
 }
 

@@ -26,13 +26,16 @@ const (
 type Reporter struct {
 	db        *db.DB
 	open      func(ctx context.Context, forgeID int64) (Forge, error)
-	publicURL string
+	publicURL PublicURL
 	log       *slog.Logger
 }
 
-// NewReporter makes a reporter. publicURL is where this Tinyforge is reached, for the links of the statuses; "" means
-// statuses without links.
-func NewReporter(d *db.DB, open func(ctx context.Context, forgeID int64) (Forge, error), publicURL string, log *slog.Logger) *Reporter {
+// PublicURL tells where forges and people reach this Tinyforge, without a trailing slash; "" when it is not known. It is
+// asked each time, since the address may be changed.
+type PublicURL func(ctx context.Context) (string, error)
+
+// NewReporter makes a reporter. While publicURL is not known, statuses have no links.
+func NewReporter(d *db.DB, open func(ctx context.Context, forgeID int64) (Forge, error), publicURL PublicURL, log *slog.Logger) *Reporter {
 	return &Reporter{db: d, open: open, publicURL: publicURL, log: log}
 }
 
@@ -128,8 +131,12 @@ func (r *Reporter) status(ctx context.Context, key db.CommitKey, deployments []d
 		return Status{}, false, nil
 	}
 	status, decisive := combine(reporting)
-	if r.publicURL != "" {
-		status.TargetURL = r.publicURL + "/deployments/" + strconv.FormatInt(decisive, 10)
+	public, err := r.publicURL(ctx)
+	if err != nil {
+		return Status{}, false, err
+	}
+	if public != "" {
+		status.TargetURL = public + "/deployments/" + strconv.FormatInt(decisive, 10)
 	}
 	return status, true, nil
 }

@@ -56,6 +56,38 @@ func TestS11_PendingSuccessAndFailureOnEveryForge(t *testing.T) {
 	}
 }
 
+// A commit that is live is a success, also after another deployment of it was superseded by a later push.
+func TestS11_WhatIsLiveStaysASuccess(t *testing.T) {
+	for dialect, address := range dbtest.Databases(t) {
+		t.Run(dialect, func(t *testing.T) {
+			d := newDeskOn(t, address)
+			for _, kind := range kinds {
+				p := d.place(kind, string(kind))
+				live := p.queue(p.first, p.workload)[0]
+				d.live(d.start())
+				d.until(1)
+				_, err := d.db.QueueRedeploy(t.Context(), live)
+				must(t, err)
+				d.until(1)
+				p.wantStates(p.first, "success pending")
+
+				second := p.commit()
+				p.queue(second, p.workload)
+				d.until(2)
+				p.wantStates(p.first, "success pending success")
+				if s := p.last(p.first); !strings.HasPrefix(s.Description, "Live in ") || s.TargetURL != fmt.Sprintf("https://deploy.example.com/deployments/%d", live) {
+					t.Errorf("%s: %+v", kind, s)
+				}
+				p.wantStates(second, "pending")
+				d.fail(d.start(), "it does not start")
+				d.until(1)
+				p.wantStates(second, "pending failure")
+				p.wantStates(p.first, "success pending success")
+			}
+		})
+	}
+}
+
 // The same forges, whose rows do not allow the loopback network where they are.
 func TestS11_TheClientIsGuarded(t *testing.T) {
 	for _, kind := range kinds {

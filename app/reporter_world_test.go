@@ -90,7 +90,8 @@ func (d *desk) report() (stop func()) {
 	ctx, cancel := context.WithCancel(d.t.Context())
 	log := slog.New(slog.NewJSONHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ended := make(chan error, 1)
-	go func() { ended <- app.NewReporter(d.db, d.open, "https://deploy.example.com", log).Run(ctx) }()
+	public := func(context.Context) (string, error) { return "https://deploy.example.com", nil }
+	go func() { ended <- app.NewReporter(d.db, d.open, public, log).Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {

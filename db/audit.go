@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -10,6 +11,7 @@ type AuditEntry struct {
 	ID      int64 `bun:",pk,autoincrement"`
 	At      time.Time
 	Actor   string // the user's name; "" is Tinyforge itself
+	Kind    string // what Action begins with, filled in: "workload"
 	Action  string // a code such as "workload.saved"; what it means is in the locales, under "audit."
 	Subject string // what was acted on: a workload's or forge's name, a deployment's id
 	Detail  string // names of what changed, never values
@@ -19,9 +21,10 @@ type AuditEntry struct {
 // auditKept is how long entries are kept.
 const auditKept = 365 * 24 * time.Hour
 
-// Audit writes an entry down. At is filled in.
+// Audit writes an entry down. At and Kind are filled in.
 func (d *DB) Audit(ctx context.Context, e AuditEntry) error {
 	e.At = now()
+	e.Kind, _, _ = strings.Cut(e.Action, ".")
 	for _, text := range []*string{&e.Actor, &e.Subject, &e.Detail, &e.Address} {
 		*text = clean(cut(*text, 300))
 	}
@@ -30,14 +33,14 @@ func (d *DB) Audit(ctx context.Context, e AuditEntry) error {
 }
 
 // AuditEntries returns up to limit entries, newest first, that are older than the one with the id before; 0 begins with the
-// newest. An action of "" means all; otherwise all whose action begins with it.
-func (d *DB) AuditEntries(ctx context.Context, action string, before int64, limit int) (list []AuditEntry, err error) {
+// newest. A kind of "" means all.
+func (d *DB) AuditEntries(ctx context.Context, kind string, before int64, limit int) (list []AuditEntry, err error) {
 	q := d.bun.NewSelect().Model(&list).Order("id DESC").Limit(int64(limit))
 	if before > 0 {
 		q = q.Where("id < ?", before)
 	}
-	if action != "" {
-		q = q.Where("action LIKE ?", action+"%")
+	if kind != "" {
+		q = q.Where("kind = ?", kind)
 	}
 	return list, found("read audit", q.Scan(ctx))
 }

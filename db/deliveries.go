@@ -42,12 +42,68 @@ type Enqueued struct {
 // delivered before it, and where the commit is live already. Older queued deployments of the workloads are superseded.
 // Of each deployment WorkloadID, Ref, Commit, Message and Author are read.
 func (d *DB) Enqueue(ctx context.Context, del *Delivery, deployments []Deployment) (Enqueued, error) {
+	var theirs *bun.SelectQuery // deliveries of one repository
+	if del.RepositoryID != 0 {
+		theirs = d.bun.NewSelect().Model((*Repository)(nil)).Column("id").Where("id = ?", del.RepositoryID)
+	}
+	return d.record(ctx, del, theirs, func(ctx context.Context, tx bun.Tx, del *Delivery) (queued []int64, err error) {
+		asked := deployments
+		if del.RepositoryID != 0 && del.Ref != "" {
+			refusal, err := judge(ctx, tx, *del)
+			if err != nil {
+				return nil, err
+			}
+			if del.Accepted = refusal == ""; !del.Accepted {
+				del.Decision, asked = refusal, nil
+			}
+		}
+		if del.Accepted && del.Seen != nil {
+			if err := saveRepository(ctx, tx, del.Seen); err != nil {
+				return nil, err
+			}
+		}
+		if len(asked) > 0 {
+			del.Decision, queued, err = d.queueAll(ctx, tx, *del, asked)
+		}
+		return queued, err
+	})
+}
+
+// EnqueueInstallation records a delivery that changes what we may see, and the change, in one transaction.
+func (d *DB) EnqueueInstallation(ctx context.Context, del *Delivery, c InstallationChange) (Enqueued, error) {
+	return d.record(ctx, del, nil, func(ctx context.Context, tx bun.Tx, _ *Delivery) ([]int64, error) {
+		return nil, applyInstallationChange(ctx, tx, c)
+	})
+}
+
+// record inserts a delivery, unless its id is known, and does what decide makes of it, in one transaction. decide may be
+// called again, and writes into its delivery what was decided. Those with the same row in theirs come one after the other;
+// nil is for those in whose order nothing lies.
+func (d *DB) record(ctx context.Context, del *Delivery, theirs *bun.SelectQuery,
+	decide func(ctx context.Context, tx bun.Tx, del *Delivery) (queued []int64, err error),
+) (out Enqueued, err error) {
 	del.clean()
-	var out Enqueued
 	var recorded Delivery
-	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
-		recorded = *del
-		out, err = d.enqueue(ctx, tx, &recorded, deployments)
+	err = d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		recorded, out = *del, Enqueued{}
+		if theirs != nil {
+			if err := d.forUpdate(theirs.Conn(tx)).Scan(ctx, new(int64)); err != nil {
+				return err
+			}
+		}
+		known, err := d.insertDelivery(ctx, tx, &recorded)
+		switch {
+		case err != nil:
+			return err
+		case known != nil:
+			out = Enqueued{Duplicate: true, Decision: known.Decision}
+			return nil
+		}
+		if out.Deployments, err = decide(ctx, tx, &recorded); err != nil {
+			return err
+		}
+		out.Decision = recorded.Decision
+		_, err = tx.NewUpdate().Model(&recorded).Column("accepted", "decision").WherePK().Exec(ctx)
 		return err
 	})
 	if err != nil {
@@ -59,68 +115,6 @@ func (d *DB) Enqueue(ctx context.Context, del *Delivery, deployments []Deploymen
 		d.notify(ctx, TopicPhase)
 	}
 	return out, nil
-}
-
-// EnqueueInstallation records a delivery that changes what we may see, and the change, in one transaction.
-func (d *DB) EnqueueInstallation(ctx context.Context, del *Delivery, c InstallationChange) (Enqueued, error) {
-	del.clean()
-	var out Enqueued
-	var recorded Delivery
-	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		recorded, out = *del, Enqueued{Decision: del.Decision}
-		known, err := d.insertDelivery(ctx, tx, &recorded)
-		if err != nil {
-			return err
-		}
-		if known != nil {
-			out = Enqueued{Duplicate: true, Decision: known.Decision}
-			return nil
-		}
-		return applyInstallationChange(ctx, tx, c)
-	})
-	if err != nil {
-		return Enqueued{}, found("record delivery", err)
-	}
-	*del = recorded
-	return out, nil
-}
-
-func (d *DB) enqueue(ctx context.Context, tx bun.Tx, del *Delivery, deployments []Deployment) (out Enqueued, err error) {
-	if del.RepositoryID != 0 { // deliveries of one repository are judged one after the other
-		q := tx.NewSelect().Model((*Repository)(nil)).Column("id").Where("id = ?", del.RepositoryID)
-		if err := d.forUpdate(q).Scan(ctx, new(int64)); err != nil {
-			return out, err
-		}
-	}
-	known, err := d.insertDelivery(ctx, tx, del)
-	if err != nil {
-		return out, err
-	}
-	if known != nil {
-		return Enqueued{Duplicate: true, Decision: known.Decision}, nil
-	}
-	if del.RepositoryID != 0 && del.Ref != "" {
-		refusal, err := judge(ctx, tx, *del)
-		if err != nil {
-			return out, err
-		}
-		if del.Accepted = refusal == ""; !del.Accepted {
-			del.Decision, deployments = refusal, nil
-		}
-	}
-	if del.Accepted && del.Seen != nil {
-		if err := saveRepository(ctx, tx, del.Seen); err != nil {
-			return out, err
-		}
-	}
-	if len(deployments) > 0 {
-		if del.Decision, out.Deployments, err = d.queueAll(ctx, tx, *del, deployments); err != nil {
-			return out, err
-		}
-	}
-	out.Decision = del.Decision
-	_, err = tx.NewUpdate().Model(del).Column("accepted", "decision").WherePK().Exec(ctx)
-	return out, err
 }
 
 // insertDelivery returns the delivery that has the id already, if there is one.

@@ -171,6 +171,23 @@ func (d *DB) DeploymentsOf(ctx context.Context, workloadID int64, limit int) ([]
 	})
 }
 
+// DeploymentsBefore is DeploymentsOf for those that are older than the one with an id; 0 begins with the newest.
+func (d *DB) DeploymentsBefore(ctx context.Context, workloadID, before int64, limit int) ([]Deployment, error) {
+	return d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
+		if before > 0 {
+			q = q.Where("id < ?", before)
+		}
+		return q.Where("workload_id = ?", workloadID).Order("id DESC").Limit(int64(limit))
+	})
+}
+
+// Previous returns the deployment whose release served before the live one, or ErrNotFound.
+func (d *DB) Previous(ctx context.Context, workloadID int64) (id int64, err error) {
+	err = d.bun.NewSelect().Model((*Deployment)(nil)).Column("id").Where("workload_id = ? AND phase = ?", workloadID, PhaseRetired).
+		Order("id DESC").Limit(1).Scan(ctx, &id)
+	return id, found("read previous release", err)
+}
+
 // InProgress returns the deployment of a workload that was claimed and is not finished, or ErrNotFound.
 func (d *DB) InProgress(ctx context.Context, workloadID int64) (Deployment, error) {
 	list, err := d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
@@ -204,6 +221,24 @@ func (dep *Deployment) enter() {
 	if n := len(dep.Entered); n == 0 || dep.Entered[n-1].Phase != dep.Phase {
 		dep.Entered = append(dep.Entered, Entered{dep.Phase, now()})
 	}
+}
+
+// CountUnfinished returns how many deployments wait for their turn, and how many are in progress.
+func (d *DB) CountUnfinished(ctx context.Context) (queued, working int, err error) {
+	var rows []struct {
+		Phase Phase
+		Count int
+	}
+	err = d.bun.NewSelect().Model((*Deployment)(nil)).ColumnExpr("phase, count(*) AS count").
+		Where("phase IN (?)", bun.List(unfinished)).Group("phase").Scan(ctx, &rows)
+	for _, r := range rows {
+		if r.Phase == PhaseQueued {
+			queued += r.Count
+		} else {
+			working += r.Count
+		}
+	}
+	return queued, working, found("count deployments", err)
 }
 
 func (d *DB) deployments(ctx context.Context, which func(*bun.SelectQuery) *bun.SelectQuery) ([]Deployment, error) {

@@ -16,8 +16,11 @@ func (d *DB) Spied(hook bun.QueryHook) *DB {
 	return &spied
 }
 
-// ApplyFirstMigration applies the first migration like a process that is killed when its transaction has ended.
-func (d *DB) ApplyFirstMigration(ctx context.Context) error {
+// Seal seals v as the rows hold it.
+func (k *Keyring) Seal(v any, purpose string) ([]byte, error) { return k.seal(v, purpose) }
+
+// ApplyMigrations applies the first n migrations like a process that is killed when the last transaction has ended.
+func (d *DB) ApplyMigrations(ctx context.Context, n int) error {
 	m, err := d.migrator()
 	if err != nil {
 		return err
@@ -29,5 +32,10 @@ func (d *DB) ApplyFirstMigration(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return list[0].Up(ctx, m, &list[0])
+	for i := range n {
+		if err := list[i].Up(ctx, m, &list[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

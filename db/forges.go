@@ -39,6 +39,11 @@ type Credentials struct {
 	SigningToken  string `json:"signing_token,omitempty"` // GitLab: what its webhooks sign with; "" where they do not
 	Token         string `json:"token,omitempty"`         // Gitea, Forgejo, GitLab
 	PrivateKey    string `json:"private_key,omitempty"`   // GitHub App, PEM
+
+	// With these people sign in by their account there: of the GitHub App, or of an OAuth2 application of Gitea or Forgejo. ""
+	// means that nobody does.
+	ClientID     string `json:"client_id,omitempty"`
+	ClientSecret string `json:"client_secret,omitempty"`
 }
 
 // clearCredentials has no methods, so that it is encoded as it is.

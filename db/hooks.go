@@ -2,15 +2,33 @@ package db
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 
 	"github.com/uptrace/bun"
 )
 
-// SetHookURL records the address of the webhook that we registered on a repository; "" records that there is none.
+// SetHookURL records the address of a webhook on a repository of which nobody knows what it signs with; "" records that there
+// is none.
 func (d *DB) SetHookURL(ctx context.Context, repositoryID int64, url string) error {
-	_, err := d.bun.NewUpdate().Model((*Repository)(nil)).Set("hook_url = ?, updated_at = ?", url, now()).
+	return d.SetHook(ctx, repositoryID, url, "")
+}
+
+// SetHook records the webhook that we registered on a repository: its address, and the HookFingerprint of its secret.
+func (d *DB) SetHook(ctx context.Context, repositoryID int64, url, fingerprint string) error {
+	_, err := d.bun.NewUpdate().Model((*Repository)(nil)).
+		Set("hook_url = ?, hook_fingerprint = ?, updated_at = ?", url, fingerprint, now()).
 		Where("id = ?", repositoryID).Exec(ctx)
-	return found("save webhook address", err)
+	return found("save webhook", err)
+}
+
+// HookFingerprint tells webhook secrets apart, in hexadecimal. Nobody without the keyring learns anything from it, and with
+// another keyring it is another one.
+func (d *DB) HookFingerprint(secret string) string {
+	mac := hmac.New(sha256.New, d.keys.Derive("webhook fingerprint"))
+	mac.Write([]byte(secret))
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // HookedRepositories returns the repositories of a forge that workloads use, and those that none uses any more although we

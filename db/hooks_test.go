@@ -4,24 +4,39 @@ import (
 	"testing"
 
 	"tinyforge/db"
+	"tinyforge/db/dbtest"
 )
 
-func TestHookURLOutlivesWhatIsSeenOfARepository(t *testing.T) {
+func TestHookOutlivesWhatIsSeenOfARepository(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		const address = "https://deploy.example.com/webhooks/hub"
-		f.check(f.SetHookURL(t.Context(), f.repo.ID, address))
+		fingerprint := f.HookFingerprint("secret")
+		f.check(f.SetHook(t.Context(), f.repo.ID, address, fingerprint))
 		seen := db.Repository{ForgeID: f.forge.ID, ExternalID: f.repo.ExternalID, FullName: "acme/renamed"}
 		f.check(f.SaveRepository(t.Context(), &seen))
-		if seen.HookURL != address || seen.FullName != "acme/renamed" || seen.DefaultBranch != "main" {
+		if seen.HookURL != address || seen.HookFingerprint != fingerprint || seen.FullName != "acme/renamed" || seen.DefaultBranch != "main" {
 			t.Errorf("saved as %+v", seen)
 		}
-		f.check(f.SetHookURL(t.Context(), f.repo.ID, ""))
-		row, err := f.Repository(t.Context(), f.repo.ID)
-		f.check(err)
-		if row.HookURL != "" {
-			t.Errorf("the address is %q", row.HookURL)
+		for _, url := range []string{address, ""} {
+			f.check(f.SetHookURL(t.Context(), f.repo.ID, url))
+			row, err := f.Repository(t.Context(), f.repo.ID)
+			f.check(err)
+			if row.HookURL != url || row.HookFingerprint != "" {
+				t.Errorf("the webhook is %q, its secret %q", row.HookURL, row.HookFingerprint)
+			}
 		}
 	})
+}
+
+func TestHookFingerprint(t *testing.T) {
+	f := newFixture(t, dbtest.SQLite(t))
+	one := f.HookFingerprint("one")
+	if one != f.again().HookFingerprint("one") || one == f.HookFingerprint("two") || len(one) != 64 {
+		t.Errorf("got %q", one)
+	}
+	if other := open(t, dbtest.SQLite(t), newKeys(t)); other.HookFingerprint("one") == one {
+		t.Error("with other keys it is the same")
+	}
 }
 
 func TestHookedRepositories(t *testing.T) {

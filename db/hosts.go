@@ -61,6 +61,16 @@ func leaveHosts(ctx context.Context, tx bun.Tx, workloadID int64) error {
 	return err
 }
 
+// WorkloadOfHost returns the name of the workload that has a host, "" when none has.
+func (d *DB) WorkloadOfHost(ctx context.Context, host string) (name string, err error) {
+	err = d.bun.NewSelect().Model((*Workload)(nil)).Column("name").
+		Where("id = (SELECT workload_id FROM hosts WHERE host = ? AND NOT leaving)", host).Scan(ctx, &name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return name, found("read whose host it is", err)
+}
+
 // LeavingHosts returns the hosts that the workload has given back, whose routes may still lead to it, and which nobody else
 // has claimed.
 func (d *DB) LeavingHosts(ctx context.Context, workloadID int64) (hosts []string, err error) {

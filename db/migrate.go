@@ -74,6 +74,12 @@ func (d *DB) Migrated(ctx context.Context) (bool, error) {
 	return len(list.Unapplied()) == 0, nil
 }
 
+// LastMigration is the name of the newest migration that was applied.
+func (d *DB) LastMigration(ctx context.Context) (name string, err error) {
+	err = d.bun.NewSelect().TableExpr("?", bun.Ident(migrationTable)).Column("name").Order("name DESC").Limit(1).Scan(ctx, &name)
+	return name, found("read migrations", err)
+}
+
 // migrationTable holds a row for each migration that was applied.
 const migrationTable = "migrations"
 

@@ -16,6 +16,11 @@ import (
 	"tinyforge/db/dbtest"
 )
 
+const (
+	initial = "20261123000000_initial"
+	second  = "20261126000000_sources_routes"
+)
+
 // migrations are the names of all, in order.
 func migrations(t *testing.T) (names []string) {
 	t.Helper()
@@ -131,7 +136,7 @@ func TestMigrationOfAKilledProcessIsNotRepeated(t *testing.T) {
 	for dialect, address := range dbtest.Databases(t) {
 		t.Run(dialect, func(t *testing.T) {
 			d := open(t, address, newKeys(t))
-			if err := d.ApplyFirstMigration(t.Context()); err != nil {
+			if err := d.ApplyMigrations(t.Context(), 1); err != nil {
 				t.Fatal(err)
 			}
 			migrated(t, d, false)

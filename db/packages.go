@@ -15,54 +15,22 @@ import (
 //
 // Each deployment is of the commit that its workload is about to run or else runs, with the words of that one; of its own
 // only where there is neither. Nothing is queued for a duplicate (by id, or of the same image under the same tag), and where
-// a queued deployment will pull the image anyway. Of each deployment WorkloadID, Ref, Commit, Message and Author are read.
+// a queued deployment will pull the image anyway: that one is as good as asked for by the package from then on. Of each
+// deployment WorkloadID, Ref, Commit, Message and Author are read.
 func (d *DB) EnqueuePackage(ctx context.Context, del *Delivery, deployments []Deployment) (Enqueued, error) {
-	del.clean()
-	var out Enqueued
-	var recorded Delivery
-	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
-		recorded = *del
-		out, err = d.enqueuePackage(ctx, tx, &recorded, deployments)
-		return err
-	})
-	if err != nil {
-		return Enqueued{}, found("record delivery", err)
-	}
-	*del = recorded
-	if len(out.Deployments) > 0 {
-		d.notify(ctx, TopicQueued)
-		d.notify(ctx, TopicPhase)
-	}
-	return out, nil
-}
-
-func (d *DB) enqueuePackage(ctx context.Context, tx bun.Tx, del *Delivery, deployments []Deployment) (out Enqueued, err error) {
-	// packages of one forge are judged one after the other
-	q := tx.NewSelect().Model((*Forge)(nil)).Column("id").Where("id = ?", del.ForgeID)
-	if err := d.forUpdate(q).Scan(ctx, new(int64)); err != nil {
-		return out, err
-	}
-	known, err := d.insertDelivery(ctx, tx, del)
-	if err != nil {
-		return out, err
-	}
-	if known != nil {
-		return Enqueued{Duplicate: true, Decision: known.Decision}, nil
-	}
-	told, err := toldAlready(ctx, tx, *del)
-	switch {
-	case err != nil:
-		return out, err
-	case told:
-		del.Decision = "already delivered: " + del.After + " is what " + del.Ref + " was last moved to"
-	case len(deployments) > 0:
-		if del.Decision, out.Deployments, err = d.queuePackages(ctx, tx, del, deployments); err != nil {
-			return out, err
+	theirs := d.bun.NewSelect().Model((*Forge)(nil)).Column("id").Where("id = ?", del.ForgeID) // packages of one forge
+	return d.record(ctx, del, theirs, func(ctx context.Context, tx bun.Tx, del *Delivery) (queued []int64, err error) {
+		told, err := toldAlready(ctx, tx, *del)
+		switch {
+		case err != nil:
+			return nil, err
+		case told:
+			del.Decision = "already delivered: " + del.After + " is what " + del.Ref + " was last moved to"
+		case len(deployments) > 0:
+			del.Decision, queued, err = d.queuePackages(ctx, tx, del, deployments)
 		}
-	}
-	out.Decision = del.Decision
-	_, err = tx.NewUpdate().Model(del).Column("accepted", "decision").WherePK().Exec(ctx)
-	return out, err
+		return queued, err
+	})
 }
 
 // toldAlready tells whether the last delivery of the image and tag that moved something was of the same digest.
@@ -115,10 +83,15 @@ func (d *DB) asRunning(ctx context.Context, tx bun.Tx, dep *Deployment) (why str
 	}
 	dep.RepositoryID = w.RepositoryID
 	running, err := runningOrNext(ctx, tx, dep.WorkloadID)
+	if err == nil && running.Phase == PhaseQueued {
+		if pulled, err = pullInItsTurn(ctx, tx, running.ID); err == nil && !pulled {
+			running, err = runningOrNext(ctx, tx, dep.WorkloadID)
+		}
+	}
 	switch {
 	case err != nil:
 		return "", false, err
-	case running.Phase == PhaseQueued:
+	case pulled:
 		return fmt.Sprintf("deployment %d, which waits for its turn, pulls it", running.ID), true, nil
 	case running.Commit != "":
 		dep.Ref, dep.Commit, dep.Message, dep.Author = running.Ref, running.Commit, running.Message, running.Author
@@ -126,6 +99,14 @@ func (d *DB) asRunning(ctx context.Context, tx bun.Tx, dep *Deployment) (why str
 		return fmt.Sprintf("workload %s was never deployed, and this names no commit: push one to deploy it first", w.Name), false, nil
 	}
 	return "", false, nil
+}
+
+// pullInItsTurn makes sure that a queued deployment pulls its image when its turn comes: one that a push asked for would be
+// skipped where its commit is live by then. It reports false when it is not queued any more.
+func pullInItsTurn(ctx context.Context, tx bun.Tx, deploymentID int64) (bool, error) {
+	return affected(tx.NewUpdate().Model((*Deployment)(nil)).
+		Set("cause = CASE WHEN cause = ? THEN ? ELSE cause END, updated_at = ?", CausePush, CausePackage, now()).
+		Where("id = ? AND phase = ?", deploymentID, PhaseQueued).Exec(ctx))
 }
 
 // runningOrNext returns the deployment after which the next one comes: the queued one, unless that is a rollback, else the

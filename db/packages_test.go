@@ -134,6 +134,29 @@ func TestPackageFollowsWhatIsOnItsWay(t *testing.T) {
 	})
 }
 
+// A push that waits is skipped where its commit is live by then. The new image must be pulled all the same.
+func TestPackageThatReliesOnWhatIsQueued(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		ask := db.Deployment{WorkloadID: f.workload.ID}
+		first := f.live("", "one")
+		f.queued("one", "two")
+		building := f.claim()
+		push := f.queued("two", "one") // back again
+		if out := f.publish("sha256:1", ask); len(out.Deployments) != 0 || f.read(push.ID).Cause != db.CausePackage {
+			t.Errorf("got %+v, queued is %+v", out, f.read(push.ID))
+		}
+		f.save(building, db.PhaseFailed)
+		if dep := f.claim(); dep.ID != push.ID || dep.Cause != db.CausePackage || dep.DeliveryID != push.DeliveryID {
+			t.Errorf("claimed %+v", dep)
+		}
+		again, err := f.QueueRedeploy(t.Context(), first.ID) // is never skipped
+		f.check(err)
+		if out := f.publish("sha256:2", ask); len(out.Deployments) != 0 || f.read(again.ID).Cause != db.CauseRedeploy {
+			t.Errorf("got %+v, queued is %+v", out, f.read(again.ID))
+		}
+	})
+}
+
 func TestPackageSupersedesAQueuedRollback(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		first := f.live("", "one")

@@ -71,15 +71,21 @@ func unreported(db bun.IDB, exceptForges []int64) *bun.SelectQuery {
 	return q
 }
 
-// DeploymentsOfCommit returns the newest deployment of each workload for a commit, oldest first.
+// withdrawn are the phases of a deployment that was called off. It changed nothing: it takes no word back that another one of
+// its commit has, so that a commit stays a success while it is live.
+var withdrawn = []Phase{PhaseSuperseded, PhaseCancelled}
+
+// DeploymentsOfCommit returns, oldest first, the deployment of each workload that has the say about a commit: the newest
+// that was not called off, else the newest.
 func (d *DB) DeploymentsOfCommit(ctx context.Context, key CommitKey) ([]Deployment, error) {
-	newest := d.bun.NewSelect().Model((*Deployment)(nil)).ColumnExpr("max(id)").
+	newest := d.bun.NewSelect().Model((*Deployment)(nil)).
+		ColumnExpr("COALESCE(max(CASE WHEN phase NOT IN (?) THEN id END), max(id))", bun.List(withdrawn)).
 		Where("repository_id = ? AND commit_hash = ?", key.RepositoryID, key.Commit).Group("workload_id")
 	return d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("id IN (?)", newest).Order("id") })
 }
 
 // MarkReported records that the forge knows what these deployments of a commit mean, and that older deployments of the
-// commit have no say any more. A deployment that has moved on since it was read stays due.
+// commit, and those which were called off, have no say any more. A deployment that has moved on since it was read stays due.
 func (d *DB) MarkReported(ctx context.Context, key CommitKey, told []Deployment) error {
 	return d.reported(ctx, key, told, "")
 }
@@ -98,9 +104,9 @@ func (d *DB) reported(ctx context.Context, key CommitKey, told []Deployment, why
 			if err != nil {
 				return found("mark reported", err)
 			}
-			_, err = tx.NewUpdate().Model((*Deployment)(nil)).Set("reported = status").
-				Where("repository_id = ? AND commit_hash = ?", key.RepositoryID, key.Commit).
-				Where("workload_id = ? AND id < ?", dep.WorkloadID, dep.ID).Exec(ctx)
+			_, err = tx.NewUpdate().Model((*Deployment)(nil)).Set("reported = status, report_attempts = 0").
+				Where("repository_id = ? AND commit_hash = ? AND workload_id = ?", key.RepositoryID, key.Commit, dep.WorkloadID).
+				Where("id < ? OR id > ? AND phase IN (?)", dep.ID, dep.ID, bun.List(withdrawn)).Exec(ctx)
 			if err != nil {
 				return found("mark reported", err)
 			}
@@ -109,11 +115,14 @@ func (d *DB) reported(ctx context.Context, key CommitKey, told []Deployment, why
 	})
 }
 
-// DelayReport records a failed attempt to tell the forge about a commit. The next one is due at after.
+// DelayReport records a failed attempt to tell the forge about a commit, with all its deployments: what is due may be due
+// because of one that has no say. The next attempt is due at after. It does nothing where the forge knows all.
 func (d *DB) DelayReport(ctx context.Context, key CommitKey, after time.Time) error {
+	due := d.bun.NewSelect().TableExpr("deployments AS due").ColumnExpr("1").
+		Where("due.repository_id = ? AND due.commit_hash = ? AND due.unreported", key.RepositoryID, key.Commit)
 	_, err := d.bun.NewUpdate().Model((*Deployment)(nil)).
 		Set("report_attempts = report_attempts + 1, report_after = ?", after.UTC()).
-		Where("repository_id = ? AND commit_hash = ? AND unreported", key.RepositoryID, key.Commit).Exec(ctx)
+		Where("repository_id = ? AND commit_hash = ? AND EXISTS (?)", key.RepositoryID, key.Commit, due).Exec(ctx)
 	return found("delay report", err)
 }
 

@@ -212,6 +212,62 @@ func TestDelayReport(t *testing.T) {
 	})
 }
 
+// What is called off says nothing of its commit, whatever asked for it: the commit is as live, or as far on its way, as before.
+func TestReportsOfADeploymentThatWasCalledOff(t *testing.T) {
+	for name, callOff := range map[string]func(f *fixture, id int64){
+		"superseded": func(f *fixture, _ int64) { f.push("A", "B") },
+		"cancelled":  func(f *fixture, id int64) { f.check(f.Cancel(f.t.Context(), id)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, f *fixture) {
+				first := f.live("", "A")
+				f.told("A", f.ofCommit("A"))
+				again, err := f.QueueRedeploy(t.Context(), first.ID)
+				f.check(err)
+				equal(t, "waiting", ids(f.ofCommit("A")), []int64{again.ID})
+				f.told("A", f.ofCommit("A")) // it is pending
+				callOff(f, again.ID)
+				list := f.ofCommit("A")
+				if equal(t, "of the commit", ids(list), []int64{first.ID}); list[0].Status != db.StatusSuccess {
+					t.Errorf("what is live is %s", list[0].Status)
+				}
+				if keys, err := f.DueReports(t.Context(), 100); err != nil || count(keys, f.key("A")) != 1 {
+					t.Errorf("due %v, %v: the forge knows it as pending", keys, err)
+				}
+				f.check(f.DelayReport(t.Context(), f.key("A"), time.Now()))
+				if list := f.ofCommit("A"); list[0].ReportAttempts != 1 {
+					t.Errorf("%d failed attempts, want 1", list[0].ReportAttempts)
+				}
+				f.told("A", f.ofCommit("A"))
+				if n := f.count("deployments", "unreported AND commit_hash = ?", hash("A")); n != 0 {
+					t.Errorf("%d deployments stay due", n)
+				}
+			})
+		})
+	}
+}
+
+// The commit of a deployment in progress is asked for again, and superseded: it goes live all the same.
+func TestReportsOfWhatGoesLiveMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		first := f.queued("", "A")
+		dep := f.claim()
+		again, err := f.QueueRedeploy(t.Context(), first.ID)
+		f.check(err)
+		f.push("A", "B")
+		if f.read(again.ID).Phase != db.PhaseSuperseded {
+			t.Fatalf("it is %s", f.read(again.ID).Phase)
+		}
+		f.told("A", f.ofCommit("A"))
+		f.told("B", f.ofCommit("B"))
+		f.commit(dep)
+		if list := f.ofCommit("A"); list[0].ID != first.ID || list[0].Status != db.StatusSuccess {
+			t.Errorf("of the commit: %+v", list)
+		}
+		f.due(f.key("A"))
+	})
+}
+
 // A commit that is deployed again has one status, that of its newest deployment.
 func TestReportsOfACommitDeployedAgain(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {

@@ -9,17 +9,18 @@ import (
 
 // Repository is known by the forge's id of it; its name may change.
 type Repository struct {
-	ID             int64 `bun:",pk,autoincrement"`
-	ForgeID        int64
-	InstallationID int64 `bun:",nullzero"` // 0 where the forge has no installations
-	ExternalID     int64 // the forge's id; unique by forge
-	FullName       string
-	DefaultBranch  string
-	Private        bool
-	HookURL        string // of the webhook that we registered on it; "" means none
-	Removed        bool   // the forge no longer lets us see it; it comes back by being seen again
-	CreatedAt      time.Time
-	UpdatedAt      time.Time
+	ID              int64 `bun:",pk,autoincrement"`
+	ForgeID         int64
+	InstallationID  int64 `bun:",nullzero"` // 0 where the forge has no installations
+	ExternalID      int64 // the forge's id; unique by forge
+	FullName        string
+	DefaultBranch   string
+	Private         bool
+	HookURL         string // of the webhook that we registered on it; "" means none
+	HookFingerprint string // of the secret that it signs with (see HookFingerprint); "" means that nobody knows
+	Removed         bool   // the forge no longer lets us see it; it comes back by being seen again
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
 }
 
 // SaveRepository inserts the repository, or changes the one with the same external id. It fills in ID.
@@ -44,6 +45,20 @@ func saveRepository(ctx context.Context, db bun.IDB, r *Repository) error {
 // Repository returns the repository with this id, or ErrNotFound.
 func (d *DB) Repository(ctx context.Context, id int64) (Repository, error) {
 	return d.repository(ctx, "id = ?", id)
+}
+
+// RepositoriesOfWorkloads returns those that a workload follows, by their ID.
+func (d *DB) RepositoriesOfWorkloads(ctx context.Context) (map[int64]Repository, error) {
+	var list []Repository
+	used := d.bun.NewSelect().Model((*Workload)(nil)).Column("repository_id")
+	if err := d.bun.NewSelect().Model(&list).Where("id IN (?)", used).Scan(ctx); err != nil {
+		return nil, found("read repositories", err)
+	}
+	all := make(map[int64]Repository, len(list))
+	for _, r := range list {
+		all[r.ID] = r
+	}
+	return all, nil
 }
 
 // RepositoryByExternalID returns the one that the forge knows by this id, or ErrNotFound.

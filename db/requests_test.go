@@ -106,6 +106,25 @@ func TestCancel(t *testing.T) {
 }
 
 // TestCancelAgainstCommit: of the two, one wins, and both say the same.
+// What is being cancelled does not deploy its commit: somebody who pushes it once more wants it.
+func TestPushOfACommitThatIsBeingCancelled(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.live("", "A")
+		f.queued("A", "B")
+		dep := f.claim()
+		tag := func(name string) db.Enqueued {
+			return f.enqueue(f.delivery("refs/tags/"+name, "", "B"), deploy("refs/tags/"+name, "B", f.workload)...)
+		}
+		if out := tag("v1"); len(out.Deployments) != 0 {
+			t.Errorf("what is being deployed is queued: %+v", out)
+		}
+		f.check(f.Cancel(t.Context(), dep.ID))
+		if out := tag("v2"); len(out.Deployments) != 1 {
+			t.Errorf("the push is lost: %+v", out)
+		}
+	})
+}
+
 func TestCancelAgainstCommit(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		before := ""

@@ -3,8 +3,12 @@ package db
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +21,45 @@ type setting struct {
 // and the same ever after.
 func (d *DB) InstanceID(ctx context.Context) (string, error) {
 	return d.settingOr(ctx, "instance", strings.ToLower(rand.Text()[:8]))
+}
+
+// Setting returns what somebody set under a name, "" when nobody has.
+func (d *DB) Setting(ctx context.Context, name string) (string, error) {
+	s := setting{Name: name}
+	err := d.bun.NewSelect().Model(&s).WherePK().Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return s.Value, found("read setting", err)
+}
+
+// Settings returns all that is set, by name.
+func (d *DB) Settings(ctx context.Context) (map[string]string, error) {
+	var list []setting
+	if err := d.bun.NewSelect().Model(&list).Scan(ctx); err != nil {
+		return nil, found("read settings", err)
+	}
+	all := make(map[string]string, len(list))
+	for _, s := range list {
+		all[s.Name] = s.Value
+	}
+	return all, nil
+}
+
+// SetSettings sets what is in values, all or nothing.
+func (d *DB) SetSettings(ctx context.Context, values map[string]string) error {
+	if len(values) == 0 {
+		return nil
+	}
+	var list []setting
+	for _, name := range slices.Sorted(maps.Keys(values)) { // in order, so that two who save do not wait for each other
+		list = append(list, setting{Name: name, Value: clean(values[name])})
+	}
+	_, err := d.bun.NewInsert().Model(&list).On("CONFLICT (name) DO UPDATE").Set("value = EXCLUDED.value").Exec(ctx)
+	if err == nil {
+		d.notify(ctx, TopicSettings)
+	}
+	return found("save settings", err)
 }
 
 // CheckKey tells whether the keyring is the one that sealed this database: the first call seals a text, the others open

@@ -46,3 +46,26 @@ func TestCheckKey(t *testing.T) {
 		}
 	})
 }
+
+func TestSettings(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		ctx := t.Context()
+		if value, err := f.Setting(ctx, "public_url"); value != "" || err != nil {
+			t.Errorf("at first: %q, %v", value, err)
+		}
+		wake, cancel := f.Subscribe(db.TopicSettings)
+		defer cancel()
+		f.check(f.SetSettings(ctx, nil))
+		f.check(f.SetSettings(ctx, map[string]string{"public_url": "https://a.example.com", "time_zone": "Europe/Moscow"}))
+		<-wake
+		f.check(f.SetSettings(ctx, map[string]string{"public_url": "https://b.example.com"}))
+		if value, err := f.again().Setting(ctx, "public_url"); value != "https://b.example.com" || err != nil {
+			t.Errorf("then: %q, %v", value, err)
+		}
+		all, err := f.Settings(ctx)
+		f.check(err)
+		if len(all) != 2 || all["time_zone"] != "Europe/Moscow" {
+			t.Errorf("all: %v", all)
+		}
+	})
+}

@@ -57,8 +57,9 @@ func (d *DB) readLink(ctx context.Context, tx bun.Tx, token string) (int64, erro
 	return 0, err
 }
 
-// UseSignInLink uses a link up and, in the same transaction, saves the user: u becomes the first administrator, or is the
-// user that SignInLink named, whose sessions end. It returns ErrNotFound when the link is not good.
+// UseSignInLink uses a link up and, in the same transaction, saves the user: u becomes the first administrator, or password
+// and language of the user that SignInLink named become u's, and all their sessions end. It returns ErrNotFound when the
+// link is not good.
 func (d *DB) UseSignInLink(ctx context.Context, token string, u *User) error {
 	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		id, err := d.readLink(ctx, tx, token)
@@ -70,8 +71,10 @@ func (d *DB) UseSignInLink(ctx context.Context, token string, u *User) error {
 		}
 		if u.ID = id; id == 0 {
 			u.Role = Administrator
+			return d.saveUser(ctx, tx, u)
 		}
-		if err := d.saveUser(ctx, tx, u); err != nil {
+		u.UpdatedAt = now()
+		if _, err := tx.NewUpdate().Model(u).Column("password", "language", "updated_at").WherePK().Exec(ctx); err != nil {
 			return err
 		}
 		_, err = tx.NewDelete().Model((*Session)(nil)).Where("user_id = ?", u.ID).Exec(ctx)

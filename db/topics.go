@@ -17,6 +17,7 @@ const (
 	TopicPhase     Topic = "tinyforge_phase"     // a deployment's phase changed
 	TopicCancel    Topic = "tinyforge_cancel"    // a claimed deployment is to be undone
 	TopicWorkloads Topic = "tinyforge_workloads" // a workload was made, changed or deleted
+	TopicSettings  Topic = "tinyforge_settings"  // a setting was changed
 )
 
 // topics hands wake-ups to the subscribers in this process. Wake-ups coalesce and may be lost: who waits also polls.
@@ -113,5 +114,5 @@ func (d *DB) wakeAll() {
 }
 
 func allTopics() []string {
-	return []string{string(TopicQueued), string(TopicPhase), string(TopicCancel), string(TopicWorkloads)}
+	return []string{string(TopicQueued), string(TopicPhase), string(TopicCancel), string(TopicWorkloads), string(TopicSettings)}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -38,11 +40,21 @@ type User struct {
 	Name     string // unique
 	Role     Role
 	Password string // a hash, as argon2id writes it; "" means that no password signs in
-	Account  string // of a forge that signs in too, as "FORGE ID/LOGIN"; "" means none. Unique
+	Account  string // of a forge that signs in too, see AccountOf; "" means none. Unique
+
+	// AccountID is the forge's own number of the account, known after the first sign-in by it. Logins can be given up and taken
+	// by somebody else, numbers cannot. SaveUser forgets it with the account.
+	AccountID string
+
 	Language string // "en", "ru"; "" means what the browser asks for
 
 	CreatedAt time.Time
 	UpdatedAt time.Time
+}
+
+// AccountOf is what User.Account is for a login at a forge.
+func AccountOf(forgeID int64, login string) string {
+	return strconv.FormatInt(forgeID, 10) + "/" + strings.ToLower(login)
 }
 
 // Users returns all of them, by name.
@@ -92,11 +104,36 @@ func (d *DB) saveUser(ctx context.Context, tx bun.Tx, u *User) error {
 		_, err := tx.NewInsert().Model(u).Exec(ctx)
 		return err
 	}
-	ok, err := affected(tx.NewUpdate().Model(u).ExcludeColumn("created_at").WherePK().Exec(ctx))
+	ok, err := affected(tx.NewUpdate().Model(u).ExcludeColumn("created_at", "account_id").
+		Set("account_id = CASE WHEN account = ? THEN account_id ELSE '' END", u.Account).WherePK().Exec(ctx))
 	if err == nil && !ok {
 		return ErrNotFound
 	}
 	return errors.Join(err, d.keepAdministrator(ctx, tx))
+}
+
+// SetLanguage changes the language of a user alone.
+func (d *DB) SetLanguage(ctx context.Context, id int64, language string) error {
+	return d.setUser(ctx, id, "language", language)
+}
+
+// SetPassword changes the password of a user alone: a hash.
+func (d *DB) SetPassword(ctx context.Context, id int64, hash string) error {
+	return d.setUser(ctx, id, "password", hash)
+}
+
+// SetAccountID notes the number of a user's account.
+func (d *DB) SetAccountID(ctx context.Context, id int64, number string) error {
+	return d.setUser(ctx, id, "account_id", number)
+}
+
+func (d *DB) setUser(ctx context.Context, id int64, column, value string) error {
+	ok, err := affected(d.bun.NewUpdate().Model((*User)(nil)).Set("? = ?", bun.Ident(column), value).Set("updated_at = ?", now()).
+		Where("id = ?", id).Exec(ctx))
+	if err == nil && !ok {
+		err = ErrNotFound
+	}
+	return found("save user", err)
 }
 
 // DeleteUser removes a user with all sessions and tokens. It returns ErrLastAdministrator.

@@ -30,10 +30,12 @@ type Workload struct {
 	Host    string            // where people reach it: "www.example.com"; "" means it has no route
 	Routing Routing           `bun:"-"` // more hosts, and how all are served
 	Env     map[string]string `bun:"-"` // of the containers; wins over the config's env
+	Plain   []string          `bun:"-"` // names of Env whose values may be shown again; all others are secret
 
 	Enabled bool
+	FormKey string `bun:"-"` // of the form that made it, so that the form sent twice makes one; "" otherwise
 
-	Sealed     []byte     // Config, Routing and Env, sealed
+	Sealed     []byte     // Config, Routing, Env, Plain and FormKey, sealed
 	DeletedAt  *time.Time // set by DeleteWorkload: the releases are taken down, then the row goes
 	VolumesToo bool       // with DeletedAt: its volumes are to be removed too
 	CreatedAt  time.Time
@@ -75,18 +77,24 @@ type sealedWorkload struct {
 	Config  json.RawMessage   `json:"config"`
 	Routing Routing           `json:"routing,omitzero"`
 	Env     map[string]string `json:"env,omitempty"`
+	Plain   []string          `json:"plain,omitempty"`
+	FormKey string            `json:"form_key,omitempty"`
+}
+
+func (w *Workload) seal(keys *Keyring) (err error) {
+	w.lowerHosts()
+	w.Sealed, err = keys.seal(sealedWorkload{w.Config, w.Routing, w.Env, w.Plain, w.FormKey}, sealWorkload)
+	return err
 }
 
 // SaveWorkload inserts the workload, or changes the one with the same name, which comes back if it was deleted. It fills
 // in ID. It returns ErrHostTaken when another workload has one of its hosts.
 func (d *DB) SaveWorkload(ctx context.Context, w *Workload) error {
-	w.lowerHosts()
-	sealed, err := d.keys.seal(sealedWorkload{Config: w.Config, Routing: w.Routing, Env: w.Env}, sealWorkload)
-	if err != nil {
+	if err := w.seal(d.keys); err != nil {
 		return err
 	}
-	w.Sealed, w.DeletedAt, w.VolumesToo, w.CreatedAt, w.UpdatedAt = sealed, nil, false, now(), now()
-	err = d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+	w.DeletedAt, w.VolumesToo, w.CreatedAt, w.UpdatedAt = nil, false, now(), now()
+	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		err := tx.NewInsert().Model(w).
 			On("CONFLICT (name) DO UPDATE").
 			Set("repository_id = EXCLUDED.repository_id, source = EXCLUDED.source, ref_pattern = EXCLUDED.ref_pattern").
@@ -175,7 +183,7 @@ func (d *DB) workloads(ctx context.Context, which func(*bun.SelectQuery) *bun.Se
 		if err := d.keys.open(w.Sealed, &s, sealWorkload); err != nil {
 			return nil, fmt.Errorf("workload %s: %w", w.Name, err)
 		}
-		list[i].Config, list[i].Routing, list[i].Env = s.Config, s.Routing, s.Env
+		list[i].Config, list[i].Routing, list[i].Env, list[i].Plain, list[i].FormKey = s.Config, s.Routing, s.Env, s.Plain, s.FormKey
 	}
 	return list, nil
 }

@@ -22,6 +22,11 @@ type Config struct {
 	Tidy      time.Duration // how long after a change of a deployment old images are removed; default 10 s
 	Workspace string        // folder for checkouts, ours alone; default the system's temporary folder
 
+	Limits
+}
+
+// Limits say what is kept on disk.
+type Limits struct {
 	KeepReleases int           // good releases of a workload whose images are kept, the live one included; default 3
 	KeepLogs     time.Duration // for which the log of a deployment that ended is kept; default 90 days
 	MinFree      int64         // bytes that must be free before a build; default 1 GiB
@@ -62,7 +67,17 @@ type Deployer struct {
 	Log      *slog.Logger
 	Config   Config
 
+	// Limits are asked for each time, since people may change them; nil means those of Config. None may be zero.
+	Limits func(context.Context) (Limits, error)
+
 	busy workloadLocks
+}
+
+func (d *Deployer) limits(ctx context.Context) (Limits, error) {
+	if d.Limits == nil {
+		return d.Config.Limits, nil
+	}
+	return d.Limits(ctx)
 }
 
 // workloadLocks keep the runner and the recovery of one process apart. The zero value is ready.
@@ -71,7 +86,7 @@ type workloadLocks struct{ held sync.Map }
 // lock waits; it returns ctx's error when that is done first.
 func (l *workloadLocks) lock(ctx context.Context, workloadID int64) error {
 	for !l.tryLock(workloadID) {
-		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+		if err := Sleep(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
 	}

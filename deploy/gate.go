@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"strconv"
 	"strings"
 	"syscall"
@@ -58,7 +57,7 @@ func (g gate) probe(ctx context.Context, check db.Healthcheck) error {
 			return &Failure{Text: fmt.Sprintf("Gate failed: GET %s %s for %s", path, answer, seconds(time.Since(begun))), Fault: fault}
 		}
 		pause = min(pause*2, max(check.Interval, pollFirst))
-		if err := sleep(ctx, pause); err != nil {
+		if err := Sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
@@ -67,23 +66,10 @@ func (g gate) probe(ctx context.Context, check db.Healthcheck) error {
 // ask makes one attempt. It returns what was wrong with the answer, or "", and the code of that, where there is one.
 func (g gate) ask(ctx context.Context, check db.Healthcheck, upstream Upstream) (wrong string, fault *db.Fault) {
 	path, _, _ := strings.Cut(check.Path, "?")
-	ctx, cancel := context.WithTimeout(ctx, max(check.Timeout, time.Millisecond))
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+upstream.Addr+check.Path, nil)
-	if err != nil {
-		return "is not a request that can be sent", nil
-	}
-	if g.host != "" {
-		request.Host = g.host
-	}
-	request.Header.Set("User-Agent", "Tinyforge-Gate")
-	transport := &http.Transport{DisableKeepAlives: true}
-	response, err := transport.RoundTrip(request)
-	if err != nil {
-		return refused(err, path, check.Timeout, upstream)
-	}
-	_ = response.Body.Close()
-	switch status := response.StatusCode; {
+	status, wrong, fault := probe(ctx, upstream, g.host, check.Path, max(check.Timeout, time.Millisecond))
+	switch {
+	case wrong != "":
+		return wrong, fault
 	case check.Status != 0 && status != check.Status:
 		return fmt.Sprintf("answered %d instead of %d", status, check.Status),
 			FaultOf("check_status", "path", path, "status", strconv.Itoa(status), "expected", strconv.Itoa(check.Status))
@@ -117,7 +103,7 @@ func (g gate) watch(ctx context.Context) error {
 		if time.Since(begun) >= g.liveness {
 			break
 		}
-		if err := sleep(ctx, min(pause, g.liveness-time.Since(begun))); err != nil {
+		if err := Sleep(ctx, min(pause, g.liveness-time.Since(begun))); err != nil {
 			return err
 		}
 		pause = min(pause*2, pollMost)
@@ -142,7 +128,7 @@ func (g gate) accepts(ctx context.Context, limit time.Duration) error {
 		case time.Since(begun) > limit:
 			return &Failure{Text: fmt.Sprintf("nothing listens on port %d after %s", g.release.Port, seconds(limit))}
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := Sleep(ctx, pause); err != nil {
 			return err
 		}
 		pause = min(pause*2, pollMost)
@@ -199,7 +185,8 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%d s", int(d.Round(time.Second).Seconds()))
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep returns nil after a time, or sooner ctx's error.
+func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -3,10 +3,23 @@ package deploy
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
+
+	"github.com/distribution/reference"
 
 	"tinyforge/db"
 )
+
+// BuiltPrefix begins the names of all images that are built here, those of every workload. Nobody else may give such names
+// to images, or name one in what is to be deployed: see IsBuiltHere.
+const BuiltPrefix = "tinyforge/"
+
+// IsBuiltHere tells whether a name, however it is written, is that of an image that was built here. A repository that
+// could name one would read what is in the images of others.
+func IsBuiltHere(named reference.Named) bool {
+	return reference.Domain(named) == "docker.io" && strings.HasPrefix(reference.Path(named), BuiltPrefix)
+}
 
 // BuildSpec is one image to build from a checkout. All paths are relative to Dir, slash-separated, and already known to
 // stay inside it, symlinks included.
@@ -20,9 +33,15 @@ type BuildSpec struct {
 	Tag        string            // "tinyforge/web:17"
 	Labels     map[string]string
 
-	// CacheNamespace keeps the caches of RUN --mount=type=cache,id=... apart from those of builds with another one. It does
-	// not hold for a Dockerfile whose "# syntax=" line names a frontend of its own: that one speaks to the builder itself,
-	// and may open every cache whose id it can guess. What such a build reads or leaves there is not defended against.
+	// Base is the one image that was built here which the Dockerfile may name, as it is written there: it is Tinyforge's own
+	// Dockerfile then. All others are refused, unless it is a base image of somebody else whose ONBUILD names them.
+	Base string
+
+	// CacheNamespace keeps the caches of RUN --mount=type=cache,id=... apart from those of builds with another one.
+	//
+	// Neither this nor Base holds for a Dockerfile whose "# syntax=" line names a frontend of its own: that one speaks to the
+	// builder itself, and may open every cache whose id it can guess, and every image by its name. What such a build reads or
+	// leaves there is not defended against.
 	CacheNamespace string
 }
 

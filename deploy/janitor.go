@@ -46,12 +46,16 @@ func (j *Janitor) Run(ctx context.Context) error {
 
 // Pass tidies up once.
 func (j *Janitor) Pass(ctx context.Context) error {
+	limits, err := j.limits(ctx)
+	if err != nil {
+		return err
+	}
 	images := j.tidy(ctx)
-	lines, logs := j.DB.PruneLogs(ctx, time.Now().Add(-j.Config.KeepLogs))
+	lines, logs := j.DB.PruneLogs(ctx, time.Now().Add(-limits.KeepLogs))
 	if lines > 0 {
 		j.Log.InfoContext(ctx, "removed old log lines", "lines", lines)
 	}
-	return errors.Join(images, logs)
+	return errors.Join(images, logs, j.DB.PruneAudit(ctx))
 }
 
 // tidy removes old images.
@@ -66,7 +70,11 @@ func (d *Deployer) tidy(ctx context.Context) error {
 // kept reads what must stay. What is pulled while it reads stays too.
 func (d *Deployer) kept(ctx context.Context) (Kept, error) {
 	kept := Kept{Since: time.Now()}
-	r, err := d.DB.Retention(ctx, d.Config.KeepReleases)
+	limits, err := d.limits(ctx)
+	if err != nil {
+		return kept, err
+	}
+	r, err := d.DB.Retention(ctx, limits.KeepReleases)
 	if err != nil {
 		return kept, err
 	}

@@ -17,9 +17,13 @@ import (
 // room makes sure that Docker's disk has room for a build, and makes some where it has not. Where free space cannot be told
 // it is taken for granted.
 func (j *job) room(ctx context.Context) error {
+	limits, err := j.limits(ctx)
+	if err != nil {
+		return err
+	}
 	free, err := j.Images.FreeSpace(ctx)
 	for _, makeRoom := range []func(context.Context) error{j.tidy, j.Images.PruneBuildCache} {
-		if err != nil || free >= j.Config.MinFree {
+		if err != nil || free >= limits.MinFree {
 			break
 		}
 		j.log.Printf("Only %s are free on the disk of Docker: making room", inBytes(free))
@@ -33,19 +37,23 @@ func (j *job) room(ctx context.Context) error {
 		return nil
 	case err != nil:
 		return err
-	case free < j.Config.MinFree:
+	case free < limits.MinFree:
 		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of Docker, and %s are wanted before a build: free some space, then redeploy",
-			inBytes(free), inBytes(j.Config.MinFree)), Fault: diskLow(free, j.Config.MinFree)}
+			inBytes(free), inBytes(limits.MinFree)), Fault: diskLow(free, limits.MinFree)}
 	}
 	return nil
 }
 
 // roomForCheckout makes sure that the disk of the checkouts has room for one.
-func (j *job) roomForCheckout() error {
+func (j *job) roomForCheckout(ctx context.Context) error {
+	limits, err := j.limits(ctx)
+	if err != nil {
+		return err
+	}
 	workspace := cmp.Or(j.Config.Workspace, os.TempDir())
-	if free, err := freeSpace(workspace); err == nil && free < j.Config.MinFree {
+	if free, err := FreeSpace(workspace); err == nil && free < limits.MinFree {
 		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of %s, and %s are wanted for a checkout: free some space, then redeploy",
-			inBytes(free), workspace, inBytes(j.Config.MinFree)), Fault: diskLow(free, j.Config.MinFree)}
+			inBytes(free), workspace, inBytes(limits.MinFree)), Fault: diskLow(free, limits.MinFree)}
 	}
 	return nil
 }
@@ -54,8 +62,8 @@ func diskLow(free, need int64) *db.Fault {
 	return FaultOf("disk_low", "free", strconv.FormatInt(free, 10), "need", strconv.FormatInt(need, 10))
 }
 
-// freeSpace returns what is free for us on the disk of a folder.
-func freeSpace(dir string) (int64, error) {
+// FreeSpace returns what is free for us on the disk of a folder.
+func FreeSpace(dir string) (int64, error) {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(dir, &fs); err != nil {
 		return 0, err

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -108,6 +109,27 @@ func TestWhatTheJanitorKeeps(t *testing.T) {
 	}
 }
 
+// TestManyFailuresForgetNothing: what can be rolled back to is, however often a workload has failed since.
+func TestManyFailuresForgetNothing(t *testing.T) {
+	w := newWorld(t, "dockerfile", blueGreen)
+	var good []db.ReleaseID
+	for _, letter := range []string{"a", "b", "c", "d"} {
+		good = append(good, deploy.BuildGreenName("web", w.live(letter).ID))
+	}
+	w.builds.err = &deploy.Failure{Text: "Build failed: no such file"}
+	for range 100 {
+		if dep := w.run(w.push("e")); dep.Phase != db.PhaseFailed {
+			t.Fatalf("it is %s", dep.Phase)
+		}
+	}
+	must(t, deploy.NewJanitor(w.deployer).Pass(t.Context()))
+	kept := w.disk.Kept().Releases
+	slices.Sort(kept)
+	if kept = slices.Compact(kept); !slices.Equal(kept, good[1:]) {
+		t.Errorf("kept %q, want %q", kept, good[1:])
+	}
+}
+
 // TestWhatIsBeingBuiltIsKept: before a row names its images, they are known by their release and by when they were pulled.
 func TestWhatIsBeingBuiltIsKept(t *testing.T) {
 	w := newWorld(t, "dockerfile", blueGreen)
@@ -146,7 +168,9 @@ func TestOldLogsGo(t *testing.T) {
 	if w.logText(first.ID) == "" {
 		t.Error("a log of just now is gone")
 	}
-	w.deployer.Config.KeepLogs = 1
+	w.deployer.Limits = func(context.Context) (deploy.Limits, error) {
+		return deploy.Limits{KeepReleases: 3, KeepLogs: 1, MinFree: 1}, nil
+	}
 	must(t, deploy.NewJanitor(w.deployer).Pass(t.Context()))
 	if got := w.logText(first.ID); got != "" {
 		t.Errorf("an old log is still there: %s", got)

@@ -91,7 +91,7 @@ func (j *job) reuse(ctx context.Context) error {
 }
 
 func (j *job) checkout(ctx context.Context, w *workspace) (string, error) {
-	if err := j.roomForCheckout(); err != nil {
+	if err := j.roomForCheckout(ctx); err != nil {
 		return "", err
 	}
 	dir, err := w.make()

@@ -29,6 +29,7 @@ func (s *Set) functions(p *Printer) template.FuncMap {
 		"static":   s.static.URL,
 		"field":    newField,
 		"dict":     dict,
+		"choices":  func(values ...string) []string { return values },
 		"langs":    func() []string { return Languages },
 	}
 }

@@ -6,7 +6,8 @@ type Message struct {
 	Values []any  `json:"values,omitempty"` // name, value, name, value
 	Plural bool   `json:"plural,omitempty"` // it has plural forms, by Count
 	Count  int    `json:"count,omitempty"`
-	Text   string `json:"text,omitempty"` // of outside, in whatever language; instead of a key
+	Text   string `json:"text,omitempty"`   // of outside, in whatever language; instead of a key
+	Detail string `json:"detail,omitempty"` // what another part of Tinyforge says, in English; after the text
 }
 
 // Say returns the text of a message.

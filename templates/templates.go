@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-//go:embed layout pages
+//go:embed layout all:pages
 var pageFiles embed.FS
 
 // Set is all pages in all languages. It is safe for concurrent use.
@@ -93,7 +93,7 @@ func (s *Set) render(p *Printer, page, name string, data any) ([]byte, error) {
 
 // Pages are the names of all pages.
 func Pages() ([]string, error) {
-	names, err := fs.Glob(pageFiles, "pages/*/*.html")
+	names, err := fs.Glob(pageFiles, "pages/*/[^_]*.html")
 	for i, name := range names {
 		names[i] = strings.TrimSuffix(strings.TrimPrefix(name, "pages/"), ".html")
 	}

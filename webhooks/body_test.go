@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"runtime"
+	"strings"
 	"testing"
 
 	"tinyforge/db/dbtest"
@@ -130,7 +131,7 @@ func TestBrokenBody(t *testing.T) {
 			w := w.with(t)
 			code, text := http.StatusUnauthorized, "does not verify"
 			if kind == "gitlab" { // its secret does not depend on the body
-				code, text = http.StatusBadRequest, "malformed delivery"
+				code, text = http.StatusOK, "malformed delivery"
 			}
 			w.want(w.post(forge.Name, signed(kind, "push", "1", body), bytes.NewReader(half)), code, text)
 		})
@@ -144,17 +145,40 @@ func TestBrokenBody(t *testing.T) {
 		} {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				w := w.with(t)
-				w.want(w.deliver(forge, "push", "broken", text), http.StatusBadRequest, "malformed delivery")
+				w.want(w.deliver(forge, "push", "broken", text), http.StatusOK, "malformed delivery")
 			})
 		}
 		t.Run(kind+" without an id", func(t *testing.T) {
 			w := w.with(t)
-			w.want(w.deliver(forge, "push", "", body), http.StatusBadRequest, "malformed delivery")
+			w.want(w.deliver(forge, "push", "", body), http.StatusOK, "malformed delivery")
 		})
 		if n := w.queued(workload); n != 0 {
 			t.Errorf("%s: %d deployments", kind, n)
 		}
 	}
+}
+
+// A forge disables a hook that is answered 4xx some times. What it sent is not lost: the reason is kept, and the delivery is
+// deployed when it comes again and can be read.
+func TestWhatCannotBeReadIsRecorded(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		for _, kind := range kinds {
+			forge, workload := w.site(kind)
+			const reason = "malformed delivery: the push event is not the JSON that it should be"
+			for range 6 {
+				w.want(w.deliver(forge, "push", "1", []byte("{"+forge.Name)), http.StatusOK, reason)
+			}
+			w.want(w.deliver(forge, "push", "2", []byte("{"+forge.Name)), http.StatusOK, "received before: "+reason)
+			if log := w.log.String(); !strings.Contains(log, "level=WARN msg=delivery forge="+forge.Name+` code=200 decision="`+reason+`"`) {
+				t.Errorf("the log is\n%s", log)
+			}
+			body := push("refs/heads/main", hash("1"), hash("2")).body()
+			w.want(w.deliver(forge, "push", "1", body), http.StatusAccepted, "queued")
+			if n := w.queued(workload); n != 1 {
+				t.Errorf("%s: %d deployments", kind, n)
+			}
+		}
+	})
 }
 
 // A forge waits some seconds and never sends again by itself: what it sent whole is recorded, even when it has hung up.

@@ -24,7 +24,7 @@ func match(push app.Push, repo db.Repository, workloads []db.Workload) (moved []
 	reason = what + ": no workload follows it"
 	for _, w := range workloads {
 		switch {
-		case !follows(w, repo, push.Ref):
+		case !app.Follows(w, repo, push.Ref):
 		case !w.Enabled:
 			reason = fmt.Sprintf("%s: workload %s is disabled", what, w.Name)
 		case push.FilesComplete && !touches(w.Paths, push.Files):
@@ -37,23 +37,6 @@ func match(push app.Push, repo db.Repository, workloads []db.Workload) (moved []
 		return moved, ""
 	}
 	return nil, reason
-}
-
-// follows tells whether the workload's pattern matches the ref. A pattern is a branch ("main", "release/*"), a tag
-// ("tags/v*") or a whole ref ("refs/heads/main"); "*" stays within a path segment, "**" does not. No pattern means the
-// default branch.
-func follows(w db.Workload, repo db.Repository, ref string) bool {
-	pattern := w.RefPattern
-	switch {
-	case pattern == "":
-		return repo.DefaultBranch != "" && ref == "refs/heads/"+repo.DefaultBranch
-	case strings.HasPrefix(pattern, "refs/"):
-	case strings.HasPrefix(pattern, "tags/"):
-		pattern = "refs/" + pattern
-	default:
-		pattern = "refs/heads/" + pattern
-	}
-	return doublestar.MatchUnvalidated(pattern, ref)
 }
 
 // touches tells whether one of the files passes the workload's filter: it matches a pattern, and no pattern that begins

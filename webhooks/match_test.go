@@ -43,7 +43,7 @@ func TestFollows(t *testing.T) {
 		{"[", "refs/heads/[", false},
 	} {
 		w := db.Workload{RefPattern: tc.pattern}
-		if got := follows(w, db.Repository{DefaultBranch: "main"}, tc.ref); got != tc.want {
+		if got := app.Follows(w, db.Repository{DefaultBranch: "main"}, tc.ref); got != tc.want {
 			t.Errorf("%q follows %s: %v, want %v", tc.pattern, tc.ref, got, tc.want)
 		}
 	}
@@ -51,7 +51,7 @@ func TestFollows(t *testing.T) {
 
 func TestFollowsNothingWithoutADefaultBranch(t *testing.T) {
 	for _, ref := range []string{"refs/heads/main", "refs/heads/", "refs/heads/master"} {
-		if follows(db.Workload{}, db.Repository{}, ref) {
+		if app.Follows(db.Workload{}, db.Repository{}, ref) {
 			t.Errorf("follows %s although the default branch is not known", ref)
 		}
 	}

@@ -12,6 +12,7 @@ type outcome struct {
 	Answer
 	code      int
 	authentic bool  // its signature verified
+	unread    bool  // it is authentic, and cannot be read
 	err       error // what went wrong on our side, for the log
 }
 
@@ -30,7 +31,7 @@ func unrecorded(err error) outcome {
 // of those that were kept back since the last one, which are logged at debug level.
 func (h *Handler) tell(ctx context.Context, name string, out outcome) {
 	level, gate := slog.LevelInfo, &h.refusals
-	if out.code >= http.StatusBadRequest {
+	if out.code >= http.StatusBadRequest || out.unread {
 		level = slog.LevelWarn
 	}
 	if out.err != nil {

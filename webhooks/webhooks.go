@@ -5,6 +5,7 @@ package webhooks
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,10 +51,10 @@ type Answer struct {
 	Deployments []int64 `json:"deployments,omitempty"`
 }
 
-// ServeHTTP answers 202 when deployments were queued and 200 when an authentic delivery asks for none, since some forges
-// disable a hook that is answered 4xx. It answers 401 for a wrong or absent signature, 404 for an unknown forge, 408 for a
-// body that comes too slowly, 413 for too large a one, 400 for an authentic body that cannot be read, and 503 when the
-// delivery is not recorded or too many bodies are on their way.
+// ServeHTTP answers 202 when deployments were queued and 200 when an authentic delivery asks for none, or cannot be read,
+// since some forges disable a hook that is answered 4xx. It answers 401 for a wrong or absent signature, 404 for an unknown
+// forge, 400 for a body that breaks off, 408 for one that comes too slowly, 413 for too large a one, and 503 when the delivery
+// is not recorded or too many bodies are on their way.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("forge")
 	if !isName(name) {
@@ -91,23 +92,25 @@ func (h *Handler) receive(r *http.Request, name string, in *intake) outcome {
 	if errors.Is(err, app.ErrSignature) {
 		return refused(http.StatusUnauthorized, "the signature does not verify: check the webhook's secret")
 	}
-	out := h.decide(r.Context(), row, push, err)
-	out.authentic = true
+	if errors.Is(err, app.ErrIgnored) {
+		return outcome{code: http.StatusOK, authentic: true, Answer: Answer{Decision: err.Error()}}
+	}
+	out := h.answer(r.Context(), func(ctx context.Context) (db.Enqueued, error) {
+		if err != nil {
+			return h.recordUnread(ctx, row, body, err)
+		}
+		return h.record(ctx, row, push)
+	})
+	out.authentic, out.unread = true, err != nil
 	return out
 }
 
-// decide answers an authentic delivery. unread is why it asks for nothing that could be recorded, or nil.
-func (h *Handler) decide(ctx context.Context, row db.Forge, push app.Push, unread error) outcome {
-	switch {
-	case errors.Is(unread, app.ErrIgnored):
-		return outcome{code: http.StatusOK, Answer: Answer{Decision: unread.Error()}}
-	case unread != nil:
-		return refused(http.StatusBadRequest, unread.Error())
-	}
+// answer records an authentic delivery, and says what came of it.
+func (h *Handler) answer(ctx context.Context, record func(context.Context) (db.Enqueued, error)) outcome {
 	// It is complete: a forge that no longer waits for the answer does not send it again.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	done, err := h.record(ctx, row, push)
+	done, err := record(ctx)
 	switch {
 	case err != nil:
 		return unrecorded(err)
@@ -171,6 +174,14 @@ func (h *Handler) record(ctx context.Context, row db.Forge, push app.Push) (db.E
 	moved, decision := match(push, sent, workloads)
 	delivery.Decision = decision
 	return h.db.Enqueue(ctx, &delivery, deployments(push, moved))
+}
+
+// recordUnread puts a delivery that cannot be read into the database, with the reason. It goes by its text there, not by the
+// forge's id of it: sent again, it is to be read by a version that can.
+func (h *Handler) recordUnread(ctx context.Context, row db.Forge, body []byte, reason error) (db.Enqueued, error) {
+	return h.db.Enqueue(ctx, &db.Delivery{
+		ForgeID: row.ID, ExternalID: fmt.Sprintf("unread %x", sha256.Sum256(body)), Event: "unread", Decision: reason.Error(),
+	}, nil)
 }
 
 // news is what a push says of its repository, nil when the row says the same: a repository may be renamed, made private or

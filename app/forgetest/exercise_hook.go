@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 
 	"tinyforge/app"
 )
@@ -74,6 +75,9 @@ func (e *exercise) checkHook() {
 	}
 	if (it.SigningToken != "") != (e.s.Row("").Credentials.SigningToken != "") || it.SigningToken != "" && it.SigningToken == e.s.Row("").Credentials.SigningToken {
 		e.Error("the hook signs with what is not its repository's, or not at all")
+	}
+	if all := e.forge.(app.Hooker).HookSecret(e.row()); !strings.Contains(all, it.Secret) || !strings.Contains(all, it.SigningToken) {
+		e.Error("the hook signs with another secret than HookSecret says")
 	}
 	if it.Secret != app.RepositorySecret(e.s.Row("").Credentials.WebhookSecret, e.row().ExternalID) {
 		e.Error("the hook has not the secret of its repository")

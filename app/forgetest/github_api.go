@@ -23,6 +23,13 @@ func (g *gitHub) route(mux *http.ServeMux) {
 	handle("GET /app/installations/{installation}", g.app(g.getInstallation))
 	handle("POST /app/installations/{installation}/access_tokens", g.app(g.createToken))
 	handle("GET /installation/repositories", g.listRepositories)
+	handle("GET /user", func(w http.ResponseWriter, r *http.Request) {
+		if login := g.s.signedIn(r); login != "" {
+			answerJSON(w, http.StatusOK, g.githubAccount(login))
+			return
+		}
+		githubError(w, http.StatusUnauthorized, "Requires authentication")
+	})
 	for _, repository := range []string{"/repos/{owner}/{name}", "/repositories/{id}"} {
 		handle("GET "+repository+"/installation", g.app(g.getRepositoryInstallation))
 		handle("GET "+repository, g.reading("metadata", g.getRepository))

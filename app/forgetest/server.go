@@ -53,6 +53,7 @@ type Server struct {
 	manners manners
 	api     *http.ServeMux
 	sender  *sender
+	oauth   *oauth
 
 	password string // the developer's
 
@@ -131,6 +132,7 @@ func newServer(o Options) (*Server, error) {
 	s := &Server{
 		dir: o.Dir, log: o.Log, password: randomHex(16),
 		api:          http.NewServeMux(),
+		oauth:        newOAuth(),
 		repositories: map[int64]*repository{}, names: map[string]int64{}, formerNames: map[string]int64{},
 	}
 	if s.log == nil {
@@ -196,7 +198,7 @@ func (s *Server) Row(name string) db.Forge {
 	return row
 }
 
-// ServeHTTP answers API requests below /api/ and git below everything else.
+// ServeHTTP answers API requests below /api/, people who sign in elsewhere below /login/oauth/, and git below everything else.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	fault := s.fault
@@ -211,5 +213,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.api.ServeHTTP(w, r)
 		return
 	}
-	s.serveSmart(w, r)
+	switch r.Method + " " + r.URL.Path {
+	case "GET /login/oauth/authorize":
+		s.authorize(w, r)
+	case "POST /login/oauth/access_token":
+		s.redeem(w, r)
+	default:
+		s.serveSmart(w, r)
+	}
 }

@@ -4,12 +4,9 @@
 package gitea
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"code.gitea.io/sdk/gitea"
 
@@ -30,18 +27,11 @@ var _ app.Hooker = (*Forge)(nil)
 // New opens a row: URL, Credentials.Token and, where the API is elsewhere, APIURL, without /api/v1. It makes no network
 // call.
 func New(row db.Forge, access app.Access) (app.Forge, error) {
-	f := &Forge{row: row, web: strings.TrimRight(row.URL, "/"), access: access}
-	f.api = strings.TrimSuffix(strings.TrimRight(cmp.Or(row.APIURL, row.URL), "/"), "/api/v1")
-	for _, raw := range []string{f.web, f.api} {
-		u, err := url.Parse(raw)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
-			return nil, errors.New("the address must look like https://HOST")
-		}
+	web, api, err := app.Addresses(row, "/api/v1")
+	if err != nil {
+		return nil, err
 	}
-	if row.Credentials.Token == "" {
-		return nil, errors.New("the access token is missing")
-	}
-	return f, nil
+	return &Forge{row: row, web: web, api: api, access: access}, nil
 }
 
 // client returns a client for one call: the SDK takes a context per client only. It does not ask for the server's
@@ -60,13 +50,13 @@ func (f *Forge) client(ctx context.Context) (*gitea.Client, error) {
 func (f *Forge) call(ctx context.Context, op string, want int, do func(*gitea.Client) (*gitea.Response, error)) error {
 	c, err := f.client(ctx)
 	if err != nil {
-		return app.CallError(ctx, op, err)
+		return app.CallError(ctx, app.CallTo(op, f.row, f.api), err)
 	}
 	resp, err := do(c)
 	if resp != nil && resp.Response != nil && resp.StatusCode != want {
 		return app.NewStatusError(op, resp.Response)
 	}
-	return app.CallError(ctx, op, err)
+	return app.CallError(ctx, app.CallTo(op, f.row, f.api), err)
 }
 
 // listed is call for a listing. The SDK crashes on the answer null.

@@ -51,6 +51,11 @@ func (f *Forge) RemoveHook(ctx context.Context, repo db.Repository, url string) 
 	return f.deleteHooks(ctx, repo, hooks)
 }
 
+// HookSecret implements app.Hooker.
+func (f *Forge) HookSecret(repo db.Repository) string {
+	return app.RepositorySecret(f.row.Credentials.WebhookSecret, repo.ExternalID)
+}
+
 // hooks returns the repository's hooks with this address, oldest first as Gitea lists them.
 func (f *Forge) hooks(ctx context.Context, repo db.Repository, url string) ([]*gitea.Hook, error) {
 	const op = "list webhooks"
@@ -91,12 +96,11 @@ func (f *Forge) createHook(ctx context.Context, repo db.Repository, url string) 
 		return errors.New(op + ": the forge has no webhook secret; without one no delivery is accepted")
 	}
 	owner, name, _ := app.SplitName(repo.FullName)
-	secret := app.RepositorySecret(f.row.Credentials.WebhookSecret, repo.ExternalID)
 	var made *gitea.Hook
 	err := f.call(ctx, op, http.StatusCreated, func(c *gitea.Client) (resp *gitea.Response, err error) {
 		made, resp, err = c.CreateRepoHook(owner, name, gitea.CreateHookOption{
 			Type:   gitea.HookTypeGitea,
-			Config: map[string]string{"url": url, "content_type": "json", "secret": secret},
+			Config: map[string]string{"url": url, "content_type": "json", "secret": f.HookSecret(repo)},
 			Events: hookEvents(),
 			Active: true,
 		})

@@ -14,7 +14,7 @@ import (
 
 // callError turns an error of go-github or ghinstallation into one that holds nothing of the answer but its code, and how
 // long GitHub wants us to wait.
-func callError(ctx context.Context, op string, err error) error {
+func (f *Forge) callError(ctx context.Context, op string, err error) error {
 	if limit, ok := errors.AsType[*github.RateLimitError](err); ok {
 		wait := max(time.Until(limit.Rate.Reset.Time), time.Second)
 		return &app.StatusError{Op: op, Code: limit.Response.StatusCode, RetryAfter: app.BoundRetryAfter(wait)}
@@ -33,7 +33,7 @@ func callError(ctx context.Context, op string, err error) error {
 	if status := answered(op, err); status != nil {
 		return status
 	}
-	return app.CallError(ctx, op, err)
+	return app.CallError(ctx, app.CallTo(op, f.row, f.app.BaseURL.String()), err)
 }
 
 // answered returns nil for an error that is no answer.

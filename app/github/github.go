@@ -4,7 +4,6 @@ package github
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -64,11 +63,10 @@ func (f *Forge) apiURL() (*url.URL, error) {
 			raw = "https://api.github.com"
 		}
 	}
-	u, err := url.Parse(strings.TrimSuffix(raw, "/") + "/")
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
-		return nil, fmt.Errorf("the API address must look like https://HOST/api/v3")
+	if !app.ValidAddress(raw) {
+		return nil, errors.New("the API address must look like https://HOST/api/v3")
 	}
-	return u, nil
+	return url.Parse(strings.TrimSuffix(raw, "/") + "/")
 }
 
 // appTransport returns a transport that signs requests as the App. Each user gets one of its own: ghinstallation writes

@@ -15,6 +15,7 @@ import (
 
 // installation is the access that the App has through one installation. It is safe for concurrent use.
 type installation struct {
+	forge  *Forge
 	tokens *ghinstallation.Transport
 	api    *github.Client
 }
@@ -23,7 +24,7 @@ type installation struct {
 func (i *installation) token(ctx context.Context) (string, error) {
 	token, err := i.tokens.Token(ctx)
 	if err != nil {
-		return "", callError(ctx, "get installation token", err)
+		return "", i.forge.callError(ctx, "get installation token", err)
 	}
 	return token, nil
 }
@@ -64,7 +65,7 @@ func (f *Forge) installation(id int64) (*installation, error) {
 		return nil, err
 	}
 	tokens := ghinstallation.NewFromAppsTransport(tr, id)
-	inst := &installation{tokens: tokens, api: f.client(tokens, api)}
+	inst := &installation{forge: f, tokens: tokens, api: f.client(tokens, api)}
 	f.installations[id] = inst
 	return inst, nil
 }

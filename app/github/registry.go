@@ -37,7 +37,7 @@ func (f *Forge) RegistryAccount(ctx context.Context, repo db.Repository, host st
 	tokens.InstallationTokenOptions = &github.InstallationTokenOptions{
 		Permissions: &github.InstallationPermissions{Packages: github.String("read")},
 	}
-	token, err := (&installation{tokens: tokens}).token(ctx)
+	token, err := (&installation{forge: f, tokens: tokens}).token(ctx)
 	return app.RegistryAccount{Username: "x-access-token", Password: token}, true, err
 }
 

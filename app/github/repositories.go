@@ -52,13 +52,13 @@ func (f *Forge) yieldRepositories(ctx context.Context, i *github.Installation, y
 }
 
 func (f *Forge) installed(ctx context.Context) iter.Seq2[*github.Installation, error] {
-	return pages(ctx, "list installations", func(o *github.ListOptions) ([]*github.Installation, *github.Response, error) {
+	return pages(ctx, f, "list installations", func(o *github.ListOptions) ([]*github.Installation, *github.Response, error) {
 		return f.app.Apps.ListInstallations(ctx, o)
 	})
 }
 
 func (f *Forge) visible(ctx context.Context, installationID int64) iter.Seq2[*github.Repository, error] {
-	return pages(ctx, "list repositories", func(o *github.ListOptions) ([]*github.Repository, *github.Response, error) {
+	return pages(ctx, f, "list repositories", func(o *github.ListOptions) ([]*github.Repository, *github.Response, error) {
 		i, err := f.installation(installationID)
 		if err != nil {
 			return nil, nil, err
@@ -72,14 +72,14 @@ func (f *Forge) visible(ctx context.Context, installationID int64) iter.Seq2[*gi
 }
 
 // pages yields all entries of a listing, or what it has until an error, which is the last.
-func pages[T any](ctx context.Context, op string, list func(*github.ListOptions) ([]T, *github.Response, error)) iter.Seq2[T, error] {
+func pages[T any](ctx context.Context, f *Forge, op string, list func(*github.ListOptions) ([]T, *github.Response, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		o := &github.ListOptions{Page: 1, PerPage: 100}
 		for range maxPages {
 			page, resp, err := list(o)
 			if err != nil {
 				var none T
-				yield(none, callError(ctx, op, err))
+				yield(none, f.callError(ctx, op, err))
 				return
 			}
 			for _, entry := range page {

@@ -17,9 +17,12 @@ const maxDescription = 140
 // SetStatus implements app.Forge. It needs the permission statuses: write.
 func (f *Forge) SetStatus(ctx context.Context, repo db.Repository, s app.Status) error {
 	const op = "set commit status"
+	if err := s.Check(); err != nil {
+		return err
+	}
 	owner, name, ok := app.SplitName(repo.FullName)
-	if !ok || !app.ValidHash(s.Commit) {
-		return errors.New(op + ": not a repository's name and a full commit hash")
+	if !ok {
+		return errors.New(op + ": not a repository's name")
 	}
 	status := &github.RepoStatus{
 		State:       github.String(string(s.State)),
@@ -32,7 +35,7 @@ func (f *Forge) SetStatus(ctx context.Context, repo db.Repository, s app.Status)
 	return f.through(ctx, repo, func(i *installation) error {
 		_, resp, err := i.api.Repositories.CreateStatus(ctx, owner, name, s.Commit, status)
 		if err != nil {
-			return callError(ctx, op, err)
+			return f.callError(ctx, op, err)
 		}
 		if resp.StatusCode != http.StatusCreated {
 			return app.NewStatusError(op, resp.Response)

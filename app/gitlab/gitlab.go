@@ -3,13 +3,10 @@
 package gitlab
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"strings"
 	"time"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go"
@@ -22,6 +19,7 @@ import (
 type Forge struct {
 	row    db.Forge
 	web    string // without a trailing slash
+	api    string // the address below which /api/v4 is
 	git    *app.Git
 	client *gitlab.Client
 
@@ -34,18 +32,11 @@ var _ app.Hooker = (*Forge)(nil)
 // New opens a row: URL, Credentials.Token and, where the API is elsewhere, APIURL, without /api/v4. It makes no network
 // call.
 func New(row db.Forge, access app.Access) (app.Forge, error) {
-	f := &Forge{row: row, web: strings.TrimRight(row.URL, "/"), git: access.Git, now: time.Now}
-	api := strings.TrimSuffix(strings.TrimRight(cmp.Or(row.APIURL, row.URL), "/"), "/api/v4")
-	for _, raw := range []string{f.web, api} {
-		u, err := url.Parse(raw)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			return nil, errors.New("the address must look like https://HOST")
-		}
+	web, api, err := app.Addresses(row, "/api/v4")
+	if err != nil {
+		return nil, err
 	}
-	if row.Credentials.Token == "" {
-		return nil, errors.New("the access token is missing")
-	}
-	var err error
+	f := &Forge{row: row, web: web, api: api, git: access.Git, now: time.Now}
 	if f.signingKey, err = parseSigningToken(row.Credentials.SigningToken); err != nil {
 		return nil, err
 	}
@@ -89,7 +80,7 @@ func (f *Forge) call(ctx context.Context, op string, want int, do func(gitlab.Re
 	if resp != nil && resp.Response != nil && resp.StatusCode != want {
 		return app.NewStatusError(op, resp.Response)
 	}
-	return app.CallError(ctx, op, err)
+	return app.CallError(ctx, app.CallTo(op, f.row, f.api), err)
 }
 
 // request is a call of what the SDK has no words for. path is below /api/v4/ and is formatted with args, all of them numbers.

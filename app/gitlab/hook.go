@@ -52,6 +52,20 @@ func (f *Forge) RemoveHook(ctx context.Context, repo db.Repository, url string) 
 	return f.deleteHooks(ctx, repo, hooks)
 }
 
+// HookSecret implements app.Hooker: the secret token and, where the forge has one, the signing token.
+func (f *Forge) HookSecret(repo db.Repository) string {
+	token, signing := f.hookTokens(repo)
+	return token + "\n" + signing
+}
+
+func (f *Forge) hookTokens(repo db.Repository) (token, signing string) {
+	token = app.RepositorySecret(f.row.Credentials.WebhookSecret, repo.ExternalID)
+	if f.signingKey != nil {
+		signing = repositorySigningToken(f.row.Credentials.SigningToken, repo.ExternalID)
+	}
+	return token, signing
+}
+
 // hooks returns the repository's hooks with this address.
 func (f *Forge) hooks(ctx context.Context, repo db.Repository, url string) (found []*hook, err error) {
 	const op = "list webhooks"
@@ -90,21 +104,18 @@ func (h *hook) tellsMore() bool {
 
 func (f *Forge) createHook(ctx context.Context, repo db.Repository, url string) error {
 	const op = "create webhook"
-	secret := f.row.Credentials.WebhookSecret
-	if secret == "" {
+	if f.row.Credentials.WebhookSecret == "" {
 		return errors.New(op + ": the forge has no webhook secret; without one no delivery is accepted")
 	}
-	options := &hookOptions{AddProjectHookOptions: gitlab.AddProjectHookOptions{
+	token, signing := f.hookTokens(repo)
+	options := &hookOptions{SigningToken: signing, AddProjectHookOptions: gitlab.AddProjectHookOptions{
 		Name:                  gitlab.Ptr("Tinyforge"),
 		URL:                   &url,
-		Token:                 gitlab.Ptr(app.RepositorySecret(secret, repo.ExternalID)),
+		Token:                 &token,
 		PushEvents:            gitlab.Ptr(true),
 		TagPushEvents:         gitlab.Ptr(true),
 		EnableSSLVerification: gitlab.Ptr(true),
 	}}
-	if f.signingKey != nil {
-		options.SigningToken = repositorySigningToken(f.row.Credentials.SigningToken, repo.ExternalID)
-	}
 	var made *hook
 	if err := f.call(ctx, op, http.StatusCreated, f.request(http.MethodPost, "projects/%d/hooks", options, &made, repo.ExternalID)); err != nil {
 		return err

@@ -21,12 +21,12 @@ const maxText = 255
 // description too. After a final state, the next one begins a new status.
 func (f *Forge) SetStatus(ctx context.Context, repo db.Repository, s app.Status) error {
 	const op = "set commit status"
-	if !app.ValidHash(s.Commit) {
-		return errors.New(op + ": not a full commit hash")
-	}
-	state, err := stateOf(s.State)
-	if err != nil {
+	if err := s.Check(); err != nil {
 		return err
+	}
+	state := gitlab.BuildStateValue(s.State)
+	if s.State == db.StatusFailure {
+		state = gitlab.Failed
 	}
 	options := &gitlab.SetCommitStatusOptions{
 		State: state, Name: gitlab.Ptr(app.StatusContext), Description: gitlab.Ptr(app.Shorten(s.Description, maxText)),
@@ -35,7 +35,7 @@ func (f *Forge) SetStatus(ctx context.Context, repo db.Repository, s app.Status)
 		options.TargetURL = &s.TargetURL
 	}
 	repeated := false
-	err = f.call(ctx, op, http.StatusCreated, func(with gitlab.RequestOptionFunc) (*gitlab.Response, error) {
+	err := f.call(ctx, op, http.StatusCreated, func(with gitlab.RequestOptionFunc) (*gitlab.Response, error) {
 		_, resp, err := f.client.Commits.SetCommitStatus(repo.ExternalID, s.Commit, options, with)
 		repeated = isRepetition(err, state)
 		return resp, err
@@ -44,19 +44,6 @@ func (f *Forge) SetStatus(ctx context.Context, repo db.Repository, s app.Status)
 		return nil
 	}
 	return err
-}
-
-// stateOf maps by name.
-func stateOf(s db.Status) (gitlab.BuildStateValue, error) {
-	switch s {
-	case db.StatusPending:
-		return gitlab.Pending, nil
-	case db.StatusSuccess:
-		return gitlab.Success, nil
-	case db.StatusFailure:
-		return gitlab.Failed, nil
-	}
-	return "", errors.New("set commit status: unknown state")
 }
 
 var transition = regexp.MustCompile(`Cannot transition status via :[a-z_]+ from :([a-z_]+)`)

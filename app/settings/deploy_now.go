@@ -7,19 +7,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"tinyforge/db"
 	"tinyforge/templates"
 )
-
-// Heads tells where the branches and tags of repositories are.
-type Heads interface {
-	// Heads returns the commit of each branch and tag, by full ref name. The error is meant for people, in words.
-	Heads(ctx context.Context, repo db.Repository) (map[string]string, error)
-}
-
-const headsLimit = 15 * time.Second
 
 var (
 	fullHash  = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
@@ -38,7 +29,7 @@ type againPage struct {
 
 // deployNow queues a deployment of the head of what the workload follows, or of a branch, tag or commit that was named.
 func (v *visit) deployNow() error {
-	w, err := v.namedWorkload()
+	w, repo, err := v.editedWorkload()
 	if err != nil {
 		return err
 	}
@@ -46,12 +37,12 @@ func (v *visit) deployNow() error {
 	if err != nil {
 		return err
 	}
-	c, err := v.choose(w, form)
+	c, err := v.choose(w, repo, form)
 	if err != nil {
 		return err
 	}
 	if !form.Valid() {
-		return v.showWorkload(http.StatusUnprocessableEntity, w, form)
+		return v.showWorkload(http.StatusUnprocessableEntity, w, repo, form)
 	}
 	ctx := v.r.Context()
 	now, err := v.DB.History(ctx, db.Part{WorkloadID: w.ID, Phases: db.Unfinished(), Limit: 2})
@@ -88,12 +79,7 @@ func (v *visit) queued(w db.Workload, dep db.Deployment, action, said string, nu
 }
 
 // choose finds the commit that the form names. What is wrong with it is noted in the form.
-func (v *visit) choose(w db.Workload, form *templates.Form) (chosen, error) {
-	ctx := v.r.Context()
-	repo, err := v.DB.Repository(ctx, w.RepositoryID)
-	if err != nil {
-		return chosen{}, err
-	}
+func (v *visit) choose(w db.Workload, repo db.Repository, form *templates.Form) (chosen, error) {
 	name := strings.TrimSpace(form.Get("ref"))
 	usual, err := v.usualRef(w, repo)
 	if err != nil {
@@ -109,7 +95,7 @@ func (v *visit) choose(w db.Workload, form *templates.Form) (chosen, error) {
 	}
 	heads, err := v.heads(repo)
 	if err != nil {
-		v.Log.WarnContext(ctx, "ask forge for branches", "repository", repo.FullName, "error", err)
+		v.Log.WarnContext(v.r.Context(), "ask forge for branches", "repository", repo.FullName, "error", err)
 		form.Fail("ref", "err.heads", "detail", err.Error())
 		return chosen{}, nil
 	}
@@ -178,12 +164,9 @@ func (v *visit) usualRef(w db.Workload, repo db.Repository) (string, error) {
 }
 
 func (v *visit) heads(repo db.Repository) (map[string]string, error) {
-	if v.Heads == nil {
-		return nil, errors.ErrUnsupported
-	}
-	ctx, cancel := context.WithTimeout(v.r.Context(), headsLimit)
+	ctx, cancel := context.WithTimeout(v.r.Context(), lookFor)
 	defer cancel()
-	return v.Heads.Heads(ctx, repo)
+	return v.Code.Heads(ctx, repo)
 }
 
 func short(commit string) string { return commit[:min(7, len(commit))] }

@@ -57,7 +57,7 @@ func deploymentPath(w db.Workload, id int64) string {
 
 // namedDeployment finds the deployment of the address.
 func (v *visit) namedDeployment() (w db.Workload, dep db.Deployment, err error) {
-	if w, err = v.namedWorkload(); err != nil {
+	if w, _, err = v.editedWorkload(); err != nil {
 		return w, dep, err
 	}
 	id, err := strconv.ParseInt(v.r.PathValue("number"), 10, 64)
@@ -239,5 +239,5 @@ func (v *visit) redeploy() error {
 	if err != nil {
 		return err
 	}
-	return v.queued(w, again, "deployment.queued", "flash.deploy_queued", again.ID)
+	return v.queued(w, again, "deployment.redeployed", "flash.deploy_queued", again.ID)
 }

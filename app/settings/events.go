@@ -174,11 +174,11 @@ func (v *visit) overviewEvents() error {
 func (v *visit) workloadEvents() error {
 	var last []byte
 	return v.stream(movements, time.Second, func(st *stream) (bool, error) {
-		w, err := v.namedWorkload()
+		w, repo, err := v.editedWorkload()
 		if err != nil {
 			return true, nil
 		}
-		page, err := v.workloadPage(w)
+		page, err := v.workloadPage(w, repo)
 		if err != nil {
 			return false, err
 		}
@@ -204,6 +204,8 @@ func (v *visit) deploymentEvents() error {
 	}
 	next++
 	var last []byte
+	var shown db.Phase
+	var at time.Time
 	return v.stream(nil, streamPause, func(st *stream) (bool, error) {
 		dep, err := v.DB.Deployment(v.r.Context(), dep.ID) // before the log: one that has ended has all of it
 		if errors.Is(err, db.ErrNotFound) {
@@ -215,6 +217,10 @@ func (v *visit) deploymentEvents() error {
 		if next, err = st.lines(dep, next); err != nil {
 			return false, err
 		}
+		if dep.Phase == shown && time.Since(at) < time.Second {
+			return false, nil
+		}
+		shown, at = dep.Phase, time.Now()
 		page, err := v.deploymentPage(w, dep)
 		if err != nil {
 			return false, err

@@ -34,7 +34,7 @@ var historyFilters = []struct {
 }
 
 func (v *visit) history() error {
-	w, err := v.namedWorkload()
+	w, repo, err := v.editedWorkload()
 	if err != nil {
 		return err
 	}
@@ -62,10 +62,6 @@ func (v *visit) history() error {
 	}
 	if part.Before > 0 {
 		page.Newest = address(path, "state", page.State, "ref", page.Ref)
-	}
-	repo, err := v.DB.Repository(v.r.Context(), w.RepositoryID)
-	if err != nil {
-		return err
 	}
 	if page.Commits, err = v.commitLinks(repo); err != nil {
 		return err

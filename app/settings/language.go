@@ -19,12 +19,15 @@ func (v *visit) setLanguage() error {
 	if !localPath(back) {
 		back = "/"
 	}
-	http.SetCookie(v.w, &http.Cookie{Name: "language", Value: lang, Path: "/", HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600})
+	v.setLanguageCookie(lang)
 	if v.user.ID != 0 {
-		v.user.Language = lang
-		if err := v.DB.SaveUser(v.r.Context(), &v.user); err != nil {
+		if err := v.DB.SetLanguage(v.r.Context(), v.user.ID, lang); err != nil {
 			return err
 		}
 	}
 	return v.redirect(back, templates.Message{})
+}
+
+func (v *visit) setLanguageCookie(lang string) {
+	http.SetCookie(v.w, &http.Cookie{Name: "language", Value: lang, Path: "/", HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600})
 }

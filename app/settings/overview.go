@@ -83,7 +83,7 @@ func (v *visit) overview(query url.Values) (*overviewPage, error) {
 		if s.NowPhase == db.PhaseQueued || s.LastPhase == db.PhaseQueued {
 			page.Queued++
 		}
-		if !named(s, page.Query) {
+		if !sought(s, page.Query) {
 			continue
 		}
 		row := overviewRow{Standing: s, State: stateOf(s)}
@@ -111,8 +111,8 @@ func (v *visit) overview(query url.Values) (*overviewPage, error) {
 	return page, v.serving(page.Rows)
 }
 
-// named tells whether a workload is what somebody searches for.
-func named(s db.Standing, query string) bool {
+// sought tells whether a workload is what somebody searches for.
+func sought(s db.Standing, query string) bool {
 	query = strings.ToLower(query)
 	return strings.Contains(s.Name, query) || strings.Contains(s.Host, query) || strings.HasPrefix(s.LiveCommit, query)
 }

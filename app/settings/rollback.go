@@ -48,7 +48,7 @@ func (v *visit) rollbackForm() error {
 
 // rollbackTarget finds the release that is to serve again, and refuses one that never did or that serves.
 func (v *visit) rollbackTarget(number string) (w db.Workload, target db.Deployment, err error) {
-	if w, err = v.namedWorkload(); err != nil {
+	if w, _, err = v.editedWorkload(); err != nil {
 		return w, target, err
 	}
 	id, err := strconv.ParseInt(number, 10, 64)

@@ -3,10 +3,12 @@
 package settings
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"sync"
 
+	"tinyforge/app"
 	"tinyforge/db"
 	"tinyforge/templates"
 )
@@ -16,12 +18,17 @@ type Config struct {
 	DB        *db.DB
 	Templates *templates.Set
 	Log       *slog.Logger
-	PublicURL string // at which forges and people reach this Tinyforge, without a trailing slash; "" when it is not known
 	Version   string
 
-	Heads        Heads    // nil where no forge can be asked
-	Releases     Releases // nil where no runtime can be asked
-	KeepReleases int      // how many releases of a workload are kept to go back to, the live one included; 0 means the default
+	Sources    Sources
+	Code       Code
+	Prober     Prober
+	Releases   Releases                        // nil means that no runtime can be asked
+	CheckRoute func(db.Route) error            // says what the router cannot do of a route
+	Choices    *Choices                        // nil means that the process was started with none
+	Forges     *app.Forges                     // nil means that there is no kind of forge
+	Health     Health                          // nil means that nothing is known
+	Tidy       func(ctx context.Context) error // removes what is not kept any more; nil means that nothing can be
 }
 
 // Settings serves the pages. It is safe for concurrent use.
@@ -36,6 +43,12 @@ type Settings struct {
 
 // New makes the pages.
 func New(c Config) *Settings {
+	if c.Choices == nil {
+		c.Choices = NewChoices(c.DB, nil)
+	}
+	if c.Forges == nil {
+		c.Forges = app.NewForges(c.DB, nil)
+	}
 	return &Settings{Config: c, tries: newTries(), hash: newHasher(), ended: make(chan struct{})}
 }
 
@@ -57,14 +70,45 @@ func (s *Settings) routes() []route {
 		{"POST /sign-out", "", (*visit).signOut},
 		{"POST /language", "", (*visit).setLanguage},
 
+		{"GET /sign-in/with/{forge}", "", (*visit).askForge},
+		{"GET /sign-in/callback", "", (*visit).forgeAnswered},
+
+		{"GET /settings", db.Viewer, (*visit).generalForm},
+		{"POST /settings", db.Viewer, (*visit).saveGeneral},
+		{"GET /settings/password", db.Viewer, (*visit).passwordForm},
+		{"POST /settings/password", db.Viewer, (*visit).savePassword},
+		{"GET /settings/sessions", db.Viewer, (*visit).sessions},
+		{"POST /settings/sessions/{id}/end", db.Viewer, (*visit).endSession},
+		{"POST /settings/sessions/end-others", db.Viewer, (*visit).endOtherSessions},
+		{"GET /settings/tokens", db.Viewer, (*visit).tokens},
+		{"POST /settings/tokens", db.Viewer, (*visit).makeToken},
+		{"POST /settings/tokens/{id}/end", db.Viewer, (*visit).endToken},
+		{"GET /settings/users", db.Administrator, (*visit).users},
+		{"POST /settings/users", db.Administrator, (*visit).addUser},
+		{"GET /settings/users/new", db.Administrator, (*visit).newUser},
+		{"GET /settings/users/{id}", db.Administrator, (*visit).userForm},
+		{"POST /settings/users/{id}", db.Administrator, (*visit).saveUser},
+		{"POST /settings/users/{id}/link", db.Administrator, (*visit).makeLink},
+		{"POST /settings/users/{id}/end-sessions", db.Administrator, (*visit).endUsersSessions},
+		{"POST /settings/users/{id}/remove", db.Administrator, (*visit).removeUser},
+		{"GET /settings/sign-in/{id}", db.Administrator, (*visit).signInForgeForm},
+		{"POST /settings/sign-in/{id}", db.Administrator, (*visit).saveSignInForge},
+		{"GET /settings/proxy", db.Administrator, (*visit).proxy},
+		{"GET /settings/networks", db.Administrator, (*visit).networksForm},
+		{"POST /settings/networks", db.Administrator, (*visit).saveNetworks},
+		{"GET /settings/retention", db.Administrator, (*visit).retentionForm},
+		{"POST /settings/retention", db.Administrator, (*visit).saveRetention},
+		{"POST /settings/retention/tidy", db.Administrator, (*visit).tidy},
+		{"GET /audit", db.Administrator, (*visit).auditLog},
+		{"GET /audit.csv", db.Administrator, (*visit).auditCSV},
+		{"GET /about", db.Viewer, (*visit).about},
+
 		{"GET /start", db.Viewer, (*visit).start},
 		{"GET /workloads", db.Viewer, (*visit).workloads},
 		{"GET /events", db.Viewer, (*visit).overviewEvents},
 		{"GET /workloads/{name}", db.Viewer, (*visit).workload},
 		{"GET /workloads/{name}/events", db.Viewer, (*visit).workloadEvents},
 		{"POST /workloads/{name}/deploy", db.Deployer, (*visit).deployNow},
-		{"POST /workloads/{name}/pause", db.Deployer, (*visit).pause},
-		{"POST /workloads/{name}/resume", db.Deployer, (*visit).unpause},
 		{"GET /workloads/{name}/rollback", db.Deployer, (*visit).rollbackForm},
 		{"POST /workloads/{name}/rollback", db.Deployer, (*visit).rollback},
 		{"GET /workloads/{name}/deployments", db.Viewer, (*visit).history},
@@ -74,7 +118,15 @@ func (s *Settings) routes() []route {
 		{"POST /workloads/{name}/deployments/{number}/cancel", db.Deployer, (*visit).cancel},
 		{"POST /workloads/{name}/deployments/{number}/redeploy", db.Deployer, (*visit).redeploy},
 		{"GET /deployments/{number}", db.Viewer, (*visit).permanentLink},
-		{"POST /workloads", db.Administrator, (*visit).nothing},
+		{"GET /workloads/new", db.Administrator, (*visit).newWorkload},
+		{"POST /workloads", db.Administrator, (*visit).createWorkload},
+		{"GET /workloads/{name}/settings", db.Administrator, (*visit).workloadSettings},
+		{"POST /workloads/{name}/settings", db.Administrator, (*visit).saveWorkload},
+		{"GET /workloads/{name}/env", db.Administrator, (*visit).workloadEnv},
+		{"POST /workloads/{name}/pause", db.Deployer, (*visit).pauseWorkload},
+		{"POST /workloads/{name}/resume", db.Deployer, (*visit).resumeWorkload},
+		{"GET /workloads/{name}/delete", db.Administrator, (*visit).deleteWorkloadForm},
+		{"POST /workloads/{name}/delete", db.Administrator, (*visit).deleteWorkload},
 
 		{"GET /", "", (*visit).nothing},
 		{"POST /", "", (*visit).nothing},
@@ -87,4 +139,5 @@ func (s *Settings) Mount(mux *http.ServeMux) {
 	for _, rt := range s.routes() {
 		mux.Handle(rt.pattern, s.protect(s.page(rt)))
 	}
+	s.mountAPI(mux)
 }

@@ -15,6 +15,9 @@ type setupPage struct {
 	Token string
 	First bool // it makes the first administrator; otherwise it sets Name's password
 	Name  string
+
+	AskAddress bool                // nobody has said yet where this Tinyforge is reached
+	Notes      []templates.Message // of the address
 }
 
 // SetupPath is where a one-time link leads: its token follows.
@@ -41,7 +44,8 @@ func (v *visit) setupForm() error {
 	if err != nil {
 		return err
 	}
-	page.Form = filled("username", page.Name, "language", v.Language())
+	page.Form = filled("username", page.Name, "language", v.Language(), "base_url", v.origin())
+	v.askAddress(&page)
 	return v.render(http.StatusOK, "people/setup", v.setupFrame(), page)
 }
 
@@ -55,6 +59,7 @@ func (v *visit) setup() error {
 		return err
 	}
 	page.Form = form
+	v.askAddress(&page)
 	user := db.User{Name: page.Name}
 	if page.First {
 		user.Name = strings.TrimSpace(form.Get("username"))
@@ -65,6 +70,12 @@ func (v *visit) setup() error {
 	checkNewPassword(form, "password", user.Name, "tinyforge")
 	if user.Language = form.Get("language"); !isLanguage(user.Language) {
 		form.Fail("language", "err.choose")
+	}
+	choices := map[string]string{}
+	if page.AskAddress {
+		if choices[OptionPublicURL], err = v.checkPublicURL(form, "base_url"); err != nil {
+			return err
+		}
 	}
 	if !form.Valid() {
 		return v.invalid("people/setup", v.setupFrame(), form, page)
@@ -83,10 +94,20 @@ func (v *visit) setup() error {
 	if err := v.audit("user.set_up", user.Name, ""); err != nil {
 		return err
 	}
+	if err := v.saveChoices(choices); err != nil {
+		return err
+	}
 	if page.First {
 		return v.redirect("/start", templates.Message{})
 	}
 	return v.redirect("/workloads", templates.Message{Key: "flash.password_changed"})
+}
+
+// askAddress has the page ask where this Tinyforge is reached, unless that is known.
+func (v *visit) askAddress(page *setupPage) {
+	if page.AskAddress = page.First && v.PublicURL == ""; page.AskAddress {
+		page.Notes = addressNotes(page.Form.Get("base_url"))
+	}
 }
 
 const longestName = 40

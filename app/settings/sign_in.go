@@ -16,6 +16,7 @@ type signInPage struct {
 	Form    *templates.Form
 	Resume  string // sealed: what was posted without a session
 	Command string // that prints a new link
+	Forges  []forgeRow
 }
 
 const resetCommand = "tinyforge sign-in-link"
@@ -33,8 +34,11 @@ func (v *visit) signInForm() error {
 	if v.user.ID != 0 {
 		return v.redirect("/workloads", templates.Message{})
 	}
-	form := filled("next", v.r.URL.Query().Get("next"))
-	return v.render(http.StatusOK, "people/sign-in", v.signInFrame(), signInPage{Form: form, Command: resetCommand})
+	page, err := v.signInPage(filled("next", v.r.URL.Query().Get("next")), "")
+	if err != nil {
+		return err
+	}
+	return v.render(http.StatusOK, "people/sign-in", v.signInFrame(), page)
 }
 
 func (v *visit) signIn() error {
@@ -42,7 +46,10 @@ func (v *visit) signIn() error {
 	if err != nil {
 		return err
 	}
-	page := signInPage{Form: form, Command: resetCommand, Resume: form.Get("resume")}
+	page, err := v.signInPage(form, form.Get("resume"))
+	if err != nil {
+		return err
+	}
 	if wait := v.tries.wait(v.address(), time.Now()); wait > 0 {
 		form.Fail("password", "err.too_many_tries", "when", v.Ago(time.Now().Add(wait)))
 		v.w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
@@ -74,6 +81,17 @@ func (v *visit) signIn() error {
 		next = "/workloads"
 	}
 	return v.redirect(next, templates.Message{})
+}
+
+func (v *visit) signInPage(form *templates.Form, resume string) (signInPage, error) {
+	forges, err := v.signInForges()
+	page := signInPage{Form: form, Resume: resume, Command: resetCommand}
+	for _, f := range forges {
+		if f.On {
+			page.Forges = append(page.Forges, f)
+		}
+	}
+	return page, err
 }
 
 // startSession signs a user in with this browser.
@@ -121,7 +139,11 @@ func (v *visit) askToSignIn() error {
 	}
 	f := v.signInFrame()
 	f.Notices = []templates.Message{{Key: "note.session_over"}}
-	return v.render(http.StatusUnauthorized, "people/sign-in", f, signInPage{Form: filled(), Resume: resume, Command: resetCommand})
+	page, err := v.signInPage(filled(), resume)
+	if err != nil {
+		return err
+	}
+	return v.render(http.StatusUnauthorized, "people/sign-in", f, page)
 }
 
 const (

@@ -21,7 +21,7 @@ func TestFirstSignIn(t *testing.T) {
 		is(t, http.StatusUnprocessableEntity, "Use at least 12 characters", `value="ann"`, "<title>Error: ")
 	b.post("/setup", "token", token, "username", "ann", "password", "passwordpassword", "language", "en").
 		is(t, http.StatusUnprocessableEntity, "leaked")
-	b.post("/setup", "token", token, "username", "ann", "password", password, "language", "en").leads(t, "/start")
+	b.post("/setup", "token", token, "username", "ann", "password", password, "language", "en", "base_url", "https://deploy.example.com").leads(t, "/start")
 	b.get("/workloads").is(t, http.StatusOK, "Workloads")
 	b.post("/setup", "token", token, "username", "eve", "password", password, "language", "en").is(t, http.StatusGone)
 	second, err := w.db.NewSignInLink(t.Context(), 0)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"golang.org/x/text/language"
@@ -21,13 +22,18 @@ type visit struct {
 	r       *http.Request
 	user    db.User // zero before sign-in
 	session db.Session
+	Chosen  // as they were at the beginning of the visit
 	*templates.Printer
 }
 
 // visit makes a visit of a request without looking who it is.
 func (s *Settings) visit(w http.ResponseWriter, r *http.Request) *visit {
 	v := &visit{Settings: s, w: w, r: r}
-	v.Printer = s.Templates.Printer(v.language(), s.zone())
+	var err error
+	if v.Chosen, err = s.Choices.Read(r.Context()); err != nil && r.Context().Err() == nil {
+		s.Log.ErrorContext(r.Context(), "read settings", "error", err)
+	}
+	v.Printer = s.Templates.Printer(v.language(), v.TimeZone)
 	return v
 }
 
@@ -65,7 +71,7 @@ func (v *visit) recognize() error {
 		return err
 	}
 	v.session, v.user = session, user
-	v.Printer = v.Templates.Printer(v.language(), v.zone())
+	v.Printer = v.Templates.Printer(v.language(), v.TimeZone)
 	return nil
 }
 
@@ -135,6 +141,15 @@ func (v *visit) origin() string {
 		scheme = "https"
 	}
 	return (&url.URL{Scheme: scheme, Host: v.r.Host}).String()
+}
+
+// id is the number in the address, or the refusal of one that is none.
+func (v *visit) id(name string) (int64, error) {
+	id, err := strconv.ParseInt(v.r.PathValue(name), 10, 64)
+	if err != nil || id <= 0 {
+		return 0, refuse(http.StatusNotFound, "http.404")
+	}
+	return id, nil
 }
 
 // say is T for a text that is known to be there.

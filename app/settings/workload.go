@@ -29,7 +29,6 @@ type Running struct {
 const (
 	inspectLimit = time.Second // for which a page waits for the runtime
 	recentRows   = 10
-	defaultKept  = 3
 )
 
 // workloadPage is one workload: what serves, what was before, what went on.
@@ -62,27 +61,17 @@ func (p *workloadPage) Path() string { return workloadPath(p.Workload) }
 
 func workloadPath(w db.Workload) string { return "/workloads/" + url.PathEscape(w.Name) }
 
-// namedWorkload finds the workload of the address.
-func (v *visit) namedWorkload() (db.Workload, error) {
-	name := v.r.PathValue("name")
-	w, err := v.DB.WorkloadByName(v.r.Context(), name)
-	if errors.Is(err, db.ErrNotFound) || err == nil && w.DeletedAt != nil {
-		return db.Workload{}, refuse(http.StatusNotFound, "http.404_workload", "name", name)
-	}
-	return w, err
-}
-
 func (v *visit) workload() error {
-	w, err := v.namedWorkload()
+	w, repo, err := v.editedWorkload()
 	if err != nil {
 		return err
 	}
-	return v.showWorkload(http.StatusOK, w, filled())
+	return v.showWorkload(http.StatusOK, w, repo, filled())
 }
 
 // showWorkload answers with a workload's page, with a form of what to deploy.
-func (v *visit) showWorkload(status int, w db.Workload, form *templates.Form) error {
-	page, err := v.workloadPage(w)
+func (v *visit) showWorkload(status int, w db.Workload, repo db.Repository, form *templates.Form) error {
+	page, err := v.workloadPage(w, repo)
 	if err != nil {
 		return err
 	}
@@ -111,14 +100,11 @@ func (v *visit) workloadFrame(w db.Workload, tabKey string) frame {
 }
 
 // workloadPage reads what the page shows of the rows.
-func (v *visit) workloadPage(w db.Workload) (*workloadPage, error) {
+func (v *visit) workloadPage(w db.Workload, repo db.Repository) (*workloadPage, error) {
 	ctx := v.r.Context()
-	p := &workloadPage{Workload: w, MayDeploy: v.user.Role.May(db.Deployer), MayChange: v.user.Role.May(db.Administrator),
+	p := &workloadPage{Workload: w, Repository: repo, MayDeploy: v.user.Role.May(db.Deployer), MayChange: v.user.Role.May(db.Administrator),
 		Stream: workloadPath(w) + "/events"}
 	var err error
-	if p.Repository, err = v.DB.Repository(ctx, w.RepositoryID); err != nil {
-		return nil, err
-	}
 	if p.Commits, err = v.commitLinks(p.Repository); err != nil {
 		return nil, err
 	}
@@ -169,7 +155,7 @@ func (v *visit) liveRelease(workloadID int64) (*liveRelease, error) {
 
 // kept are the releases whose images are kept, the live one included, newest first.
 func (v *visit) kept(workloadID int64) ([]db.Deployment, error) {
-	return v.DB.History(v.r.Context(), db.Part{WorkloadID: workloadID, Phases: db.Released(), Limit: max(v.KeepReleases, defaultKept)})
+	return v.DB.History(v.r.Context(), db.Part{WorkloadID: workloadID, Phases: db.Released(), Limit: v.KeepReleases})
 }
 
 // inspect asks the runtime how the live release is. The page does not wait for it long.
@@ -185,22 +171,4 @@ func (v *visit) inspect(p *workloadPage) {
 		return
 	}
 	p.Running = &running
-}
-
-func (v *visit) pause() error   { return v.enable(false, "workload.paused", "flash.paused") }
-func (v *visit) unpause() error { return v.enable(true, "workload.resumed", "flash.resumed") }
-
-// enable makes pushes deploy a workload, or not.
-func (v *visit) enable(enabled bool, action, said string) error {
-	w, err := v.namedWorkload()
-	if err != nil {
-		return err
-	}
-	if err := v.DB.EnableWorkload(v.r.Context(), w.ID, enabled); err != nil {
-		return err
-	}
-	if err := v.audit(action, w.Name, ""); err != nil {
-		return err
-	}
-	return v.redirect(workloadPath(w), templates.Message{Key: said, Values: []any{"name", w.Name}})
 }

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"tinyforge/app"
+	"tinyforge/app/gitea"
+	"tinyforge/app/github"
 	"tinyforge/app/settings"
 	"tinyforge/db"
 	"tinyforge/db/dbtest"
@@ -22,9 +25,16 @@ type world struct {
 	t      *testing.T
 	db     *db.DB
 	server *httptest.Server
+	code   code
 }
 
 func newWorld(t *testing.T) *world {
+	t.Helper()
+	return newWorldOf(t, func(*settings.Config) {})
+}
+
+// newWorldOf is newWorld with another configuration of the pages.
+func newWorldOf(t *testing.T, change func(*settings.Config)) *world {
 	t.Helper()
 	keys, err := db.NewKeyring()
 	must(t, err)
@@ -37,7 +47,11 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	w := &world{t: t, db: store}
 	mux := http.NewServeMux()
-	settings.New(settings.Config{DB: store, Templates: set, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "test"}).Mount(mux)
+	c := settings.Config{DB: store, Templates: set, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "test",
+		Sources: sources{}, Code: &w.code, Prober: prober{}, CheckRoute: checkRoute,
+		Forges: app.NewForges(store, map[string]app.Opener{"github": github.New, "gitea": gitea.New})}
+	change(&c)
+	settings.New(c).Mount(mux)
 	w.server = httptest.NewServer(mux)
 	t.Cleanup(w.server.Close)
 	return w
@@ -127,7 +141,7 @@ func (w *world) owner() *browser {
 	token, err := w.db.NewSignInLink(w.t.Context(), 0)
 	must(w.t, err)
 	b := w.browser()
-	b.post("/setup", "token", token, "username", "ann", "password", password, "language", "en").leads(w.t, "/start")
+	b.post("/setup", "token", token, "username", "ann", "password", password, "language", "en", "base_url", "https://deploy.example.com").leads(w.t, "/start")
 	return b
 }
 

@@ -54,6 +54,9 @@ func (a *applier) prepare(ctx context.Context, text []byte, refs references, sou
 	if err := append(r.faults, a.faults...).err(); err != nil {
 		return err
 	}
+	for _, w := range r.warnings {
+		fmt.Fprintf(a.out, "warning: %v\n", w)
+	}
 	return a.lookup(ctx)
 }
 

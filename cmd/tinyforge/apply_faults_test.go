@@ -19,8 +19,9 @@ func TestManifestFaults(t *testing.T) {
 		"tab":       {"forges:\n\t- a", "file (line 2): is not valid YAML: found character '\t' that cannot start any token"},
 		"top level": {"forge: []\n\"wörk\": 1\n", "forge (line 1): is not a known key: did you mean \"forges\"?\n" +
 			"wörk (line 2): is not a known key: use forges, workloads"},
-		"no lists": {"forges: {}\nworkloads: 1\n", "forges (line 1): must be a list\nworkloads (line 2): must be a list"},
-		"entries":  {"forges: [a]\nworkloads:\n- 1\n", "forges[0] (line 1): must be an object with name, kind, url, api_url, app_id, private_key, token, webhook_secret, signing_token, networks\nworkloads[0] (line 3): must be an object with name, forge, repository, source, ref, paths, host, route, enabled, env, config"},
+		"no lists": {"forges: {}\nworkloads: 1\n", "forges (line 1): must be a list, such as [{name: git, kind: gitea, url: https://git.example.com, token: env:TOKEN}]\n" +
+			"workloads (line 2): must be a list, such as [{name: web, forge: git, repository: acme/site, source: dockerfile}]"},
+		"entries": {"forges: [a]\nworkloads:\n- 1\n", "forges[0] (line 1): must be an object with name, kind, url, api_url, app_id, private_key, token, webhook_secret, signing_token, networks\nworkloads[0] (line 3): must be an object with name, forge, repository, source, ref, paths, host, route, enabled, env, config"},
 		"twice": {"forges: []\nforges: []\nworkloads: []\n",
 			"forges (line 2): is given twice, first in line 1"},
 		"number as key":  {"forges: []\n1: a\n", "file (line 2): must have strings as keys: put the key in quotes"},
@@ -105,36 +106,38 @@ func TestManifestForgeFaults(t *testing.T) {
 func TestManifestWorkloadFaults(t *testing.T) {
 	defaults := []string{"name: web", "forge: git", "repository: acme/site", "source: dockerfile"}
 	for name, test := range map[string]struct{ more, want string }{
-		"name":       {"name: -web", "name (line 5): must have 1 to 40 lower-case letters, digits and '-', and neither begin nor end with '-'"},
-		"forge":      {"forge: gut", `forge (line 5): "gut" is not known: use git, github`},
-		"repository": {"repository: site", `repository (line 5): must be an owner and a name, such as "acme/site"`},
-		"address":    {"repository: https://git.example.com/acme/site", `repository (line 5): must be the name, such as "acme/site", not an address`},
-		"source":     {"source: compose", `source (line 5): "compose" is not known: use dockerfile, image`},
-		"ref":        {"ref: 'release/['", `ref (line 5): is not a valid pattern: brackets and braces must be closed, and "\" must not be last`},
-		"ref space":  {"ref: a b", `ref (line 5): matches no branch or tag: use a pattern such as "main", "release/*" or "tags/v*"`},
+		"name":                   {"name: -web", "name (line 5): must have 1 to 40 lower-case letters, digits and '-', and neither begin nor end with '-'"},
+		"forge":                  {"forge: gut", `forge (line 5): "gut" is not known: use git, github`},
+		"repository":             {"repository: site", `repository (line 5): must be an owner and a name, such as "acme/site"`},
+		"address":                {"repository: https://git.example.com/acme/site", `repository (line 5): must be the name, such as "acme/site", not an address`},
+		"source":                 {"source: compose", `source (line 5): "compose" is not known: use dockerfile, image`},
+		"source by another name": {"source: Docker", `source (line 5): there is no source "Docker": use dockerfile`},
+		"source in capitals":     {"source: Image", `source (line 5): there is no source "Image": use image`},
+		"ref":                    {"ref: 'release/['", `ref (line 5): is not a valid pattern: brackets and braces must be closed, and "\" must not be last`},
+		"ref space":              {"ref: a b", `ref (line 5): matches no branch or tag: use a pattern such as "main", "release/*" or "tags/v*"`},
 		"paths": {"paths: [a, 'b/{', /c, '!', ../d, '!./e', 1]", `paths[1] (line 5): is not a valid pattern: brackets and braces must be closed, and "\" must not be last
 workloads[0].paths[2] (line 5): matches no file: write it from the top of the repository, such as "app/**", without "/", "./" or "../" before it
 workloads[0].paths[3] (line 5): is empty
 workloads[0].paths[4] (line 5): matches no file: write it from the top of the repository, such as "app/**", without "/", "./" or "../" before it
 workloads[0].paths[5] (line 5): matches no file: write it from the top of the repository, such as "app/**", without "/", "./" or "../" before it
 workloads[0].paths[6] (line 5): must be a string, in quotes`},
-		"paths in one": {"paths: app/**", "paths (line 5): must be a list"},
+		"paths in one": {"paths: app/**", `paths (line 5): must be a list, such as ["app/**"]`},
 		"enabled":      {"enabled: 'no'", "enabled (line 5): must be true or false"},
 		"host scheme":  {"host: https://a.example.com", `host (line 5): must be a host name alone, such as "www.example.com", without "https://" and without a path`},
 		"host port":    {"host: a.example.com:80", `host (line 5): must be a host name without a port, such as "www.example.com"`},
 		"host case":    {"host: A.example.com", "host (line 5): must be written in lower case"},
 		"host address": {"host: 10.0.0.1", "host (line 5): must be a name, not an address"},
 		"host dot":     {"host: a.example.com.", `host (line 5): is not a host name: use letters, digits, '-' and '.', such as "www.example.com"; other scripts in their xn-- form`},
-		"host star":    {"host: '*.example.com'", `host (line 5): is not a host name: use letters, digits, '-' and '.', such as "www.example.com"; other scripts in their xn-- form`},
-		"env":          {"env: [a]", "env (line 5): must be an object of names and values"},
+		"host star":    {"host: '*.example.com'", "host (line 5): is a wildcard, which no router here takes: write each host by its name, the first as host and the others under route.hosts"},
+		"env":          {"env: [a]", "env (line 5): must be an object of names and values, such as {MODE: production}"},
 		"env values": {"env: {A: 1, 'B C': x, D: env:NONE, E: env:ZERO, F: null}", `env.A (line 5): must be a string, in quotes
 workloads[0].env["B C"] (line 5): must begin with a letter or '_' and hold only letters, digits, '_', '.' and '-'
 workloads[0].env.D (line 5): the environment variable "NONE" is not set (for the text itself write text:env:...)
 workloads[0].env.E (line 5): must not contain a zero byte
 workloads[0].env.F (line 5): must be a string, in quotes`},
-		"config":     {"config: a", "config (line 5): must be an object"},
+		"config":     {"config: a", "config (line 5): must be an object, such as {port: 8080}"},
 		"config key": {"config: {prot: 80}", `config.prot (line 5): is not a known key: did you mean "port"?`},
-		"config value": {"config:\n      port: '80'\n      healthcheck:\n        path: up\n        interval: 5", `config.port (line 6): must be a whole number, without quotes
+		"config value": {"config:\n      port: '80'\n      healthcheck:\n        path: up\n        interval: 5", `config.port (line 6): must be a whole number, without quotes, such as 8080
 workloads[0].config.healthcheck.path (line 8): must be a path on the release, such as "/up"
 workloads[0].config.healthcheck.interval (line 9): must be a duration such as "2s" or "1m30s"`},
 		"config lacks":   {"config:\n      port: 80\n      healthcheck:\n        status: 200", "config.healthcheck.path (line 7): is required"},

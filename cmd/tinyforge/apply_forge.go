@@ -108,7 +108,7 @@ func (r *manifestReader) forge(n *manifestNode) manifestForge {
 	f := manifestForge{at: n}
 	if r.object(n, "name", "kind", "url", "api_url", "app_id", "private_key", "token", "webhook_secret", "signing_token", "networks") {
 		r.required(n, "name", "kind")
-		f.row.Name = r.checked(n.get("name"), checkName)
+		f.row.Name = r.checked(n.get("name"), app.CheckName)
 		f.row.Kind = r.oneOf(n.get("kind"), sortedKeys(forgeSchemas()))
 		f.row.URL = strings.TrimRight(r.checked(n.get("url"), checkURL), "/")
 		f.row.APIURL = strings.TrimRight(r.checked(n.get("api_url"), checkURL), "/")

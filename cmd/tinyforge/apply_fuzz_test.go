@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tinyforge/app"
 )
 
 // FuzzApplyFile: whatever the file, reading it ends, and either finds a fault or returns rows that can be saved.
@@ -30,12 +32,12 @@ func FuzzApplyFile(f *testing.F) {
 			return
 		}
 		for _, w := range m.workloads {
-			if !json.Valid(w.row.Config) || r.sources[w.row.Source].Validate(w.row.Config) != nil || !isLabel(w.row.Name) {
+			if !json.Valid(w.row.Config) || r.sources[w.row.Source].Validate(w.row.Config) != nil || app.CheckName(w.row.Name) != "" {
 				t.Errorf("no fault in %+v, config %s", w.row, w.row.Config)
 			}
 		}
 		for _, fg := range m.forges {
-			if !isLabel(fg.row.Name) || fg.row.URL == "" || fg.row.Credentials.Token == "" && fg.row.Credentials.PrivateKey == "" {
+			if app.CheckName(fg.row.Name) != "" || fg.row.URL == "" || fg.row.Credentials.Token == "" && fg.row.Credentials.PrivateKey == "" {
 				t.Errorf("no fault in %+v", fg.row)
 			}
 		}

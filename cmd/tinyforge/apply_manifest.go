@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 	"tinyforge/deploy/source"
 )
 
@@ -31,7 +32,8 @@ type manifestReader struct {
 	known      []string // names of forges that the database has
 	prune      bool
 
-	faults manifestFaults // what was found so far
+	faults   manifestFaults // what was found so far
+	warnings manifestFaults // what is not wrong, and should be changed all the same
 }
 
 // read returns what could be read; all that is wrong is added to faults.
@@ -164,7 +166,23 @@ func (r *manifestReader) number(n *manifestNode) int64 {
 }
 
 func (r *manifestReader) list(n *manifestNode) []*manifestNode {
-	return scalar[[]*manifestNode](r, n, "must be a list")
+	text := "must be a list"
+	if n != nil {
+		if example, ok := listExamples()[n.path[strings.LastIndexByte(n.path, '.')+1:]]; ok {
+			text += ", such as " + example
+		}
+	}
+	return scalar[[]*manifestNode](r, n, text)
+}
+
+// listExamples are right lists, by their key.
+func listExamples() map[string]string {
+	return map[string]string{
+		"paths": `["app/**"]`, "networks": "[private]", "hosts": "[shop.example.com]", "redirects": "[example.com]", "prefixes": "[/app]",
+		"basic_auth": "[{username: ann, password: env:ANN_PASSWORD}]",
+		"forges":     "[{name: git, kind: gitea, url: https://git.example.com, token: env:TOKEN}]",
+		"workloads":  "[{name: web, forge: git, repository: acme/site, source: dockerfile}]",
+	}
 }
 
 func scalar[T any](r *manifestReader, n *manifestNode, otherwise string) (v T) {
@@ -213,14 +231,18 @@ func (r *manifestReader) checked(n *manifestNode, check func(string) string) str
 // oneOf is text for one of the known words.
 func (r *manifestReader) oneOf(n *manifestNode, known []string) string {
 	return r.checked(n, func(s string) string {
-		switch {
-		case slices.Contains(known, s):
+		if slices.Contains(known, s) {
 			return ""
-		case len(known) == 0:
-			return fmt.Sprintf("%q is not known, and nothing is", shorten(s))
 		}
-		return fmt.Sprintf("%q is not known: use %s", shorten(s), strings.Join(slices.Sorted(slices.Values(known)), ", "))
+		return unknownWord(s, known)
 	})
+}
+
+func unknownWord(s string, known []string) string {
+	if len(known) == 0 {
+		return fmt.Sprintf("%q is not known, and nothing is", shorten.Typed(s))
+	}
+	return fmt.Sprintf("%q is not known: use %s", shorten.Typed(s), strings.Join(slices.Sorted(slices.Values(known)), ", "))
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

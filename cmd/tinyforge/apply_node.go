@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"tinyforge/deploy/shorten"
 )
 
 // manifestNode is a value of a manifest with its place in the file. Aliases are expanded.
@@ -82,7 +84,7 @@ func (n *manifestNode) children() func(yield func(*manifestNode) bool) {
 
 // joinPath and itemPath write paths as the sources' faults do.
 func joinPath(path, key string) string {
-	key = shorten(key)
+	key = shorten.Typed(key)
 	if key == "" || strings.ContainsAny(key, ".[]\"\\ :\n\t") {
 		return fmt.Sprintf("%s[%q]", path, key)
 	}
@@ -93,12 +95,3 @@ func joinPath(path, key string) string {
 }
 
 func itemPath(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
-
-// shorten keeps what is typed into a file from filling a terminal.
-func shorten(s string) string {
-	const limit = 60
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit]) + "…"
-	}
-	return s
-}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
+
+	"tinyforge/deploy/shorten"
 )
 
 // references reads what a manifest refers to: "env:NAME" is an environment variable, "file:PATH" the contents of a file,
@@ -59,7 +61,7 @@ func (r references) resolve(s string) (text string, isReference bool, err error)
 		return s, false, nil
 	}
 	if err == nil && !utf8.ValidString(text) {
-		err = fmt.Errorf("what %s refers to is not UTF-8 text", shorten(s))
+		err = fmt.Errorf("what %s refers to is not UTF-8 text", shorten.Typed(s))
 	}
 	return text, true, err
 }
@@ -72,7 +74,7 @@ func looksLikeReference(s string) bool {
 func (r references) resolveEnv(name string) (string, error) {
 	text, ok := r.env(name)
 	if !ok {
-		return "", fmt.Errorf("the environment variable %q is not set", shorten(name))
+		return "", fmt.Errorf("the environment variable %q is not set", shorten.Typed(name))
 	}
 	return text, nil
 }
@@ -83,7 +85,7 @@ func (r references) resolveFile(path string) (string, error) {
 		err = at.Err
 	}
 	if err != nil {
-		return "", fmt.Errorf("the file %q cannot be read: %w", shorten(path), err)
+		return "", fmt.Errorf("the file %q cannot be read: %w", shorten.Typed(path), err)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/docker/go-units"
 
+	"tinyforge/app"
 	"tinyforge/db"
 	"tinyforge/deploy"
 )
@@ -93,7 +94,7 @@ func (r *manifestReader) users(n *manifestNode) (users []manifestUser) {
 
 // size is a number of bytes, written as people do.
 func (r *manifestReader) size(n *manifestNode) (bytes int64) {
-	r.checked(n, func(s string) string {
+	r.measured(n, func(s string) string {
 		var err error
 		if bytes, err = units.RAMInBytes(s); err != nil || bytes <= 0 {
 			return `must be a size such as "100MB" or "1GB"; left out, any size is taken`
@@ -104,7 +105,7 @@ func (r *manifestReader) size(n *manifestNode) (bytes int64) {
 }
 
 func (r *manifestReader) duration(n *manifestNode) (d time.Duration) {
-	r.checked(n, func(s string) string {
+	r.measured(n, func(s string) string {
 		var err error
 		if d, err = time.ParseDuration(s); err != nil || d <= 0 {
 			return `must be a duration such as "60s" or "2m"; left out, any time is waited`
@@ -114,11 +115,22 @@ func (r *manifestReader) duration(n *manifestNode) (d time.Duration) {
 	return d
 }
 
+// measured reports what check finds wrong with a number that has a unit; without one it is no string either.
+func (r *manifestReader) measured(n *manifestNode, check func(string) string) {
+	if n == nil {
+		return
+	}
+	text, _ := n.value.(string)
+	if problem := check(text); problem != "" {
+		r.add(n.fault("%s", problem))
+	}
+}
+
 func checkOtherHost(s string) string {
 	if s == "" {
 		return "is empty: leave it out"
 	}
-	return checkHost(s)
+	return app.CheckHost(s)
 }
 
 func checkPassword(s string) string {

@@ -59,7 +59,7 @@ func TestManifestRouteFaults(t *testing.T) {
 		"a list":         {"route: []", "route (line 10): must be an object with hosts, redirects, prefixes, strip_prefix, basic_auth, max_body, timeout"},
 		"unknown key":    {"route: {redirect: [a.example.com]}", `route.redirect (line 10): is not a known key: did you mean "redirects"?`},
 		"paths":          {"route: {paths: [/app]}", `route.paths (line 10): is not a known key: use hosts, redirects, prefixes, strip_prefix, basic_auth, max_body, timeout`},
-		"hosts":          {"route: {hosts: a.example.com}", "route.hosts (line 10): must be a list"},
+		"hosts":          {"route: {hosts: a.example.com}", "route.hosts (line 10): must be a list, such as [shop.example.com]"},
 		"host":           {"route: {hosts: ['https://a.example.com']}", `route.hosts[0] (line 10): must be a host name alone, such as "www.example.com", without "https://" and without a path`},
 		"host case":      {"route: {hosts: [A.example.com]}", "route.hosts[0] (line 10): must be written in lower case"},
 		"empty host":     {"route: {hosts: ['']}", "route.hosts[0] (line 10): is empty: leave it out"},
@@ -91,10 +91,10 @@ func TestManifestRouteFaults(t *testing.T) {
 		"max body 0":     {"route: {max_body: '0'}", `route.max_body (line 10): must be a size such as "100MB" or "1GB"; left out, any size is taken`},
 		"max body below": {"route: {max_body: '-1MB'}", `route.max_body (line 10): must be a size such as "100MB" or "1GB"; left out, any size is taken`},
 		"max body vast":  {"route: {max_body: 1e300GB}", `route.max_body (line 10): must be a size such as "100MB" or "1GB"; left out, any size is taken`},
-		"max body bare":  {"route: {max_body: 1000}", "route.max_body (line 10): must be a string, in quotes"},
+		"max body bare":  {"route: {max_body: 1000}", `route.max_body (line 10): must be a size such as "100MB" or "1GB"; left out, any size is taken`},
 		"timeout":        {"route: {timeout: 60 s}", `route.timeout (line 10): must be a duration such as "60s" or "2m"; left out, any time is waited`},
 		"timeout below":  {"route: {timeout: -1s}", `route.timeout (line 10): must be a duration such as "60s" or "2m"; left out, any time is waited`},
-		"timeout bare":   {"route: {timeout: 60}", "route.timeout (line 10): must be a string, in quotes"},
+		"timeout bare":   {"route: {timeout: 60}", `route.timeout (line 10): must be a duration such as "60s" or "2m"; left out, any time is waited`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := test.want

@@ -190,6 +190,7 @@ func (a *applier) saveWorkload(ctx context.Context, w *plannedWorkload) error {
 	became := unchanged
 	if w.changed() {
 		became = createdOr(changed, w.saved == nil)
+		w.keepPlain()
 		err := a.store.SaveWorkload(ctx, &w.row)
 		if errors.Is(err, db.ErrHostTaken) {
 			return w.taken(err)
@@ -200,4 +201,17 @@ func (a *applier) saveWorkload(ctx context.Context, w *plannedWorkload) error {
 	}
 	a.said(became, "workload %s", w.row.Name)
 	return nil
+}
+
+// keepPlain lets the pages go on to show what they show, as far as it is still the same: a new value may be a secret.
+func (w *plannedWorkload) keepPlain() {
+	if w.saved == nil {
+		return
+	}
+	w.row.FormKey = w.saved.FormKey
+	for _, name := range w.saved.Plain {
+		if value, ok := w.row.Env[name]; ok && value == w.saved.Env[name] {
+			w.row.Plain = append(w.row.Plain, name)
+		}
+	}
 }

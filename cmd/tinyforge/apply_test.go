@@ -169,7 +169,7 @@ func TestApplyNothing(t *testing.T) {
 		"418":      {benchAll, func(b *applyBench) { b.git.Fault(status(418)) }, []string{"forges[1] (line 10): list repositories: forge answered 418: check url and api_url"}},
 		"redirect": {benchAll, func(b *applyBench) { b.git.Fault(status(302)) }, []string{"forges[1] (line 10): the forge answered with a redirect (302): check url, and that the repository was not renamed"}},
 		"network": {strings.Replace(benchAll, "GIT\n    token: file:git.token\n    networks: [loopback]", "GIT\n    token: file:git.token", 1), nil, []string{
-			"forges[1] (line 10): list repositories: 127.0.0.1 is not a public address; allow it with networks: [loopback]",
+			"forges[1] (line 10): list repositories: forge git at GIT: 127.0.0.1 is not a public address; allow it with networks: [loopback]",
 		}},
 		"own host": {change("host: www.example.com", "host: deploy.example.com"), nil, []string{
 			"workloads[0].host (line 20): is Tinyforge's own host (--public-url): choose another",

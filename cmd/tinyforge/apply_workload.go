@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strings"
-
-	"github.com/bmatcuk/doublestar/v4"
 
 	"tinyforge/app"
 	"tinyforge/db"
@@ -36,11 +33,11 @@ func (r *manifestReader) workload(n *manifestNode, forges []manifestForge) manif
 		w.forge = r.oneOf(n.get("forge"), r.forgeNames(forges))
 		w.repository = r.checked(n.get("repository"), checkRepository)
 		w.row = db.Workload{
-			Name:       r.checked(n.get("name"), checkName),
-			Source:     r.oneOf(n.get("source"), sortedKeys(r.sources)),
-			RefPattern: r.checked(n.get("ref"), checkRef),
-			Paths:      r.texts(n.get("paths"), checkPath),
-			Host:       r.checked(n.get("host"), checkHost),
+			Name:       r.checked(n.get("name"), app.CheckName),
+			Source:     r.checked(n.get("source"), r.checkSource),
+			RefPattern: r.checked(n.get("ref"), app.CheckRef),
+			Paths:      r.texts(n.get("paths"), app.CheckPath),
+			Host:       r.checked(n.get("host"), app.CheckHost),
 			Enabled:    n.get("enabled") == nil || r.flag(n.get("enabled")),
 			Env:        r.env(n.get("env")),
 		}
@@ -70,12 +67,12 @@ func (r *manifestReader) env(n *manifestNode) map[string]string {
 	}
 	members, ok := n.value.([]manifestMember)
 	if !ok {
-		r.add(n.fault("must be an object of names and values"))
+		r.add(n.fault("must be an object of names and values, such as {MODE: production}"))
 		return nil
 	}
 	env := make(map[string]string, len(members))
 	for _, m := range members {
-		if problem := checkEnvName(m.key); problem != "" {
+		if problem := app.CheckEnvName(m.key); problem != "" {
 			r.add(m.node.fault("%s", problem))
 		}
 		if !isString(m.node) {
@@ -108,9 +105,10 @@ func (r *manifestReader) config(n *manifestNode, kind string) json.RawMessage {
 		c = &manifestNode{path: joinPath(n.path, "config"), line: n.line, column: n.column, value: []manifestMember{}}
 	}
 	if _, ok := c.value.([]manifestMember); !ok {
-		r.add(c.fault("must be an object"))
+		r.add(c.fault("must be an object, such as {port: 8080}"))
 		return nil
 	}
+	r.warnOfSecrets(c)
 	var text bytes.Buffer
 	r.writeJSON(&text, c)
 	src, ok := r.sources[kind]
@@ -196,78 +194,6 @@ func checkRepository(s string) string {
 		return `must be the name, such as "acme/site", not an address`
 	case !app.NestedName(s):
 		return `must be an owner and a name, such as "acme/site"`
-	}
-	return ""
-}
-
-// checkRef is strict where git is: no ref has such a name.
-func checkRef(s string) string {
-	switch {
-	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f || strings.ContainsRune("~:", c) }),
-		strings.HasPrefix(s, "/"), strings.HasSuffix(s, "/"), strings.Contains(s, "//"), strings.Contains(s, ".."):
-		return `matches no branch or tag: use a pattern such as "main", "release/*" or "tags/v*"`
-	case !doublestar.ValidatePattern(s):
-		return `is not a valid pattern: brackets and braces must be closed, and "\" must not be last`
-	}
-	return ""
-}
-
-func checkPath(s string) string {
-	pattern := strings.TrimPrefix(s, "!")
-	switch {
-	case pattern == "":
-		return "is empty"
-	case strings.HasPrefix(pattern, "/"), slices.ContainsFunc(strings.Split(pattern, "/"), isDots):
-		return `matches no file: write it from the top of the repository, such as "app/**", without "/", "./" or "../" before it`
-	case !doublestar.ValidatePattern(pattern):
-		return `is not a valid pattern: brackets and braces must be closed, and "\" must not be last`
-	}
-	return ""
-}
-
-func isDots(segment string) bool { return segment == "." || segment == ".." }
-
-func checkEnvName(s string) string {
-	bad := func(c rune) bool { return !isLetter(c) && !isDigit(c) && !strings.ContainsRune("_.-", c) }
-	if s == "" || strings.ContainsFunc(s, bad) || !isLetter(rune(s[0])) && s[0] != '_' {
-		return "must begin with a letter or '_' and hold only letters, digits, '_', '.' and '-'"
-	}
-	return ""
-}
-
-func isLetter(c rune) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
-func isDigit(c rune) bool  { return '0' <= c && c <= '9' }
-
-// checkName is for names that become part of a host name or a path.
-func checkName(s string) string {
-	const most = 40
-	if len(s) > most || !isLabel(s) {
-		return fmt.Sprintf("must have 1 to %d lower-case letters, digits and '-', and neither begin nor end with '-'", most)
-	}
-	return ""
-}
-
-func isLabel(s string) bool {
-	bad := func(c rune) bool { return !('a' <= c && c <= 'z') && !isDigit(c) && c != '-' }
-	return s != "" && len(s) <= 63 && !strings.ContainsFunc(s, bad) && s[0] != '-' && s[len(s)-1] != '-'
-}
-
-func checkHost(s string) string {
-	labels := strings.Split(s, ".")
-	last := labels[len(labels)-1]
-	switch {
-	case s == "":
-		return ""
-	case strings.ContainsAny(s, "/?#@"):
-		return `must be a host name alone, such as "www.example.com", without "https://" and without a path`
-	case strings.Contains(s, ":"):
-		return `must be a host name without a port, such as "www.example.com"`
-	case strings.ToLower(s) != s:
-		return "must be written in lower case"
-	case len(s) > 253, slices.ContainsFunc(labels, func(l string) bool { return !isLabel(l) }):
-		return `is not a host name: use letters, digits, '-' and '.', such as "www.example.com"; other scripts in their xn-- form`
-	case !strings.ContainsFunc(last, isLetter):
-		return "must be a name, not an address"
 	}
 	return ""
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"tinyforge/deploy/shorten"
 )
 
 const (
@@ -189,7 +191,7 @@ func (r *yamlReader) fillAlias(n *manifestNode, from *ast.AliasNode, depth int) 
 	name := from.Value.GetToken().Value
 	target, ok := r.anchors[name]
 	if !ok {
-		r.faults = append(r.faults, n.fault("refers to the anchor %q, which is not defined before it", shorten(name)))
+		r.faults = append(r.faults, n.fault("refers to the anchor %q, which is not defined before it", shorten.Typed(name)))
 		return
 	}
 	r.fill(n, target, depth+1)

@@ -28,12 +28,13 @@ var mayImport = map[string][]string{
 	"webhooks":     {"app", "db"},
 
 	"deploy":            {"db"},
-	"deploy/source":     {"deploy", "deploy/site", "db"},
-	"deploy/docker":     {"deploy", "db"},
-	"deploy/compose":    {"deploy", "db"},
+	"deploy/source":     {"deploy", "deploy/shorten", "deploy/site", "db"},
+	"deploy/docker":     {"deploy", "deploy/shorten", "db"},
+	"deploy/compose":    {"deploy", "deploy/shorten", "db"},
 	"deploy/proxy":      {"deploy", "db"},
 	"deploy/npm":        {"deploy", "db"},
-	"deploy/site":       {},
+	"deploy/shorten":    {},
+	"deploy/site":       {"deploy/shorten"},
 	"deploy/fileserver": {"deploy/site"},
 
 	"db/dbtest":         {},
@@ -62,6 +63,11 @@ var confined = map[string][]string{
 	"github.com/compose-spec":      {"deploy/compose"},
 	"github.com/caddyserver":       {"deploy/proxy", "deploy/fileserver"},
 	"github.com/go-playground":     {"deploy/source", "app/settings"},
+	"golang.org/x/oauth2":          {"app", "app/settings"},
+	"github.com/alexedwards":       {"app/settings"},
+	"github.com/trustelem":         {"app/settings"},
+	"github.com/pb33f":             {"app/settings"}, // in tests only
+	"github.com/chromedp":          {"app/settings"},
 	"github.com/prometheus":        {"cmd/"},
 	"github.com/stretchr/testify":  {}, // no mock library, and no second way to compare
 	"github.com/golang/mock":       {},

@@ -43,7 +43,7 @@ func badStarts() []badRelease {
 		{"another port", watched, dockerfile("LISTEN_PORT=9"), []string{"Gate failed: nothing listens on port 8080 after 1 s; set port to"}},
 		{"exits at once", watched, dockerfile("EXIT_AFTER=0s", "EXIT_CODE=3"), []string{"Gate failed: the container ended"}},
 		{"exits in the window", watched, dockerfile("EXIT_AFTER=500ms", "EXIT_CODE=4"), []string{"Gate failed: the container ended"}},
-		{"no such program", watched, "FROM scratch\nCOPY sampleapp /sampleapp\nENTRYPOINT [\"/other\"]\n",
+		{"no such program", watched, dockerfile() + "ENTRYPOINT [\"/other\"]\n",
 			[]string{"The container could not start", "/other"}},
 	}
 }
@@ -245,8 +245,8 @@ func TestBadDelivery(t *testing.T) {
 				"replayed":              {push.Header, push.Body, s.hook(), 200, "received before"},
 				"too large":             {forge.Sign("push", large), large, s.hook(), 413, "larger than 25 MB"},
 				"unknown forge":         {push.Header, push.Body, s.control + "/webhooks/other", 404, "unknown forge"},
-				"truncated":             {forge.Sign("push", push.Body[:200]), push.Body[:200], s.hook(), 400, ""},
-				"no JSON":               {forge.Sign("push", []byte("ref=main")), []byte("ref=main"), s.hook(), 400, ""},
+				"truncated":             {forge.Sign("push", push.Body[:200]), push.Body[:200], s.hook(), 200, "malformed delivery"},
+				"no JSON":               {forge.Sign("push", []byte("ref=main")), []byte("ref=main"), s.hook(), 200, "malformed delivery"},
 				"another event":         {forge.Sign("issues", []byte("{}")), []byte("{}"), s.hook(), 200, ""},
 				"sent otherwise":        {forge.Sign("push", changed), changed, s.hook(), 200, "already delivered"},
 				"a name is no identity": {forge.Sign("push", elsewhere), elsewhere, s.hook(), 200, "already delivered"},

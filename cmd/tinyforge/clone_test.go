@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"tinyforge/app/forgetest"
-	"tinyforge/deploy/deploytest"
 )
 
 // newForge starts a forge.
@@ -23,7 +22,7 @@ func newForge(t *testing.T, o forgetest.Options) *forgetest.Server {
 	return forge
 }
 
-// clone is the developer's side of a repository that holds the sample program.
+// clone is the developer's side of a repository that builds on the sample program.
 type clone struct {
 	*testing.T
 	forge      *forgetest.Server
@@ -31,7 +30,7 @@ type clone struct {
 	tree       *forgetest.Worktree
 }
 
-// newClone makes a repository, and a clone with the sample program in it.
+// newClone makes a repository, and a clone with what sampleRepository says in it.
 func newClone(t *testing.T, forge *forgetest.Server, repository string) *clone {
 	t.Helper()
 	if _, err := forge.CreateRepository(repository, true); err != nil {
@@ -41,7 +40,7 @@ func newClone(t *testing.T, forge *forgetest.Server, repository string) *clone {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(tree.Dir, os.DirFS(deploytest.SampleCheckout(t))); err != nil {
+	if err := os.CopyFS(tree.Dir, os.DirFS(sampleRepository(t))); err != nil {
 		t.Fatal(err)
 	}
 	return &clone{T: t, forge: forge, repository: repository, tree: tree}
@@ -49,11 +48,11 @@ func newClone(t *testing.T, forge *forgetest.Server, repository string) *clone {
 
 // dockerfile runs the sample program with variables that are built in.
 func dockerfile(env ...string) string {
-	text := "FROM scratch\nCOPY sampleapp /sampleapp\n"
+	text := "FROM " + sampleImage() + "\nCOPY notes /notes\n"
 	for _, variable := range env {
 		text += "ENV " + variable + "\n"
 	}
-	return text + "ENTRYPOINT [\"/sampleapp\"]\n"
+	return text
 }
 
 // release pushes the Dockerfile of a version to main.

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"tinyforge/app"
+	"tinyforge/app/settings"
 )
 
 // migrate is the command of that name.
-func migrate(ctx context.Context, c config, out io.Writer) error {
+func migrate(ctx context.Context, c config, _ []string, in invocation) error {
 	store, err := openStore(ctx, c)
 	if err != nil {
 		return err
@@ -21,16 +21,16 @@ func migrate(ctx context.Context, c config, out io.Writer) error {
 		return err
 	}
 	for _, name := range names {
-		fmt.Fprintln(out, "applied", name)
+		fmt.Fprintln(in.out, "applied", name)
 	}
 	if len(names) == 0 {
-		fmt.Fprintln(out, "the database is up to date")
+		fmt.Fprintln(in.out, "the database is up to date")
 	}
 	return nil
 }
 
 // apply is the command of that name.
-func apply(ctx context.Context, c config, args []string, out io.Writer) error {
+func apply(ctx context.Context, c config, args []string, in invocation) error {
 	if len(args) != 1 {
 		return errors.New("apply takes one file, or - for standard input: tinyforge apply FILE [--prune]")
 	}
@@ -39,6 +39,15 @@ func apply(ctx context.Context, c config, args []string, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	options := applyOptions{File: args[0], Prune: c.Prune, PublicURL: c.PublicURL, Check: routeChecks()[c.Router]}
-	return applyFile(ctx, store, app.NewForges(store, forgeKinds()), sourceKinds(nil, ""), options, out)
+	public, err := settings.NewChoices(store, c.chosen()).PublicURL(ctx)
+	if err != nil {
+		return err
+	}
+	options := applyOptions{File: args[0], Prune: c.Prune, PublicURL: public, Check: routeChecks()[c.Router]}
+	return applyFile(ctx, store, app.NewForges(store, forgeKinds()), sourceKinds(nil, ""), options, in.out)
+}
+
+// runServe is the command serve.
+func runServe(ctx context.Context, c config, _ []string, in invocation) error {
+	return serve(ctx, c, newLogger(c, in.err), in.out)
 }

@@ -57,9 +57,14 @@ type config struct {
 	LogFormat string
 	LogLevel  slog.Level
 
+	Given given
+
 	Prune   bool // apply only
 	Volumes bool // remove only
 }
+
+// given tells which of the options that can also be chosen on a page somebody has set: these win.
+type given struct{ PublicURL, KeepReleases, MinFree bool }
 
 // off is what turns a listener off.
 const off = "off"
@@ -71,24 +76,26 @@ const (
 
 // readConfig reads flags and environment for a command. Its error lists everything that is wrong, in words that say what
 // to do.
-func readConfig(command string, args, env []string, out io.Writer) (config, []string, error) {
+func readConfig(name string, args, env []string, out io.Writer) (config, []string, error) {
 	var c config
+	command, _ := commandNamed(name)
 	o := newOptions(command, env, out)
-	c.declare(o, command)
+	c.declare(o)
 	rest, err := o.parseFlags(args)
 	if err != nil {
 		return c, nil, err
 	}
 	err = o.parseEnvironment()
-	if (command == "serve" || command == "migrate") && len(rest) > 0 {
+	if command.args == "" && len(rest) > 0 {
 		err = errors.Join(err, fmt.Errorf("unexpected argument %q: options begin with --", rest[0]))
 	}
+	c.Given = given{PublicURL: o.given["public-url"], KeepReleases: o.given["keep-releases"], MinFree: o.given["min-free"]}
 	c.normalize()
-	return c, rest, errors.Join(err, c.check())
+	return c, rest, errors.Join(err, c.check(command.uses))
 }
 
 // declare lets every command know every option, so that all can run in one environment.
-func (c *config) declare(o *options, command string) {
+func (c *config) declare(o *options) {
 	f := o.flags
 	f.StringVar(&c.Data, "data", defaultData(), "`folder` for the database, the sealing key and certificates; made when absent")
 	f.StringVar(&c.PublicURL, "public-url", "", "`URL` at which forges and people reach this Tinyforge, such as https://deploy.example.com")
@@ -97,10 +104,10 @@ func (c *config) declare(o *options, command string) {
 	o.secret(&c.Database, "database")
 	o.secret(&c.Key, "key")
 	o.secret(&c.NPMPassword, "npm-password")
-	if command == "apply" {
+	if o.command.name == "apply" {
 		f.BoolVar(&c.Prune, "prune", false, "delete forges and workloads that are not in the file")
 	}
-	if command == "remove" {
+	if o.command.name == "remove" {
 		f.BoolVar(&c.Volumes, "volumes", false, "remove the workload's volumes, with all that is in them")
 	}
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:4040", "`address` for webhooks, health and metrics; reached from outside through the proxy at --public-url")
@@ -140,6 +147,7 @@ func (c *config) siteProgram() string { return cmp.Or(c.SiteProgram, "/proc/self
 
 func (c *config) normalize() {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	c.Given.PublicURL = c.Given.PublicURL && c.PublicURL != ""
 	for _, address := range []*string{&c.ProxyHTTP, &c.ProxyHTTPS} {
 		if *address == off {
 			*address = ""
@@ -150,8 +158,8 @@ func (c *config) normalize() {
 	}
 }
 
-// check finds values that cannot be, and contradictions.
-func (c *config) check() error {
+// check finds values that cannot be, and contradictions, among the options that are used.
+func (c *config) check(uses func(option string) bool) error {
 	var faults []error
 	fault := faultsTo(&faults)
 	u, err := url.Parse(c.PublicURL)
@@ -161,9 +169,14 @@ func (c *config) check() error {
 		"--public-url %q: give scheme and host only; Tinyforge needs a host of its own", c.PublicURL)
 	fault(!strings.HasPrefix(c.Database, "sqlite://") && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://"),
 		"TINYFORGE_DATABASE: begin with sqlite:// or postgres://")
-	fault(c.LogFormat != "auto" && c.LogFormat != "text" && c.LogFormat != "json",
-		"--log-format %q: use auto, text or json", c.LogFormat)
-	return errors.Join(append(faults, c.checkServe()...)...)
+	switch {
+	case uses("listen"):
+		faults = append(faults, c.checkServe()...)
+	case uses("router"):
+		_, err := c.routerCheck()
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
 }
 
 func (c *config) checkServe() (faults []error) {
@@ -174,6 +187,8 @@ func (c *config) checkServe() (faults []error) {
 		_, _, err := net.SplitHostPort(address)
 		fault((address != "" || name == "listen") && err != nil, "--%s %q: give an address such as :80 or 127.0.0.1:8080", name, address)
 	}
+	fault(c.LogFormat != "auto" && c.LogFormat != "text" && c.LogFormat != "json",
+		"--log-format %q: use auto, text or json", c.LogFormat)
 	fault(c.Workers < 1, "--workers %d: at least one is needed", c.Workers)
 	fault(c.Liveness <= 0, "--liveness %s: give a time above zero, such as 5s", c.Liveness)
 	fault(c.Drain <= 0, "--drain %s: give a time above zero, such as 30s", c.Drain)

@@ -29,12 +29,20 @@ func (c *config) declareRouter(f *flag.FlagSet) {
 const defaultGrace = 5 * time.Second
 
 func (c *config) checkRouter() []error {
+	check, err := c.routerCheck()
+	if err != nil {
+		return []error{err}
+	}
+	return check(c)
+}
+
+func (c *config) routerCheck() (func(*config) []error, error) {
 	checks := routerChecks()
 	check, ok := checks[c.Router]
 	if !ok {
-		return []error{fmt.Errorf("--router %q: use %s", c.Router, strings.Join(slices.Sorted(maps.Keys(checks)), " or "))}
+		return nil, fmt.Errorf("--router %q: use %s", c.Router, strings.Join(slices.Sorted(maps.Keys(checks)), " or "))
 	}
-	return check(c)
+	return check, nil
 }
 
 func (c *config) checkBuiltin() (faults []error) {

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -48,6 +49,7 @@ func TestConfigSources(t *testing.T) {
 		Data: "/flag", Database: "postgres://tinyforge:secret@db/tinyforge", Key: "key", Listen: "127.0.0.1:4040", ProxyHTTPS: ":443",
 		PublicURL: "https://deploy.example.com", InternalCA: true, Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second, Network: "tinyforge", Workers: 3, Liveness: 5 * time.Second,
 		Drain: time.Minute, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelWarn, Prune: true,
+		Given: given{PublicURL: true},
 	}
 	if err != nil || c != want || !slices.Equal(rest, []string{"tinyforge.yml"}) {
 		t.Errorf("read %+v, rest %q, error %v", c, rest, err)
@@ -166,26 +168,70 @@ func TestConfigFaults(t *testing.T) {
 	}
 }
 
-// TestHelp: -h lists every option, and is no error.
+// TestHelp: -h of each command is no error; it says how to write the command, and lists the options that it uses and no
+// others.
 func TestHelp(t *testing.T) {
-	options := []string{
-		"acme-ca", "acme-email", "build-timeout", "data", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "listen-public",
-		"liveness", "log-format", "log-level", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url", "proxy-http", "proxy-https", "public-url", "router", "site-program", "workers",
+	store := []string{"data", "TINYFORGE_DATABASE", "TINYFORGE_KEY"}
+	want := map[string][]string{
+		"serve": {
+			"acme-ca", "acme-email", "build-timeout", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "listen-public",
+			"liveness", "log-format", "log-level", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url",
+			"proxy-http", "proxy-https", "public-url", "router", "site-program", "workers", "TINYFORGE_NPM_PASSWORD",
+		},
+		"apply": {"prune", "public-url", "router"}, "remove": {"volumes"}, "migrate": {},
+		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "cancel": {},
 	}
-	for command, want := range map[string][]string{"serve": options, "migrate": options, "apply": append(slices.Clone(options), "prune")} {
+	for _, c := range commands() {
 		var out bytes.Buffer
-		err := run(t.Context(), []string{command, "-h"}, []string{"TINYFORGE_NONSENSE=1"}, io.Discard, &out)
-		if !errors.Is(err, flag.ErrHelp) {
-			t.Errorf("%s -h: %v", command, err)
+		if err := run(t.Context(), []string{c.name, "-h"}, []string{"TINYFORGE_NONSENSE=1"}, &out, io.Discard); !errors.Is(err, flag.ErrHelp) {
+			t.Errorf("%s -h: %v", c.name, err)
+		}
+		for _, part := range []string{"Usage: tinyforge " + c.name, c.args, "\nExample:\n  tinyforge " + c.name} {
+			if !strings.Contains(out.String(), part) {
+				t.Errorf("%s -h does not say %q:\n%s", c.name, part, out.String())
+			}
 		}
 		var listed []string
-		for _, m := range regexp.MustCompile(`(?m)^  --([a-z-]+) .*\n      \S`).FindAllStringSubmatch(out.String(), -1) {
-			listed = append(listed, m[1])
+		for _, m := range regexp.MustCompile(`(?m)^  --([a-z-]+).*\n      \S|^  (TINYFORGE_[A-Z_]+)$`).FindAllStringSubmatch(out.String(), -1) {
+			listed = append(listed, m[1]+m[2])
 		}
-		slices.Sort(want)
-		if !slices.Equal(listed, want) || !strings.Contains(out.String(), "  TINYFORGE_DATABASE\n  TINYFORGE_KEY\n  TINYFORGE_NPM_PASSWORD\n") {
-			t.Errorf("%s -h lists %q:\n%s", command, listed, out.String())
+		var options []string
+		if more, has := want[c.name]; has {
+			options = append(more, store...)
 		}
+		slices.Sort(listed)
+		slices.Sort(options)
+		if !slices.Equal(listed, options) {
+			t.Errorf("%s -h lists %q, want %q:\n%s", c.name, listed, options, out.String())
+		}
+	}
+}
+
+// TestHelpOfACommand: each way to ask for it gives the same.
+func TestHelpOfACommand(t *testing.T) {
+	texts := map[string]bool{}
+	for _, args := range [][]string{{"help", "log"}, {"log", "-h"}, {"log", "--help"}, {"log", "web", "-h"}} {
+		var out bytes.Buffer
+		if err := run(t.Context(), args, nil, &out, io.Discard); !errors.Is(err, flag.ErrHelp) {
+			t.Errorf("%q: %v", args, err)
+		}
+		texts[out.String()] = true
+	}
+	if len(texts) != 1 {
+		t.Errorf("the texts differ: %q", slices.Sorted(maps.Keys(texts)))
+	}
+}
+
+// TestConfigOfOtherCommands: a command complains of what it uses, and of no option that serve alone needs.
+func TestConfigOfOtherCommands(t *testing.T) {
+	env := []string{"TINYFORGE_ROUTER=npm", "TINYFORGE_WORKERS=0", "TINYFORGE_LOG_FORMAT=xml"}
+	for _, name := range []string{"apply", "migrate", "log"} {
+		if _, _, err := readConfig(name, nil, env, io.Discard); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, _, err := readConfig("apply", []string{"--router", "traefik"}, nil, io.Discard); err == nil || err.Error() != `--router "traefik": use builtin or npm` {
+		t.Errorf("apply with a router that is none: %v", err)
 	}
 }
 
@@ -199,6 +245,8 @@ func TestCommands(t *testing.T) {
 		"--version":       {[]string{"--version"}, "tinyforge ", ""},
 		"none":            {nil, "Usage:", ""},
 		"help":            {[]string{"help"}, "tinyforge apply FILE", ""},
+		"help of none":    {[]string{"help", "deploy"}, "", `unknown command "deploy": tinyforge help lists them`},
+		"version x":       {[]string{"version", "-x"}, "", "version has no option -x: tinyforge version"},
 		"unknown":         {[]string{"deploy"}, "", `unknown command "deploy": tinyforge help lists them`},
 		"apply nothing":   {[]string{"apply"}, "", "apply takes one file, or - for standard input"},
 		"apply two files": {[]string{"apply", "a", "b"}, "", "apply takes one file, or - for standard input"},
@@ -248,7 +296,7 @@ func TestProcess(t *testing.T) {
 		says string
 	}{
 		"unknown": {[]string{"deploy"}, 1, `tinyforge: unknown command "deploy"`},
-		"help":    {[]string{"serve", "-h"}, 0, "Usage of tinyforge serve:"},
+		"help":    {[]string{"serve", "-h"}, 0, "Usage: tinyforge serve [options]"},
 		"faults":  {[]string{"serve", "--workers=0"}, 1, "tinyforge: --workers 0: at least one is needed"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,12 +15,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"tinyforge/app/settings"
 	"tinyforge/db"
 	"tinyforge/deploy/docker"
 )
 
-// control is the HTTP of the control plane. What everybody may reach, webhooks and the state of a deployment, is also at a
-// second address, to which the proxy leads the public URL; health and metrics are for the operator alone.
+// control is the HTTP of the control plane. What everybody may reach, webhooks, the pages and the state of a deployment, is
+// also at a second address, to which the proxy leads the public URL; health and metrics are for the operator alone.
 type control struct {
 	log             *slog.Logger
 	private, public net.Listener
@@ -30,6 +31,7 @@ type control struct {
 type controlParts struct {
 	db     *db.DB
 	hooks  http.Handler
+	pages  *settings.Settings
 	engine *docker.Engine
 	sites  sites
 	counted
@@ -44,19 +46,22 @@ type sites interface {
 
 // newControl listens at once, so that an address in use is known before anything is done.
 func newControl(ctx context.Context, address, publicAddress string, p controlParts) (*control, error) {
-	private, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	private, err := listen(ctx, "listen", address)
 	if err != nil {
-		return nil, fmt.Errorf("listen for webhooks: %w; choose another address with --listen", err)
+		return nil, err
 	}
-	public, err := new(net.ListenConfig).Listen(ctx, "tcp", cmp.Or(publicAddress, "127.0.0.1:0"))
+	public, err := listen(ctx, "listen-public", cmp.Or(publicAddress, "127.0.0.1:0"))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen for the proxy: %w; choose another address with --listen-public", err), private.Close())
+		return nil, errors.Join(err, private.Close())
 	}
 	return &control{log: p.log, private: private, public: public, parts: p}, nil
 }
 
 // PublicAddr is where the proxy finds what everybody may reach.
 func (c *control) PublicAddr() string { return c.public.Addr().String() }
+
+// PrivateAddr is where the operator finds everything.
+func (c *control) PrivateAddr() string { return c.private.Addr().String() }
 
 // Run serves until ctx is done, then lets requests in flight end.
 func (c *control) Run(ctx context.Context) error {
@@ -93,6 +98,7 @@ func (p controlParts) publicHandler() *http.ServeMux {
 	mux.Handle("POST /webhooks/{forge}", p.hooks)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /deployments/{id}", p.deployment)
+	p.pages.Mount(mux)
 	return mux
 }
 

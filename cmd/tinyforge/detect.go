@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,17 +18,25 @@ import (
 )
 
 // detect is the command of that name: it prints what in a checkout can be deployed, best first.
-func detect(args []string, out io.Writer) error {
+func detect(ctx context.Context, in invocation) error {
+	if err := in.asksHelp(); err != nil {
+		return err
+	}
 	dir := "."
-	switch len(args) {
+	switch len(in.given) {
 	case 0:
 	case 1:
-		if dir = args[0]; strings.HasPrefix(dir, "-") {
-			return fmt.Errorf("detect has no option %s: tinyforge detect [DIR]", dir)
-		}
+		dir = in.given[0]
 	default:
 		return errors.New("detect takes one folder: tinyforge detect [DIR]")
 	}
+	return printFound(ctx, dir, in.out)
+}
+
+// placeholder is for a repository whose name is not known.
+const placeholder = "OWNER/NAME"
+
+func printFound(ctx context.Context, dir string, out io.Writer) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("detect: %w", err)
@@ -41,12 +51,13 @@ func detect(args []string, out io.Writer) error {
 			"folder down. An image that is built elsewhere can be deployed with the source image.")
 		return nil
 	}
+	repository := cmp.Or(origin(ctx, dir), placeholder)
 	fmt.Fprintln(out, "workloads:")
 	printed := map[string]bool{}
 	for _, c := range found {
 		var entry strings.Builder
 		name := workloadName(dir, c.Folder)
-		if err := printCandidate(&entry, c, name); err != nil {
+		if err := printCandidate(&entry, c, name, repository); err != nil {
 			return err
 		}
 		indent := "  "
@@ -63,7 +74,7 @@ func detect(args []string, out io.Writer) error {
 }
 
 // printCandidate writes the evidence as comments, so that the whole can be pasted below "workloads:".
-func printCandidate(out io.Writer, c source.Candidate, name string) error {
+func printCandidate(out io.Writer, c source.Candidate, name, repository string) error {
 	for _, text := range c.Evidence {
 		fmt.Fprintf(out, "# %s\n", text)
 	}
@@ -71,7 +82,7 @@ func printCandidate(out io.Writer, c source.Candidate, name string) error {
 	if err != nil {
 		return fmt.Errorf("detect: %w", err)
 	}
-	fmt.Fprintf(out, "- name: %s\n  forge: FORGE\n  repository: OWNER/NAME\n  source: %s\n  host: %s.example.com\n", name, c.Source, name)
+	fmt.Fprintf(out, "- name: %s\n  forge: FORGE\n  repository: %s\n  source: %s\n  host: %s.example.com\n", name, repository, c.Source, name)
 	if !bytes.Equal(c.Config, json.RawMessage("{}")) {
 		fmt.Fprintf(out, "  config:\n    %s\n", strings.ReplaceAll(strings.TrimSpace(string(config)), "\n", "\n    "))
 	}
@@ -85,7 +96,7 @@ func workloadName(dir, folder string) string {
 		return "site"
 	}
 	name := strings.Map(func(r rune) rune {
-		if 'a' <= r && r <= 'z' || isDigit(r) {
+		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {
 			return r
 		}
 		return '-'

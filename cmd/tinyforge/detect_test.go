@@ -3,15 +3,15 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
 // detectIn runs the command on a folder of files.
-func detectIn(t *testing.T, name string, files map[string]string) string {
+func detectIn(t *testing.T, dir string, files map[string]string) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), name)
 	for file, text := range files {
 		at := filepath.Join(dir, file)
 		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
@@ -30,7 +30,7 @@ func detectIn(t *testing.T, name string, files map[string]string) string {
 
 // What detect prints is an entry for the file of apply, and is read as one.
 func TestDetect(t *testing.T) {
-	out := detectIn(t, "My Shop!", map[string]string{
+	out := detectIn(t, filepath.Join(t.TempDir(), "My Shop!"), map[string]string{
 		"Dockerfile": "FROM scratch\nEXPOSE 3000\nHEALTHCHECK CMD curl http://localhost:3000/up\n", "site/public/index.html": "", "main.ts": "", "deno.json": "{}",
 	})
 	const want = `workloads:
@@ -77,19 +77,59 @@ func TestDetect(t *testing.T) {
 }
 
 func TestDetectFindsNothing(t *testing.T) {
-	if out := detectIn(t, "empty", map[string]string{"README.md": ""}); !strings.HasPrefix(out, "Nothing was found that can be built") {
+	if out := detectIn(t, t.TempDir(), map[string]string{"README.md": ""}); !strings.HasPrefix(out, "Nothing was found that can be built") {
 		t.Errorf("got %s", out)
 	}
 	var out bytes.Buffer
 	for want, args := range map[string][]string{
 		"detect takes one folder": {"detect", "a", "b"},
-		"detect has no option -h": {"detect", "-h"},
+		"detect has no option -x": {"detect", "-x"},
 		"no such file":            {"detect", filepath.Join(t.TempDir(), "none")},
 		"site takes the folder":   {"site"},
 		"read site":               {"site", t.TempDir()},
 	} {
 		if err := run(t.Context(), args, nil, &out, &out); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", args, err, want)
+		}
+	}
+}
+
+func git(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
+		t.Fatalf("git %q: %v\n%s", args, err, out)
+	}
+}
+
+// TestDetectNamesTheRepository: as its clone does, and only where what is found lies as in the repository.
+func TestDetectNamesTheRepository(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string]string{"index.html": "", "below/index.html": ""}
+	if out := detectIn(t, dir, files); !strings.Contains(out, "repository: OWNER/NAME\n") {
+		t.Errorf("without git:\n%s", out)
+	}
+	git(t, dir, "init", "--quiet")
+	if out := detectIn(t, dir, files); !strings.Contains(out, "repository: OWNER/NAME\n") {
+		t.Errorf("without a remote:\n%s", out)
+	}
+	git(t, dir, "remote", "add", "origin", "https://dana:s3cret@git.example.com/acme/tools/site.git")
+	out := detectIn(t, dir, files)
+	if !strings.Contains(out, "repository: acme/tools/site\n") || strings.Contains(out, "s3cret") || strings.Contains(out, placeholder) {
+		t.Errorf("in a clone:\n%s", out)
+	}
+	if out := detectIn(t, filepath.Join(dir, "below"), files); !strings.Contains(out, "repository: OWNER/NAME\n") {
+		t.Errorf("below the top of a clone:\n%s", out)
+	}
+}
+
+func TestRepositoryAt(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://git.example.com/acme/site.git": "acme/site", "https://git.example.com/acme/site": "acme/site", "ssh://git@git.example.com:22/acme/site.git/": "acme/site",
+		"git@git.example.com:acme/site.git": "acme/site", "git.example.com:/acme/site": "acme/site", "http://[::1]:3000/acme/a/b": "acme/a/b",
+		"/srv/git/acme/site.git": "", "file:///srv/git/site.git": "", "../acme/site": "", "./a:b/c": "", "https://git.example.com/site": "", "": "", "https://git.example.com/ac me/x": "",
+	} {
+		if got := repositoryAt(address); got != want {
+			t.Errorf("%q is %q, want %q", address, got, want)
 		}
 	}
 }

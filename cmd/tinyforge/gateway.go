@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -18,6 +20,8 @@ type gateway interface {
 	deploy.Router
 	sites
 	counted
+	// Listen opens the addresses of the sites, so that one in use is known before anything is done.
+	Listen(ctx context.Context) error
 	// Lead makes a host Tinyforge's own, at the address where everybody may reach it.
 	Lead(host, address string) error
 	// Stages are its background loops.
@@ -25,11 +29,14 @@ type gateway interface {
 }
 
 // builtin is the proxy in this process.
-type builtin struct{ *proxy.Proxy }
+type builtin struct {
+	*proxy.Proxy
+	config config
+	log    *slog.Logger
+}
 
 func newBuiltin(c config, _ *db.DB, _ string, log *slog.Logger) (gateway, error) {
 	certificates := filepath.Join(c.Data, "certificates")
-	log.Info("sites are served here", "http", c.ProxyHTTP, "https", c.ProxyHTTPS)
 	if c.InternalCA {
 		log.Info("certificates are signed locally: let browsers trust the root", "root", filepath.Join(certificates, "pki", "authorities", "local", "root.crt"))
 	}
@@ -38,7 +45,19 @@ func newBuiltin(c config, _ *db.DB, _ string, log *slog.Logger) (gateway, error)
 		ACME: proxy.ACME{Email: c.ACMEEmail, CA: c.ACMECA}, InternalCA: c.InternalCA,
 		HoldFor: c.Drain + time.Minute, // a recreate drains, stops, starts and gates while requests wait
 	}, log)
-	return builtin{p}, err
+	return builtin{p, c, log}, err
+}
+
+// Listen implements gateway.
+func (b builtin) Listen(ctx context.Context) error {
+	err := b.Proxy.Listen(ctx)
+	if refused, ok := errors.AsType[*proxy.ListenError](err); ok {
+		return adviseListen("proxy-"+refused.Scheme, refused.Address, refused.Err)
+	}
+	if err == nil {
+		b.log.InfoContext(ctx, "sites are served here", "proxy_http", cmp.Or(b.config.ProxyHTTP, off), "proxy_https", cmp.Or(b.config.ProxyHTTPS, off))
+	}
+	return err
 }
 
 // State implements sites.
@@ -58,7 +77,7 @@ func (b builtin) Lead(host, address string) error {
 
 // Stages implements gateway.
 func (b builtin) Stages() []stage {
-	return []stage{{"proxy", func(ctx context.Context) error { return adviseProxy(b.Run(ctx)) }}}
+	return []stage{{"proxy", b.Run}}
 }
 
 // outside is Nginx Proxy Manager, which runs by itself.
@@ -87,6 +106,9 @@ func (o outside) State(ctx context.Context) (word string, ready bool) {
 	}
 	return "ok", true
 }
+
+// Listen implements gateway: Nginx Proxy Manager does.
+func (outside) Listen(context.Context) error { return nil }
 
 // Stats implements counted: Nginx Proxy Manager does not count.
 func (outside) Stats() []proxy.Stats { return nil }

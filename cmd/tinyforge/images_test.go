@@ -22,7 +22,7 @@ func (d dockerAPI) built(instance string) (releases []string) {
 	return releases
 }
 
-// TestImagesOfTheLastReleasesStay: ten deployments leave the images of the last three good ones, to each of which one can
+// TestImagesOfTheLastReleasesStay: seven deployments leave the images of the last three good ones, to each of which one can
 // go back, and none of those that failed.
 func TestImagesOfTheLastReleasesStay(t *testing.T) {
 	t.Parallel()
@@ -31,7 +31,7 @@ func TestImagesOfTheLastReleasesStay(t *testing.T) {
 	s.apply(forge, manifestOf(web, "dockerfile", "{deploy_strategy: blue-green}"))
 
 	var good []string
-	for n := 1; n <= 10; n++ {
+	for n := 1; n <= 7; n++ {
 		version := fmt.Sprint("v", n)
 		if n%3 == 0 {
 			c.ends(c.release(version, "EXIT_AFTER=0s", "EXIT_CODE=1"), "failure")
@@ -40,20 +40,20 @@ func TestImagesOfTheLastReleasesStay(t *testing.T) {
 		c.ends(c.release(version), "success")
 		good = append(good, fmt.Sprintf("tf-%s-%d", web, n))
 	}
-	last := good[len(good)-3:] // of 7, 8 and 10
+	last := good[len(good)-3:] // of 4, 5 and 7
 	slices.Sort(last)
 	s.await("the images of the last three are left", func() bool { return slices.Equal(docker.built(s.instance), last) })
-	s.serves(web, "v10")
-
-	s.ask("rollback", web, "7")
-	s.await("it is back", func() bool { d := s.deployments(web)[0]; return d.ID == 11 && d.Phase == db.PhaseLive })
 	s.serves(web, "v7")
 
-	// The good ones are 12, 11, which is 7 again, and 10.
-	c.ends(c.release("v12"), "success")
-	want := []string{fmt.Sprintf("tf-%s-10", web), fmt.Sprintf("tf-%s-12", web), fmt.Sprintf("tf-%s-7", web)}
+	s.ask("rollback", web, "4")
+	s.await("it is back", func() bool { d := s.deployments(web)[0]; return d.ID == 8 && d.Phase == db.PhaseLive })
+	s.serves(web, "v4")
+
+	// The good ones are 9, 8, which is 4 again, and 7.
+	c.ends(c.release("v9"), "success")
+	want := []string{fmt.Sprintf("tf-%s-4", web), fmt.Sprintf("tf-%s-7", web), fmt.Sprintf("tf-%s-9", web)}
 	s.await("the oldest of them is gone", func() bool { return slices.Equal(docker.built(s.instance), want) })
-	s.serves(web, "v12")
+	s.serves(web, "v9")
 }
 
 // TestPulledImagesOfTheLastReleasesStay: what was brought from a registry goes with the releases that needed it, and what

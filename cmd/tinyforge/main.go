@@ -11,26 +11,8 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // people choose a time zone, and the machine may have none
 )
-
-const usage = `Tinyforge makes git push deploy.
-
-Usage:
-  tinyforge serve            receive pushes, deploy, and serve the sites
-  tinyforge apply FILE       make the forges and workloads what a YAML file says; --prune removes the others
-  tinyforge deployments W    list the deployments of a workload
-  tinyforge log W [N]        print the log of its newest deployment, or of deployment N
-  tinyforge redeploy W [N]   build and start the commit of the live deployment anew, or of deployment N
-  tinyforge rollback W [N]   make the release before the live one serve again, or that of deployment N; nothing is built
-  tinyforge cancel W [N]     end the deployment in progress; what served before it goes on
-  tinyforge remove W         take a workload down; --volumes removes its volumes too
-  tinyforge detect [DIR]     say what in a checkout can be deployed, with an entry for the file of apply
-  tinyforge migrate          bring the database up to date (serve does it too)
-  tinyforge version          print the version
-
-Every option can be set in the environment: --public-url is TINYFORGE_PUBLIC_URL, and secrets can be read from a file:
-TINYFORGE_DATABASE_FILE. "tinyforge serve -h" lists the options.
-`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -46,40 +28,15 @@ func main() {
 
 // run is the program without its process: what it does depends on its arguments alone.
 func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) error {
-	command := "help"
+	name := "help"
 	if len(args) > 0 {
-		command, args = args[0], args[1:]
+		name, args = args[0], args[1:]
 	}
-	switch command {
-	case "version", "--version":
-		fmt.Fprintln(stdout, version())
-		return nil
-	case "help", "-h", "--help":
-		fmt.Fprint(stdout, usage)
-		return nil
-	case "site": // run in the images of static sites
-		return serveSite(ctx, args, stderr)
-	case "detect":
-		return detect(args, stdout)
-	case "serve", "apply", "migrate":
-	default:
-		if requests()[command] == nil {
-			return fmt.Errorf("unknown command %q: tinyforge help lists them", command)
-		}
+	c, known := commandNamed(name)
+	if !known {
+		return fmt.Errorf("unknown command %q: tinyforge help lists them", name)
 	}
-	cfg, rest, err := readConfig(command, args, env, stderr)
-	if err != nil {
-		return err
-	}
-	switch command {
-	case "apply":
-		return apply(ctx, cfg, rest, stdout)
-	case "migrate":
-		return migrate(ctx, cfg, stdout)
-	case "serve":
-		return serve(ctx, cfg, newLogger(cfg, stderr))
-	}
-	return runRequest(ctx, command, cfg, rest, stdout)
+	return c.run(ctx, invocation{command: c, given: args, env: env, out: stdout, err: stderr})
 }
 
 // version is the module's version, or the commit it was built from.

@@ -17,14 +17,16 @@ const envPrefix = "TINYFORGE_"
 // flag wins. A secret has no flag, since anybody on the machine can read a command line; it can be read from a file
 // instead: TINYFORGE_KEY_FILE.
 type options struct {
+	command command
 	flags   *flag.FlagSet
 	env     map[string]string
 	secrets map[string]*string
-	out     io.Writer // of the help
+	given   map[string]bool // the options that somebody has set, whatever to
+	out     io.Writer       // of the help
 }
 
-func newOptions(command string, env []string, out io.Writer) *options {
-	o := &options{flags: flag.NewFlagSet("tinyforge "+command, flag.ContinueOnError), env: map[string]string{}, secrets: map[string]*string{}}
+func newOptions(c command, env []string, out io.Writer) *options {
+	o := &options{command: c, flags: flag.NewFlagSet(c.name, flag.ContinueOnError), env: map[string]string{}, secrets: map[string]*string{}}
 	o.flags.SetOutput(io.Discard) // errors are returned
 	for _, pair := range env {
 		if name, value, ok := strings.Cut(pair, "="); ok && strings.HasPrefix(name, envPrefix) {
@@ -58,14 +60,15 @@ func (o *options) parseFlags(args []string) (rest []string, err error) {
 
 // parseEnvironment reads what no flag has set. Its error names every fault.
 func (o *options) parseEnvironment() error {
-	given := map[string]bool{}
-	o.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	o.given = map[string]bool{}
+	o.flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	var faults []error
 	known := []string{}
 	o.flags.VisitAll(func(f *flag.Flag) {
 		name := envName(f.Name)
 		known = append(known, name)
-		if value, ok := o.env[name]; ok && !given[f.Name] {
+		if value, ok := o.env[name]; ok && !o.given[f.Name] {
+			o.given[f.Name] = true
 			if f.Value.Set(value) != nil {
 				_, usage := flag.UnquoteUsage(f)
 				faults = append(faults, fmt.Errorf("%s=%q cannot be read; it takes: %s", name, value, usage), f.Value.Set(f.DefValue))
@@ -102,11 +105,16 @@ func (o *options) readSecret(name string, v *string) error {
 	return nil
 }
 
+// help describes the command, and those options that mean something to it.
 func (o *options) help(out io.Writer) {
-	fmt.Fprintf(out, "Usage of %s:\n", o.flags.Name())
+	o.command.describe(out)
+	fmt.Fprint(out, "\nOptions:\n")
 	o.flags.VisitAll(func(f *flag.Flag) {
+		if !o.command.uses(f.Name) {
+			return
+		}
 		kind, text := flag.UnquoteUsage(f)
-		fmt.Fprintf(out, "  --%s %s\n      %s", f.Name, kind, text)
+		fmt.Fprintf(out, "  %s\n      %s", strings.TrimSpace("--"+f.Name+" "+kind), text)
 		if f.DefValue != "" && f.DefValue != "false" {
 			fmt.Fprintf(out, " (default %s)", f.DefValue)
 		}
@@ -114,10 +122,17 @@ func (o *options) help(out io.Writer) {
 	})
 	fmt.Fprintln(out, "Only in the environment, or in a file named by the variable with _FILE at its end:")
 	for _, name := range slices.Sorted(maps.Keys(o.secrets)) {
-		fmt.Fprintln(out, "  "+name)
+		if o.command.uses(flagName(name)) {
+			fmt.Fprintln(out, "  "+name)
+		}
 	}
 }
 
 func envName(flagName string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flagName, "-", "_"))
+}
+
+// flagName is the other way round.
+func flagName(envName string) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(envName, envPrefix), "_", "-"))
 }

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,12 +23,13 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	// Most of the time is spent on waiting for Docker and for limits to pass; -parallel still wins.
-	if err := flag.Set("test.parallel", "3"); err != nil {
+	// Much of the time is spent on waiting for limits to pass, the rest on what Docker can do at a time; -parallel still wins.
+	if err := flag.Set("test.parallel", strconv.Itoa(max(3, runtime.NumCPU()*3/2))); err != nil {
 		panic(err)
 	}
 	m.Run()
 	removeSiteProgram()
+	removeSampleImage()
 }
 
 // process is a real tinyforge.

@@ -30,25 +30,51 @@ type requested struct {
 	out      io.Writer
 }
 
-// requests are the commands that look at deployments or ask for one; tinyforge serve does what they ask for.
-func requests() map[string]request {
-	return map[string]request{
-		"deployments": listDeployments,
-		"log":         printLog,
-		"redeploy":    redeploy,
-		"rollback":    rollback,
-		"cancel":      cancelDeployment,
-		"remove":      removeWorkload,
+const (
+	ofWorkload   = "WORKLOAD"
+	ofDeployment = "WORKLOAD [N]"
+)
+
+// requestCommands look at deployments or ask for one; tinyforge serve does what they ask for.
+func requestCommands() []command {
+	const numbers = `"tinyforge deployments WORKLOAD" lists the numbers.`
+	return []command{
+		{name: "deployments", args: ofWorkload, does: "list the deployments of a workload", more: "The newest comes first.",
+			example: "deployments web", options: storeAnd(), run: ask(listDeployments)},
+		{name: "log", args: ofDeployment, does: "print the log of the newest deployment, or of deployment N", more: numbers,
+			example: "log web 12", options: storeAnd(), run: ask(printLog)},
+		{name: "redeploy", args: ofDeployment, does: "build and start the commit of the live deployment anew, or of deployment N",
+			more: numbers, example: "redeploy web", options: storeAnd(), run: ask(redeploy)},
+		{name: "rollback", args: ofDeployment,
+			does: "make the release before the live one serve again, or that of deployment N; nothing is built", more: numbers,
+			example: "rollback web", options: storeAnd(), run: ask(rollback)},
+		{name: "cancel", args: ofDeployment, does: "end the deployment that waits or is in progress; what served before it goes on",
+			more: numbers, example: "cancel web", options: storeAnd(), run: ask(cancelDeployment)},
+		{name: "remove", args: ofWorkload, does: "take a workload down; --volumes removes its volumes too",
+			more:    "It is made again by the next apply of a file that names it.",
+			example: "remove web --volumes", options: storeAnd("volumes"), run: ask(removeWorkload)},
 	}
+}
+
+// ask is the command of a request.
+func ask(do request) func(context.Context, invocation) error {
+	return configured(func(ctx context.Context, c config, args []string, in invocation) error {
+		switch most := len(strings.Fields(in.args)); {
+		case len(args) >= 1 && len(args) <= most:
+		case most == 1:
+			return fmt.Errorf("%s takes one workload and nothing else: %s", in.name, in.usage())
+		default:
+			return fmt.Errorf("%s takes a workload, and the number of a deployment where another than the usual one is meant: %s", in.name, in.usage())
+		}
+		return do.of(ctx, c, args, in.out)
+	})
 }
 
 // historyShown is how many deployments of a workload are looked at.
 const historyShown = 50
 
-func runRequest(ctx context.Context, name string, c config, args []string, out io.Writer) error {
-	if len(args) < 1 || len(args) > 2 {
-		return fmt.Errorf("%s takes a workload, and the number of a deployment where another than the usual one is meant: tinyforge %s WORKLOAD [DEPLOYMENT]", name, name)
-	}
+// of does the request for a workload, and perhaps a deployment of it.
+func (do request) of(ctx context.Context, c config, args []string, out io.Writer) error {
 	if path, sqlite := strings.CutPrefix(c.Database, "sqlite://"); sqlite {
 		if _, err := os.Stat(path); err != nil {
 			return fmt.Errorf("there is no Tinyforge in %s: give the --data of your tinyforge serve, or set TINYFORGE_DATA to it", c.Data)
@@ -71,7 +97,7 @@ func runRequest(ctx context.Context, name string, c config, args []string, out i
 			return err
 		}
 	}
-	return requests()[name](ctx, r)
+	return do(ctx, r)
 }
 
 func namedWorkload(ctx context.Context, store *db.DB, name string) (db.Workload, error) {
@@ -218,9 +244,6 @@ func cancelDeployment(ctx context.Context, r requested) error {
 
 // removeWorkload takes the workload down, with its volumes only where that is asked for.
 func removeWorkload(ctx context.Context, r requested) error {
-	if r.id != 0 {
-		return errors.New("remove takes a workload alone: tinyforge remove WORKLOAD [--volumes]")
-	}
 	if err := r.store.DeleteWorkload(ctx, r.workload.ID, r.config.Volumes); err != nil {
 		return err
 	}

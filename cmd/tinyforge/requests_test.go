@@ -117,9 +117,10 @@ func TestRequestsForWhatIsNotThere(t *testing.T) {
 	d.says(`there is no workload "sit": use one of site`, "redeploy", "sit")
 	d.says(`"x" is not the number of a deployment: tinyforge deployments site lists them`, "log", "site", "x")
 	d.says("workload site has no deployment 7: tinyforge deployments site lists them", "rollback", "site", "7")
-	d.says("tinyforge cancel WORKLOAD [DEPLOYMENT]", "cancel")
+	d.says("tinyforge cancel WORKLOAD [N]", "cancel")
+	d.says("deployments takes one workload and nothing else: tinyforge deployments WORKLOAD", "deployments", "site", "1")
 	d.push("a")
-	d.says("remove takes a workload alone", "remove", "site", "1", "--volumes")
+	d.says("remove takes one workload and nothing else", "remove", "site", "1", "--volumes")
 }
 
 // TestRequestsMakeNothing: a wrong data folder must not look like an empty Tinyforge.

@@ -4,17 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"tinyforge/app"
 	"tinyforge/app/gitea"
 	"tinyforge/app/github"
 	"tinyforge/app/gitlab"
+	"tinyforge/app/settings"
 	"tinyforge/db"
 	"tinyforge/deploy"
 	"tinyforge/deploy/compose"
@@ -22,6 +22,7 @@ import (
 	"tinyforge/deploy/npm"
 	"tinyforge/deploy/proxy"
 	"tinyforge/deploy/source"
+	"tinyforge/templates"
 	"tinyforge/webhooks"
 )
 
@@ -47,7 +48,7 @@ func routerKinds() map[string]func(config, *db.DB, string, *slog.Logger) (gatewa
 }
 
 // serve is everything in one process: it is the one place where concrete things meet.
-func serve(ctx context.Context, c config, log *slog.Logger) error {
+func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error {
 	slog.SetDefault(log) // Caddy has taken the standard logger for itself
 	unlock, store, err := prepare(ctx, c)
 	if err != nil {
@@ -76,37 +77,62 @@ func serve(ctx context.Context, c config, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = runtime.Close() }()
-	makeNetwork(ctx, engine, log)
+	if err := router.Listen(ctx); err != nil {
+		return err
+	}
 	forges := app.NewForges(store, forgeKinds())
+	choices := settings.NewChoices(store, c.chosen())
+	checkouts := filepath.Join(c.Data, "checkouts")
 	deployer := &deploy.Deployer{
 		DB: store, Sources: sourceKinds(engine, c.siteProgram()), Runtime: runtime, Images: engine, Router: router,
-		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log,
-		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: filepath.Join(c.Data, "checkouts"),
-			KeepReleases: c.KeepReleases, MinFree: int64(max(1, c.MinFree))},
+		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log, Limits: limitsOf(choices),
+		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: checkouts},
 	}
-	recovery := deploy.NewRecovery(deployer)
-	recoverFirst(ctx, recovery, log)
-
+	janitor := deploy.NewJanitor(deployer)
+	pages, err := newPages(settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
+		Sources: pageSources(deployer.Sources), Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, CheckRoute: router.Check,
+		Health: &health{config: c, db: store, engine: engine, sites: router, choices: choices, instance: instance, started: time.Now()}})
+	if err != nil {
+		return err
+	}
 	control, err := newControl(ctx, c.Listen, c.ListenPublic, controlParts{
-		db: store, hooks: webhooks.New(store, forges.OpenRow, log), engine: engine, sites: router, counted: router, log: log,
+		db: store, hooks: webhooks.New(store, forges.OpenRow, log), pages: pages, engine: engine, sites: router, counted: router, log: log,
 	})
 	if err != nil {
 		return err
 	}
-	if err := reservePublicHost(c, router, control.PublicAddr()); err != nil {
+	chosen := &chosenKeeper{choices: choices, db: store, forges: forges, router: router, address: control.PublicAddr(), log: log}
+	if err := chosen.apply(ctx); err != nil {
 		return err
 	}
-	log.InfoContext(ctx, "tinyforge starts", "version", version(), "data", c.Data, "control", c.Listen,
-		"public", control.PublicAddr(), "router", c.Router, "public_url", c.PublicURL)
+	makeNetwork(ctx, engine, log)
+	recovery := deploy.NewRecovery(deployer)
+	recoverFirst(ctx, recovery, log)
+	if err := printFirstLink(ctx, store, choices, control.PrivateAddr(), out); err != nil {
+		return err
+	}
+	log.InfoContext(ctx, "tinyforge starts", "version", version(), "data", c.Data, "listen", c.Listen,
+		"listen_public", control.PublicAddr(), "router", c.Router)
 	stages := append([]stage{
 		{"control", control.Run},
 		{"runner", deploy.NewRunner(deployer, owner()).Run},
 		{"recovery", recovery.Run},
-		{"janitor", deploy.NewJanitor(deployer).Run},
-		{"reporter", app.NewReporter(store, forges.Open, c.PublicURL, log).Run},
-		{"hooks", app.NewHookKeeper(store, forges.OpenRow, c.PublicURL, 10*time.Minute, log).Run},
+		{"janitor", janitor.Run},
+		{"reporter", app.NewReporter(store, forges.Open, choices.PublicURL, log).Run},
+		{"hooks", app.NewHookKeeper(store, forges.OpenRow, choices.PublicURL, 10*time.Minute, log).Run},
+		{"settings", chosen.Run},
 	}, router.Stages()...)
 	return runStages(ctx, log, append(stages, stage{"listener", store.Listen})...)
+}
+
+// newPages completes the configuration of the pages.
+func newPages(c settings.Config) (*settings.Settings, error) {
+	texts, err := templates.New(time.Now)
+	if err != nil {
+		return nil, err
+	}
+	c.Templates, c.Version = texts, shortVersion()
+	return settings.New(c), nil
 }
 
 // prepare makes folder and database ready for one server.
@@ -140,29 +166,6 @@ func emptyWorkspace(c config) error {
 // routeChecks are what the routers say of a route, for who runs none.
 func routeChecks() map[string]func(db.Route) error {
 	return map[string]func(db.Route) error{"builtin": new(proxy.Table).Check, "npm": new(npm.Router).Check}
-}
-
-// adviseProxy says what to do when an address cannot be listened on.
-func adviseProxy(err error) error {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w; stop what listens there, or choose other addresses with --proxy-http and --proxy-https", err)
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%w; run as root, or choose addresses above port 1023 with --proxy-http and --proxy-https", err)
-	}
-	return err
-}
-
-// reservePublicHost makes the host of the public URL lead to ourselves.
-func reservePublicHost(c config, router gateway, address string) error {
-	if c.PublicURL == "" {
-		return nil
-	}
-	public, err := url.Parse(c.PublicURL)
-	if err != nil {
-		return fmt.Errorf("parse public URL: %w", err)
-	}
-	return router.Lead(public.Hostname(), address)
 }
 
 // makeNetwork makes the network of the containers, so that others can be connected to it before the first push. Docker may

@@ -24,28 +24,25 @@ func manifestOf(name, source, config string, more ...string) string {
 	return text
 }
 
+// TestPushToLive: each forge, and each kind of database with more than one of them; neither knows of the other.
 func TestPushToLive(t *testing.T) {
 	t.Parallel()
-	databases := map[string]func(testing.TB) string{"SQLite": dbtest.SQLite, "PostgreSQL": dbtest.Postgres}
-	for name, options := range map[string]forgetest.Options{
-		"GitLab": {Kind: forgetest.GitLab}, "GitLab that signs": {Kind: forgetest.GitLab, Signing: true},
+	sqlite, postgres := dbtest.SQLite, dbtest.Postgres
+	for name, test := range map[string]struct {
+		forge    forgetest.Options
+		database func(testing.TB) string
+	}{
+		"GitHub and SQLite":                {forgetest.Options{Kind: forgetest.GitHub}, sqlite},
+		"GitHub and PostgreSQL":            {forgetest.Options{Kind: forgetest.GitHub}, postgres},
+		"Gitea and SQLite":                 {forgetest.Options{Kind: forgetest.Gitea}, sqlite},
+		"Forgejo and PostgreSQL":           {forgetest.Options{Kind: forgetest.Gitea, Forgejo: true}, postgres},
+		"GitLab and SQLite":                {forgetest.Options{Kind: forgetest.GitLab}, sqlite},
+		"GitLab that signs and PostgreSQL": {forgetest.Options{Kind: forgetest.GitLab, Signing: true}, postgres},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pushToLive(t, options, dbtest.SQLite(t))
+			pushToLive(t, test.forge, test.database(t))
 		})
-	}
-	for name, options := range map[string]forgetest.Options{
-		"GitHub":  {Kind: forgetest.GitHub},
-		"Gitea":   {Kind: forgetest.Gitea},
-		"Forgejo": {Kind: forgetest.Gitea, Forgejo: true},
-	} {
-		for database, address := range databases {
-			t.Run(name+" and "+database, func(t *testing.T) {
-				t.Parallel()
-				pushToLive(t, options, address(t))
-			})
-		}
 	}
 }
 

@@ -201,7 +201,7 @@ func (s *service) await(what string, done func() bool) {
 
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline, tick := time.After(time.Minute), time.NewTicker(10*time.Millisecond)
+	deadline, tick := time.After(time.Minute), time.NewTicker(25*time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		select {

@@ -85,7 +85,8 @@ func (s *service) refusesToServe(words string) {
 	s.inspect(p.log.String())
 }
 
-// TestAddressTaken: a process that cannot listen says so and ends.
+// TestAddressTaken: a process that cannot listen says so in one sentence, which names the option, and ends before it does
+// anything.
 func TestAddressTaken(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -94,14 +95,15 @@ func TestAddressTaken(t *testing.T) {
 	}
 	defer listener.Close()
 	taken := listener.Addr().String()
-	for variable, want := range map[string]string{
-		"TINYFORGE_LISTEN=" + taken:     "choose another address with --listen",
-		"TINYFORGE_PROXY_HTTP=" + taken: "address already in use",
-	} {
-		s := prepareService(t, variable)
+	for _, option := range []string{"listen", "listen-public", "proxy-http", "proxy-https"} {
+		s := prepareService(t, envName(option)+"="+taken)
 		p := startProcess(t, s.env, "serve")
-		if err := p.wait(30 * time.Second); err == nil || !strings.Contains(p.log.String(), want) {
-			t.Errorf("%s: it ended with %v\n%s", variable, err, p.log.String())
+		want := fmt.Sprintf("tinyforge: %s is in use: stop what listens there, or choose another address with --%s\n", taken, option)
+		if err := p.wait(30 * time.Second); err == nil || !strings.HasSuffix(p.log.String(), want) {
+			t.Errorf("--%s: it ended with %v\n%s", option, err, p.log.String())
+		}
+		if strings.Contains(p.log.String(), "tinyforge starts") || strings.Contains(p.log.String(), `"level":"ERROR"`) {
+			t.Errorf("--%s: it did something first:\n%s", option, p.log.String())
 		}
 	}
 }

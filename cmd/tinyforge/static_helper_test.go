@@ -106,8 +106,8 @@ func denoFiles(t *testing.T, program string) map[string]string {
 	return files
 }
 
-// importImage makes an image of files, given by their paths in it.
-func (d dockerAPI) importImage(image string, files map[string]string) {
+// importImage makes an image of files, given by their paths in it. changes are lines of a Dockerfile.
+func (d dockerAPI) importImage(image string, files map[string]string, changes ...string) {
 	d.Helper()
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
@@ -125,6 +125,9 @@ func (d dockerAPI) importImage(image string, files map[string]string) {
 		d.Fatal(err)
 	}
 	address := "http://docker/images/create?fromSrc=-&repo=" + url.QueryEscape(image)
+	for _, change := range changes {
+		address += "&changes=" + url.QueryEscape(change)
+	}
 	request, err := http.NewRequestWithContext(context.WithoutCancel(d.Context()), http.MethodPost, address, &archive)
 	if err != nil {
 		d.Fatal(err)

@@ -4,6 +4,7 @@ CREATE TABLE users (
   role TEXT NOT NULL,
   password TEXT NOT NULL,
   account TEXT NOT NULL,
+  account_id TEXT NOT NULL,
   language TEXT NOT NULL,
   created_at {{.Time}} NOT NULL,
   updated_at {{.Time}} NOT NULL
@@ -46,10 +47,13 @@ CREATE TABLE audit_entries (
   id {{.ID}},
   at {{.Time}} NOT NULL,
   actor TEXT NOT NULL,
+  kind TEXT NOT NULL,
   action TEXT NOT NULL,
   subject TEXT NOT NULL,
   detail TEXT NOT NULL,
   address TEXT NOT NULL
 );
 --bun:split
-CREATE INDEX audit_entries_action ON audit_entries (action, id);
+CREATE INDEX audit_entries_kind ON audit_entries (kind, id);
+--bun:split
+CREATE INDEX audit_entries_at ON audit_entries (at);

@@ -13,10 +13,17 @@ import (
 
 // TestCutOffAnywhere cancels an up at many moments, as a kill would, and then starts either release.
 func TestCutOffAnywhere(t *testing.T) {
+	const moments, apiece = 12, 4
+	for first := 0; first < moments; first += apiece {
+		t.Run(fmt.Sprint("from ", first), func(t *testing.T) { cutOff(t, first, first+apiece) })
+	}
+}
+
+func cutOff(t *testing.T, first, end int) {
 	h := newHost(t)
 	blue := h.from(1, two("one"))
 	h.start(blue)
-	for i := range 12 {
+	for i := first; i < end; i++ {
 		green := h.from(int64(2+i), two(fmt.Sprint("two", i), fmt.Sprintf("labels: {round: '%d'}", i)))
 		ctx, cancel := context.WithCancel(t.Context())
 		var calls atomic.Int64

@@ -12,6 +12,7 @@ import (
 
 	"tinyforge/db"
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // failure says what is wrong with a container of a release, nil when nothing is.
@@ -51,7 +52,7 @@ func (r *Runtime) why(ctx context.Context, release db.Release, cause error) erro
 	text, _, _ = strings.Cut(text, "\n")
 	switch {
 	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
-		return &deploy.Failure{Text: "A port of the machine that the stack wants is taken: " + shorten(text), Err: cause}
+		return &deploy.Failure{Text: "A port of the machine that the stack wants is taken: " + shorten.Typed(text), Err: cause}
 	case strings.Contains(strings.ToLower(text), "no such image"):
 		return &deploy.Failure{Text: "An image of the stack is gone from Docker: deploy again to make it anew", Err: cause}
 	case strings.Contains(text, "timeout waiting for dependencies"):
@@ -81,11 +82,7 @@ func shortest(text string) string {
 	if _, after, found := strings.Cut(text, "unable to start container process: "); found {
 		text = after
 	}
-	const limit = 200
-	if r := []rune(text); len(r) > limit {
-		return string(r[:limit]) + "…"
-	}
-	return text
+	return shorten.To(text, 200)
 }
 
 // explain gives an error of the libraries the words of this package.

@@ -13,6 +13,8 @@ import (
 	"unicode"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"tinyforge/deploy/shorten"
 )
 
 // copied is a file or folder of the checkout that a service finds in its container. The checkout is gone when the service
@@ -109,7 +111,7 @@ func (p *policy) copy(name, at string, c copied) {
 		return
 	}
 	if strings.ContainsAny(c.target, "$\"\\") || strings.ContainsFunc(c.target, unicode.IsControl) || strings.Trim(c.owner, "0123456789:") != "" || c.target == "/" {
-		p.fault(name, "%s cannot be put at %q", at, shorten(c.target))
+		p.fault(name, "%s cannot be put at %q", at, shorten.Typed(c.target))
 		return
 	}
 	if mount := hiding(p.project.Services[name], c.target); mount != "" {

@@ -55,7 +55,7 @@ func newHost(t *testing.T) *host {
 	t.Parallel()
 	name := "t" + strings.ToLower(rand.Text()[:8])
 	inner := &innerFake{Runtime: deploytest.NewRuntime(t, nil), network: "tinyforge-test-" + name}
-	rt, err := New(Config{Instance: name, Network: inner.network, ConfigDir: filepath.Join(t.TempDir(), "none"), Patience: 30 * time.Second,
+	rt, err := New(Config{Instance: name, Network: inner.network, ConfigDir: filepath.Join(t.TempDir(), "none"), Patience: 30 * time.Second, Stays: lookEvery,
 		Log: slog.New(slog.DiscardHandler)}, inner)
 	must(t, err)
 	inner.docker = rt.docker

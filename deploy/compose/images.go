@@ -16,6 +16,7 @@ import (
 	"github.com/distribution/reference"
 
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // maker makes the images of a project and writes them into it.
@@ -85,11 +86,11 @@ func (m *maker) image(ctx context.Context, name string, s types.ServiceConfig) (
 func (m *maker) pull(ctx context.Context, ref string) (image, from string, err error) {
 	parsed, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
-		return "", "", &deploy.Failure{Text: fmt.Sprintf("%q is not the name of an image", shorten(ref))}
+		return "", "", &deploy.Failure{Text: fmt.Sprintf("%q is not the name of an image", shorten.Typed(ref))}
 	}
-	if reference.Domain(parsed) == "docker.io" && strings.HasPrefix(reference.Path(parsed), "tinyforge/") {
+	if deploy.IsBuiltHere(parsed) {
 		return "", "", &deploy.Failure{Text: fmt.Sprintf("the image %s is refused: tinyforge/ is where the images that are built "+
-			"here have their names, those of other workloads too; use build", shorten(ref))}
+			"here have their names, those of other workloads too; use build", shorten.Typed(ref))}
 	}
 	image, ok := m.made[ref]
 	if !ok {
@@ -149,7 +150,7 @@ func (m *maker) base(tag string) deploy.BuildSpec {
 // tag is "tinyforge/web:17-db" for the service db of tf-web-17.
 func (m *maker) tag(service, sign string) string {
 	id := string(m.in.ID)
-	return "tinyforge/" + m.in.Workload + ":" + id[strings.LastIndexByte(id, '-')+1:] + sign + service
+	return deploy.BuiltPrefix + m.in.Workload + ":" + id[strings.LastIndexByte(id, '-')+1:] + sign + service
 }
 
 func (m *maker) secrets(b types.BuildConfig) (map[string]string, error) {
@@ -187,7 +188,7 @@ func (m *maker) layer(ctx context.Context, staging, name, from string, files []c
 		_, _ = fmt.Fprintf(m.log, "%s: %s of the repository is copied to %s\n", name, m.tree.named(c.source), c.target)
 	}
 	spec := m.base(m.tag(name, "_"))
-	spec.Dir = dir
+	spec.Dir, spec.Base = dir, from
 	return m.images.Build(ctx, spec, m.log)
 }
 

@@ -72,8 +72,8 @@ func TestFilesBecomeALayer(t *testing.T) {
 	must(t, l.err)
 	want := "FROM docker.io/library/nginx@sha256:" + strings.Repeat("ab", 32) + "\n" +
 		`COPY --chown=10:20 ["f0", "/c"]` + "\n" + `COPY ["f1/", "/etc/conf.d/"]` + "\n" + `COPY ["f2", "/etc/conf.d/z/a.conf"]` + "\n"
-	if len(l.images.files) != 1 || l.images.files[0] != want {
-		t.Errorf("built of %q, want %q", l.images.files, want)
+	if len(l.images.files) != 1 || l.images.files[0] != want || !strings.HasPrefix(want, "FROM "+l.images.specs[0].Base+"\n") {
+		t.Errorf("built of %q on %s, want %q", l.images.files, l.images.specs[0].Base, want)
 	}
 	web := l.project.Services["web"]
 	if len(web.Volumes) != 1 || web.Volumes[0].Source != "data" || len(web.Configs) > 0 || len(web.Secrets) != 1 ||

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"tinyforge/deploy/shorten"
 )
 
 // policy judges a loaded project: its types, not its text, so that there is one way to say each thing.
@@ -54,7 +56,7 @@ func (p *policy) refuse(service, key, value string) {
 	}
 	shown := key
 	if value != "" {
-		shown += " " + shorten(value)
+		shown += " " + shorten.Typed(value)
 	}
 	hint := key
 	if key == "bind" {
@@ -221,7 +223,7 @@ func (p *policy) refuseShared(at, key, value string) {
 	}
 	shown := key
 	if value != "" {
-		shown += " " + shorten(value)
+		shown += " " + shorten.Typed(value)
 	}
 	p.global("%s: %s is refused: %s (an administrator can allow %q)", at, shown, refusals[key], key)
 }
@@ -229,16 +231,7 @@ func (p *policy) refuseShared(at, key, value string) {
 func (p *policy) labels(at string, labels types.Labels) {
 	for name := range labels {
 		if strings.HasPrefix(name, "tinyforge.") || strings.HasPrefix(name, "com.docker.compose.") {
-			p.global("%s: label %s is refused: such labels say what belongs to whom; remove it", at, shorten(name))
+			p.global("%s: label %s is refused: such labels say what belongs to whom; remove it", at, shorten.Typed(name))
 		}
 	}
-}
-
-// shorten keeps a text that somebody typed in from filling a page.
-func shorten(s string) string {
-	const limit = 80
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit]) + "…"
-	}
-	return s
 }

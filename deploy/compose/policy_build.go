@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"tinyforge/deploy/shorten"
 )
 
 // build refuses what our builder does not do; most of it would reach beyond the checkout. cache_from, cache_to, tags,
@@ -36,7 +38,7 @@ func (p *policy) build(name string, b types.BuildConfig) {
 
 func (p *policy) context(name string, b types.BuildConfig) {
 	if strings.Contains(b.Context, "://") || !filepath.IsAbs(b.Context) {
-		p.fault(name, "build.context %s is not in the repository, and nothing is fetched from elsewhere", shorten(b.Context))
+		p.fault(name, "build.context %s is not in the repository, and nothing is fetched from elsewhere", shorten.Typed(b.Context))
 		return
 	}
 	info, err := p.tree.stat(b.Context, "build.context "+p.tree.named(b.Context))

@@ -13,8 +13,7 @@ import (
 
 const (
 	lookEvery = 200 * time.Millisecond
-	stays     = time.Second // for which a service without a healthcheck must be seen to run
-	crashes   = 3           // restarts after which a service is given up
+	crashes   = 3 // restarts after which a service is given up
 )
 
 // ready waits until every service is: it is healthy, or stays up if it has no healthcheck, or has ended well if it is one
@@ -29,7 +28,7 @@ func (r *Runtime) ready(ctx context.Context, release db.Release) error {
 		}
 		waiting := ""
 		for _, m := range s.members {
-			switch ready, err := m.ready(release.ID, since); {
+			switch ready, err := m.ready(release.ID, since, r.cfg.Stays); {
 			case err != nil:
 				return err
 			case !ready:
@@ -42,15 +41,15 @@ func (r *Runtime) ready(ctx context.Context, release db.Release) error {
 		if time.Now().After(deadline) {
 			return &deploy.Failure{Text: fmt.Sprintf("Service %s did not get ready within %s", waiting, r.cfg.Patience)}
 		}
-		if err := sleep(ctx, lookEvery); err != nil {
+		if err := deploy.Sleep(ctx, lookEvery); err != nil {
 			return err
 		}
 	}
 }
 
 // ready tells whether a container is; the error is a *deploy.Failure that says why it will not be. The routed service is
-// judged by its healthcheck only: the gate does the rest.
-func (m member) ready(id db.ReleaseID, since map[string]time.Time) (bool, error) {
+// judged by its healthcheck only: the gate does the rest. limit is for how long one without must be seen to run.
+func (m member) ready(id db.ReleaseID, since map[string]time.Time, limit time.Duration) (bool, error) {
 	s := m.detail.State
 	ended := s.Status == container.StateExited || s.Status == container.StateDead
 	health := s.Health != nil && s.Health.Status != container.NoHealthcheck
@@ -64,18 +63,18 @@ func (m member) ready(id db.ReleaseID, since map[string]time.Time) (bool, error)
 	case !m.runs():
 		return false, nil
 	case !health:
-		return m.stays(since), nil
+		return m.job() || m.stays(since) >= limit, nil
 	case s.Health.Status == container.Unhealthy:
 		return false, m.failure(id)
 	}
 	return s.Health.Status == container.Healthy, nil
 }
 
-// stays tells whether a container was seen to run for long enough, without a restart in between.
-func (m member) stays(since map[string]time.Time) bool {
+// stays is for how long a container was seen to run, without a restart in between.
+func (m member) stays(since map[string]time.Time) time.Duration {
 	key := fmt.Sprint(m.ID, m.detail.RestartCount)
 	if _, seen := since[key]; !seen {
 		since[key] = time.Now()
 	}
-	return m.job() || time.Since(since[key]) >= stays
+	return time.Since(since[key])
 }

@@ -29,6 +29,7 @@ type Config struct {
 	Network   string        // the network that joins all releases; "" means "tinyforge"
 	ConfigDir string        // takes the place of ~/.docker, which is not read; it need not exist
 	Patience  time.Duration // for which the services of a stack may take to get ready; 0 means 5 min
+	Stays     time.Duration // for which a service without a healthcheck must be seen to run; 0 means a second
 	Log       *slog.Logger  // nil means slog.Default()
 }
 
@@ -61,6 +62,7 @@ func New(cfg Config, inner Inner) (*Runtime, error) {
 	}
 	cfg.Network = cmp.Or(cfg.Network, "tinyforge")
 	cfg.Patience = cmp.Or(cfg.Patience, 5*time.Minute)
+	cfg.Stays = cmp.Or(cfg.Stays, time.Second)
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	logrus.SetOutput(io.Discard)
 	opts := []client.Opt{client.FromEnv, client.WithUserAgent("tinyforge")}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/compose/v5/pkg/api"
 	"github.com/moby/moby/api/types/container"
@@ -131,6 +132,7 @@ func TestFailingUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
+			h.rt.cfg.Stays = time.Second // what crashes is to be seen to
 			text := strings.Replace(tt.text, "volumes: {data: {}}\nservices:\n", "", 1)
 			if text != tt.text {
 				text += "volumes: {data: {}}\n"

@@ -12,6 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 const defaultPort = 8080
@@ -30,7 +31,7 @@ func stands(project *types.Project, in deploy.StackInput) (service string, port 
 	s, ok := project.Services[service]
 	if !ok {
 		return "", 0, faults{fmt.Sprintf("there is no service %s, or only in another profile: the config's service may be %s",
-			shorten(service), strings.Join(names, ", "))}
+			shorten.Typed(service), strings.Join(names, ", "))}
 	}
 	if port = cmp.Or(in.Port, exposed(s)); port == 0 {
 		port = defaultPort

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"tinyforge/db"
+	"tinyforge/deploy"
 )
 
 // Watch implements deploy.Runtime. changed is called once at a time. It is told of a service's end or start as one of the
@@ -38,7 +39,7 @@ func (r *Runtime) watchStacks(ctx context.Context, changed func(db.ReleaseID)) {
 			pause.Reset()
 			changed(id)
 		})
-		if sleep(ctx, pause.NextBackOff()) != nil {
+		if deploy.Sleep(ctx, pause.NextBackOff()) != nil {
 			return
 		}
 	}

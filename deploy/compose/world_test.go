@@ -23,6 +23,8 @@ import (
 	"tinyforge/deploy/source"
 )
 
+func TestMain(m *testing.M) { os.Exit(deploytest.RunMany(m)) }
+
 // world is a deployer with the real Docker, a real database and a router in memory.
 type world struct {
 	t        *testing.T
@@ -49,7 +51,7 @@ func newWorld(t *testing.T, config string) *world {
 	var err error
 	w.engine, err = docker.New(docker.Config{Instance: name, Network: "tinyforge-test-" + name, Log: log})
 	must(t, err)
-	w.runtime, err = compose.New(compose.Config{Instance: name, Network: "tinyforge-test-" + name, ConfigDir: t.TempDir(), Patience: 20 * time.Second, Log: log}, w.engine)
+	w.runtime, err = compose.New(compose.Config{Instance: name, Network: "tinyforge-test-" + name, ConfigDir: t.TempDir(), Patience: 20 * time.Second, Stays: 200 * time.Millisecond, Log: log}, w.engine)
 	must(t, err)
 	t.Cleanup(func() { compose.Sweep(t, w.runtime, name) })
 	keys, err := db.NewKeyring()

@@ -258,8 +258,12 @@ func routerUnderLoad(t *testing.T, f RouterFixture) {
 	rt := db.Route{WorkloadID: 1, Host: routeHost}
 	sites := []*site{newSite(t, "tf-web-1"), newSite(t, "tf-web-2")}
 	noFault(t, "upsert", f.Router.Upsert(t.Context(), rt, sites[0].up))
+	moves, visitors := 50, 8
+	if f.Blind { // each move waits for its probes, and so for the visitors
+		moves, visitors = 20, 4
+	}
 	stop, done := make(chan struct{}), make(chan [2]int)
-	for range 8 {
+	for range visitors {
 		go func() {
 			var ok, failed int
 			defer func() { done <- [2]int{ok, failed} }()
@@ -277,13 +281,13 @@ func routerUnderLoad(t *testing.T, f RouterFixture) {
 			}
 		}()
 	}
-	for i := range 50 {
+	for i := range moves {
 		b := sites[i%2]
 		noFault(t, "upsert", f.Router.Upsert(t.Context(), rt, b.up))
 		f.wants(t, routeHost, http.StatusOK, b.up.Name)
 	}
 	close(stop)
-	for range 8 {
+	for range visitors {
 		if n := <-done; n[1] > 0 || n[0] == 0 {
 			t.Errorf("%d requests answered, %d failed", n[0], n[1])
 		}

@@ -17,6 +17,7 @@ import (
 )
 
 func TestBuild(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	dir := t.TempDir()
 	write(t, dir, "web/site.txt", "the site")
@@ -60,6 +61,7 @@ COPY nowhere /
 
 // A tag names one build: the second is not made, even though it could not be.
 func TestBuildAgainUsesTheImage(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	spec := deploy.BuildSpec{Dir: toolDir(t, "", nil), Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("1"), Labels: map[string]string{"tinyforge.release": "tf-web-1"}}
 	first := mustBuild(t, e, spec)
@@ -75,6 +77,7 @@ func TestBuildAgainUsesTheImage(t *testing.T) {
 
 // Files of the same size and time, as two commits of one second have them, are not taken for one another.
 func TestBuildSeesEveryChange(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	at := time.Unix(1_700_000_000, 0)
 	for _, version := range []string{"1", "2"} {
@@ -92,6 +95,7 @@ func TestBuildSeesEveryChange(t *testing.T) {
 }
 
 func TestBuildSecrets(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	const secret = "-----BEGIN KEY-----\nopen sesame\n-----END KEY-----\n"
 	dir := toolDir(t, `ARG UNIQUE
@@ -133,6 +137,7 @@ RUN --mount=type=secret,id=token,target=/secret ["/tool","say","open sesame"]
 
 // Builds share a cache only when they have the namespace and the instance in common, whatever their arguments say.
 func TestBuildCachesAreApart(t *testing.T) {
+	t.Parallel()
 	e, other := testEngine(t), testEngine(t)
 	for i, test := range []struct {
 		engine          *Engine
@@ -152,6 +157,7 @@ RUN --mount=type=cache,id=`+e.cfg.Instance+`,target=/cache ["/tool","count","/ca
 }
 
 func TestBuildFailures(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	for name, test := range map[string]struct {
 		dockerfile string
@@ -193,6 +199,7 @@ func TestBuildFailures(t *testing.T) {
 }
 
 func TestBuildCancelled(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	dir := toolDir(t, `RUN ["/tool","wait","`+e.cfg.Instance+`"]`, nil)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -236,6 +243,7 @@ func stepRuns(t *testing.T, word string) bool {
 }
 
 func TestRemoveImage(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	id := sampleImage(t, e)
 	for _, ref := range []string{id, e.tag("sample")} {
@@ -254,6 +262,7 @@ func TestRemoveImage(t *testing.T) {
 }
 
 func TestBuildTextOfAFullDisk(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{
 		"failed to solve: failed to copy files: copy file range failed: no space left on device",
 		"failed to solve: write /var/lib/docker/tmp/x: No space left on device",

@@ -9,6 +9,7 @@ import (
 
 	"tinyforge/db"
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // textLimit is what a commit status holds, in characters.
@@ -33,7 +34,7 @@ var (
 // failed before the first; text is the builder's error.
 func buildFailure(text string, failed *step, blot *strings.Replacer) error {
 	return &deploy.Failure{
-		Text:  short(blot.Replace(buildText(text, failed)), textLimit),
+		Text:  shorten.To(blot.Replace(buildText(text, failed)), textLimit),
 		Fault: buildFault(text, failed, blot),
 		Err:   errors.New(blot.Replace(text)),
 	}
@@ -53,7 +54,7 @@ func buildFault(text string, failed *step, blot *strings.Replacer) *db.Fault {
 
 // title is the step as its Dockerfile has it, shortened.
 func (s *step) title() string {
-	return short(flags.ReplaceAllString(stage.ReplaceAllString(s.name, ""), "$1 "), 60)
+	return shorten.To(flags.ReplaceAllString(stage.ReplaceAllString(s.name, ""), "$1 "), 60)
 }
 
 func buildText(text string, failed *step) string {
@@ -64,7 +65,7 @@ func buildText(text string, failed *step) string {
 		return "Build failed: " + solveText(text)
 	}
 	if base, found := strings.CutPrefix(failed.name, "[internal] load metadata for "); found {
-		return fmt.Sprintf("Build failed: base image %s: %s", short(base, 60), baseText(solveText(failed.err)))
+		return fmt.Sprintf("Build failed: base image %s: %s", shorten.To(base, 60), baseText(solveText(failed.err)))
 	}
 	name := failed.title()
 	code := exitCode.FindStringSubmatch(failed.err + "\n" + text)
@@ -92,14 +93,6 @@ func solveText(text string) string {
 	text = cleanLine(preamble.ReplaceAllString(strings.TrimSpace(text), ""))
 	for strings.HasSuffix(text, "not found: not found") {
 		text = strings.TrimSuffix(text, ": not found")
-	}
-	return text
-}
-
-// short cuts a text to a number of characters.
-func short(text string, limit int) string {
-	if r := []rune(text); len(r) > limit {
-		return string(r[:limit-1]) + "…"
 	}
 	return text
 }

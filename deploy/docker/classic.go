@@ -30,6 +30,9 @@ func (e *Engine) buildClassic(ctx context.Context, spec deploy.BuildSpec, out *l
 	if err != nil || !filepath.IsLocal(file) {
 		return &deploy.Failure{Text: "A Dockerfile outside of its build context needs BuildKit, and this Docker has none: upgrade Docker"}
 	}
+	if err := checkIDs(spec); err != nil {
+		return err
+	}
 	ignored, err := ignorePatterns(spec)
 	if err != nil {
 		return err

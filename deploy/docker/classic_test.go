@@ -12,6 +12,7 @@ import (
 )
 
 func TestBuildWithoutBuildKit(t *testing.T) {
+	t.Parallel()
 	real := testEngine(t)
 	e := newFront(t, real, withoutBuildKit).engine(real)
 	dir := t.TempDir()
@@ -70,6 +71,7 @@ RUN ["/tool","exit","4"]
 
 // The .dockerignore is read by this process: one that leads out of the checkout must not be.
 func TestClassicIgnoreFile(t *testing.T) {
+	t.Parallel()
 	outside := t.TempDir()
 	write(t, outside, "patterns", "secret.txt\n")
 	for name, test := range map[string]struct {

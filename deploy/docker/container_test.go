@@ -23,6 +23,7 @@ func self(t *testing.T, e *Engine, image string, change func(*db.Release)) []str
 
 // What a container is to its own program, and not only to Docker.
 func TestContainerIsLimited(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	image := toolImage(t, e, "self", "", "/memory")
 	for name, tt := range map[string]struct {
@@ -54,6 +55,7 @@ func TestContainerIsLimited(t *testing.T) {
 }
 
 func TestTmpfsHasASize(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, toolImage(t, e, "space", "/small"))
 	r.ReadOnly, r.Tmpfs = true, []string{"/small:1048576"}
@@ -66,6 +68,7 @@ func TestTmpfsHasASize(t *testing.T) {
 
 // TestMoreThanTheMachineHas: what Docker refuses is said in its words, which name the bounds.
 func TestMoreThanTheMachineHas(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, toolImage(t, e, "wait"))
 	r.CPUs = 1024
@@ -79,6 +82,7 @@ func TestMoreThanTheMachineHas(t *testing.T) {
 }
 
 func TestContainerIsGivenItsShare(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, toolImage(t, e, "wait"))
 	r.Memory, r.CPUs = 64<<20, 0.5
@@ -93,6 +97,7 @@ func TestContainerIsGivenItsShare(t *testing.T) {
 }
 
 func TestContainerLogLimits(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, toolImage(t, e, "wait"))
 	r.LogSize, r.LogFiles = 1<<20, 2
@@ -109,6 +114,7 @@ func TestContainerLogLimits(t *testing.T) {
 // TestNewerTinyforgeLeavesContainersBe: the hash of a release that uses nothing new is what it was, or every container
 // would be replaced when Tinyforge is upgraded.
 func TestNewerTinyforgeLeavesContainersBe(t *testing.T) {
+	t.Parallel()
 	r := db.Release{ID: "tf-web-1", WorkloadID: 1, Workload: "web", DeploymentID: 1, Image: "sha256:1", Port: 8080,
 		Env: map[string]string{"A": "1"}, Volumes: []db.Volume{{Name: "data", Path: "/data"}}, Memory: 1, CPUs: 1}
 	if got := configHash(r); got != "563aa091e75a16a323670dd2d68c39b8" {
@@ -118,6 +124,7 @@ func TestNewerTinyforgeLeavesContainersBe(t *testing.T) {
 
 // TestSharedNetworkOfSomebodyElse: a config must not get a container into a network that was made for something else.
 func TestSharedNetworkOfSomebodyElse(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	made, err := e.docker.NetworkCreate(t.Context(), e.sharedNetwork("back"), network.CreateOptions{Driver: "bridge"})
 	if err != nil {
@@ -150,6 +157,7 @@ func TestSharedNetworkOfSomebodyElse(t *testing.T) {
 
 // TestBlueAndGreenShareAName: both answer to the workload's name while both run, and the name outlives blue.
 func TestBlueAndGreenShareAName(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	image := toolImage(t, e, "wait")
 	blue, green := release(e, image), release(e, image)
@@ -177,6 +185,7 @@ func TestBlueAndGreenShareAName(t *testing.T) {
 }
 
 func TestSharedNetworks(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	server := release(e, toolImage(t, e, "wait"))
 	server.Workload, server.Networks = "database", []string{"back", "monitoring"}

@@ -17,6 +17,7 @@ import (
 )
 
 func TestEngine(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	image := sampleImage(t, e)
 	fresh := func(*testing.T) db.Release { return release(e, image) }
@@ -25,6 +26,7 @@ func TestEngine(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
+	t.Parallel()
 	for _, cfg := range []Config{{}, {Instance: "x", Network: "host"}, {Instance: "x", Host: "nonsense"}} {
 		if _, err := New(cfg); err == nil {
 			t.Errorf("New(%+v) accepts it", cfg)
@@ -34,6 +36,7 @@ func TestNew(t *testing.T) {
 
 // The release's name is the container's, and what the proxy forwards to; two releases of a workload run side by side.
 func TestS6_GreenHasANameOfItsOwn(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	image := sampleImage(t, e)
 	blue, green := release(e, image), release(e, image)
@@ -52,6 +55,7 @@ func TestS6_GreenHasANameOfItsOwn(t *testing.T) {
 }
 
 func TestStartContainer(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, sampleImage(t, e))
 	r.Memory, r.CPUs = 64<<20, 0.5
@@ -91,6 +95,7 @@ func mounted(mounts []container.MountPoint, name, path string, writable bool) bo
 }
 
 func TestStartLeavesOthersAlone(t *testing.T) {
+	t.Parallel()
 	e, other := testEngine(t), testEngine(t)
 	image := sampleImage(t, e)
 	r := release(e, image)
@@ -114,6 +119,7 @@ func TestStartLeavesOthersAlone(t *testing.T) {
 }
 
 func TestStartFailures(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	image := sampleImage(t, e)
 	broken := mustBuild(t, e, deploy.BuildSpec{Dir: toolDir(t, `ENTRYPOINT ["/nothing"]`, nil), Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("broken")})
@@ -146,6 +152,7 @@ func TestStartFailures(t *testing.T) {
 }
 
 func TestStartAfterTheNetworkWasRemoved(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, sampleImage(t, e))
 	start(t, e, r)
@@ -161,6 +168,7 @@ func TestStartAfterTheNetworkWasRemoved(t *testing.T) {
 }
 
 func TestStartWakesAPausedContainer(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, sampleImage(t, e))
 	start(t, e, r)
@@ -176,6 +184,7 @@ func TestStartWakesAPausedContainer(t *testing.T) {
 }
 
 func TestStartMakesOneNetwork(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	var all sync.WaitGroup
 	for range 6 {
@@ -197,6 +206,7 @@ func TestStartMakesOneNetwork(t *testing.T) {
 
 // What the limits of a container are to the kernel, and not only to Docker.
 func TestStartLimits(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, toolImage(t, e, "raw"))
 	start(t, e, r)

@@ -13,6 +13,7 @@ import (
 )
 
 func TestDockerIsNotReachable(t *testing.T) {
+	t.Parallel()
 	e, err := New(Config{Host: "unix:///nowhere/docker.sock", Instance: "x"})
 	if err != nil {
 		t.Fatal(err)
@@ -39,6 +40,7 @@ func TestDockerIsNotReachable(t *testing.T) {
 }
 
 func TestDockerGoesAwayInTheMiddle(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	dir := toolDir(t, `RUN ["/tool","wait","`+e.cfg.Instance+`"]`, nil)
 	f := newFront(t, e, nil)
@@ -54,6 +56,7 @@ func TestDockerGoesAwayInTheMiddle(t *testing.T) {
 }
 
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, sampleImage(t, e))
 	f := newFront(t, e, func(w http.ResponseWriter, r *http.Request) bool {

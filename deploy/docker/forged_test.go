@@ -18,6 +18,7 @@ import (
 
 // A container that inherits our labels from an image that forged them is not taken for the release that they name.
 func TestForgedLabels(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	image := sampleImage(t, e)
 	victim := release(e, image)
@@ -54,6 +55,7 @@ func TestForgedLabels(t *testing.T) {
 
 // What was made by hand with the labels of one release and the name of another is nobody's.
 func TestForgedName(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	image := sampleImage(t, e)
 	victim, other := release(e, image), release(e, image)
@@ -75,6 +77,7 @@ func TestForgedName(t *testing.T) {
 
 // A container that somebody renamed is out of our hands: it is not the release any more, and does not go with it.
 func TestRenamedContainerIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, sampleImage(t, e))
 	start(t, e, r)
@@ -96,6 +99,7 @@ func TestRenamedContainerIsLeftAlone(t *testing.T) {
 
 // A release that runs an image with forged labels is told by its own.
 func TestImagesLabelsNeverWin(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	image := sampleImage(t, e)
 	victim := release(e, image)
@@ -112,6 +116,7 @@ func TestImagesLabelsNeverWin(t *testing.T) {
 
 // A built image carries none of our labels but those that we gave it, with either builder.
 func TestBuildOverridesForgedLabels(t *testing.T) {
+	t.Parallel()
 	real := testEngine(t)
 	classic := newFront(t, real, withoutBuildKit).engine(real)
 	forged := real.labels(release(real, ""))

@@ -26,6 +26,8 @@ import (
 	"tinyforge/deploy/deploytest"
 )
 
+func TestMain(m *testing.M) { os.Exit(deploytest.RunMany(m)) }
+
 // testEngine returns an Engine of its own instance and network on the real Docker. All that it makes is removed at the end.
 func testEngine(t *testing.T) *Engine {
 	t.Helper()
@@ -77,7 +79,9 @@ func sweep(t *testing.T, e *Engine) {
 }
 
 // tag is an image name of this Engine alone.
-func (e *Engine) tag(version string) string { return builtPrefix + e.cfg.Instance + ":" + version }
+func (e *Engine) tag(version string) string {
+	return deploy.BuiltPrefix + e.cfg.Instance + ":" + version
+}
 
 // sampleImage builds the sample program.
 func sampleImage(t *testing.T, e *Engine) string {

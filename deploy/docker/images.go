@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -27,11 +26,11 @@ func (e *Engine) FreeSpace(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, e.explain("look for free space", err)
 	}
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(info.DockerRootDir, &fs); err != nil {
+	free, err := deploy.FreeSpace(info.DockerRootDir)
+	if err != nil {
 		return 0, fmt.Errorf("look for free space in %s: %w: %w", info.DockerRootDir, errors.ErrUnsupported, err)
 	}
-	return int64(fs.Bavail) * fs.Bsize, nil
+	return free, nil
 }
 
 // PruneImages implements deploy.Images. An image that is of no workload, on which others are built, stays as long as it is
@@ -83,18 +82,18 @@ func (e *Engine) pruneImage(ctx context.Context, i image.Summary, since time.Tim
 		return false, nil
 	}
 	tags := tagsOf(i)
-	if slices.ContainsFunc(tags, func(tag string) bool { return !strings.HasPrefix(tag, builtPrefix) }) {
+	if slices.ContainsFunc(tags, func(tag string) bool { return !strings.HasPrefix(tag, deploy.BuiltPrefix) }) {
 		return false, nil
 	}
 	found, err := e.docker.ImageInspect(ctx, i.ID)
 	if err != nil || !slices.Equal(slices.Sorted(slices.Values(found.RepoTags)), tags) {
 		return false, ignoreGone(err)
 	}
-	return e.removeImage(ctx, i.ID)
+	if len(tags) == 0 {
+		tags = []string{i.ID}
+	}
+	return e.removeNames(ctx, i.ID, tags)
 }
-
-// builtPrefix begins the tags of what we build: others were given by somebody else.
-const builtPrefix = "tinyforge/"
 
 // needed returns what must stay, also by the ids of the images.
 func (e *Engine) needed(ctx context.Context, keep func(context.Context) (deploy.Kept, error)) (deploy.Kept, map[string]bool, error) {
@@ -165,13 +164,23 @@ func (e *Engine) newestBases(ctx context.Context, images []image.Summary) (map[s
 	return ids, nil
 }
 
-// removeImage removes an image with all its tags. One that is used meanwhile, or that others are built on, is left.
-func (e *Engine) removeImage(ctx context.Context, id string) (gone bool, err error) {
-	_, err = e.docker.ImageRemove(ctx, id, image.RemoveOptions{PruneChildren: true, Force: true})
-	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
-		return false, nil
+// removeNames takes names from an image in their order, and with the last one the image. Nothing is forced: it stays when
+// it got another name in the meantime, with the last one when a container uses it, and where others are built on it. What
+// is begun is brought to its end.
+func (e *Engine) removeNames(ctx context.Context, id string, names []string) (gone bool, err error) {
+	ctx = context.WithoutCancel(ctx)
+	for _, name := range names {
+		done, err := e.docker.ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
+		switch {
+		case errdefs.IsConflict(err):
+			return false, nil
+		case errdefs.IsNotFound(err): // it went with the one before
+		case err != nil:
+			return false, err
+		}
+		gone = gone || slices.ContainsFunc(done, func(r image.DeleteResponse) bool { return r.Deleted == id })
 	}
-	return err == nil, err
+	return gone, nil
 }
 
 // PruneBuildCache implements deploy.Images. The cache is shared by all who build on this engine.

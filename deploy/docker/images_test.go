@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,6 +47,7 @@ func prune(t *testing.T, e *Engine, kept deploy.Kept) (removed []string) {
 
 // TestPruneImages: of ten deployments the images of the last three stay, and what runs, and what is being built.
 func TestPruneImages(t *testing.T) {
+	t.Parallel()
 	e, other := testEngine(t), testEngine(t)
 	var ids []string
 	for n := range 10 {
@@ -92,6 +96,7 @@ func TestPruneImages(t *testing.T) {
 
 // TestPruneWhileSeveralAreBuilt: the images of a stack are the same from release to release, and have no label of one.
 func TestPruneWhileSeveralAreBuilt(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	built := map[string]string{}
 	for _, name := range []string{"17-db", "17-web", "17_db", "1-db", "170-db", "16-db"} {
@@ -108,6 +113,7 @@ func TestPruneWhileSeveralAreBuilt(t *testing.T) {
 
 // TestPruneWhatHasNoName: an image whose tag went to another one.
 func TestPruneWhatHasNoName(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	var ids []string
 	for _, release := range []string{"tf-web-1", "tf-web-2"} {
@@ -121,6 +127,7 @@ func TestPruneWhatHasNoName(t *testing.T) {
 
 // TestPruneWhatIsBuiltAgain: a build that begins while images are looked at makes an old one its own.
 func TestPruneWhatIsBuiltAgain(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	id := mustBuild(t, e, deploy.BuildSpec{Dir: deploytest.SampleCheckout(t), Context: ".", Dockerfile: "Dockerfile",
 		Tag: e.tag("1-db"), Labels: map[string]string{labelWorkload: "web"}})
@@ -135,7 +142,44 @@ func TestPruneWhatIsBuiltAgain(t *testing.T) {
 	}
 }
 
+// meanwhile is e, before whose removal of an image something else happens.
+func meanwhile(t *testing.T, e *Engine, happens func()) *Engine {
+	t.Helper()
+	once := sync.OnceFunc(happens)
+	return newFront(t, e, func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/images/") {
+			once()
+		}
+		return false
+	}).engine(e)
+}
+
+// TestPruneWhatIsBuiltAgainInTheEnd: a build makes an old image its own when it has been found to be nobody's.
+func TestPruneWhatIsBuiltAgainInTheEnd(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	spec := deploy.BuildSpec{Dir: deploytest.SampleCheckout(t), Context: ".", Dockerfile: "Dockerfile",
+		Tag: e.tag("1-db"), Labels: map[string]string{labelWorkload: "web"}}
+	id := mustBuild(t, e, spec)
+	late := meanwhile(t, e, func() {
+		spec.Tag = e.tag("2-db")
+		if again, err := e.Build(t.Context(), spec, io.Discard); err != nil || again != id {
+			t.Errorf("built again: %s instead of %s, %v", again, id, err)
+		}
+	})
+	if removed := prune(t, late, deploy.Kept{}); len(removed) != 0 || !e.has(t, e.tag("2-db")) {
+		t.Errorf("removed %q, which was just built again", removed)
+	}
+	if e.has(t, e.tag("1-db")) {
+		t.Error("it has the old release's name still")
+	}
+	if removed := prune(t, e, deploy.Kept{}); len(removed) != 1 || e.has(t, id) {
+		t.Errorf("removed %q afterwards", removed)
+	}
+}
+
 func TestFreeSpace(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	if free, err := e.FreeSpace(t.Context()); err != nil || free < 1<<20 {
 		t.Errorf("free are %d bytes, %v", free, err)

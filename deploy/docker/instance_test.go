@@ -10,6 +10,7 @@ import (
 )
 
 func TestStopKillsAfterTheTimeout(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	e.cfg.StopTimeout = time.Second
 	r := release(e, toolImage(t, e, "hold"))
@@ -24,6 +25,7 @@ func TestStopKillsAfterTheTimeout(t *testing.T) {
 }
 
 func TestInspectTellsWantOfMemory(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, toolImage(t, e, "eat"))
 	r.Memory = 32 << 20
@@ -34,6 +36,7 @@ func TestInspectTellsWantOfMemory(t *testing.T) {
 }
 
 func TestInspectTail(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, toolImage(t, e, "flood"))
 	start(t, e, r)

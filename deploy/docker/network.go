@@ -13,6 +13,7 @@ import (
 
 	"tinyforge/db"
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // sharedNetwork is the real name of a network that workloads share: "tinyforge-<name>".
@@ -107,7 +108,7 @@ func (e *Engine) ensureShared(ctx context.Context, shared string) error {
 	for _, n := range found {
 		if n.Labels[labelInstance] != e.cfg.Instance {
 			text := fmt.Sprintf("The network %s exists in Docker and is not ours: take another name, or remove it", name)
-			return &deploy.Failure{Text: short(text, textLimit)}
+			return &deploy.Failure{Text: shorten.To(text, textLimit)}
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // platform reads "linux/arm/v7"; nil is the one that the engine runs on.
@@ -54,8 +55,8 @@ func (e *Engine) imageFor(ctx context.Context, named reference.Named, wanted str
 	is := v1.Platform{OS: found.Os, Architecture: found.Architecture, Variant: found.Variant}
 	if !fits(is, *platform(wanted)) {
 		text := fmt.Sprintf("Image %s: it is made for %s, and the config's platform asks for %s",
-			short(reference.FamiliarString(named), 60), short(is.OS+"/"+is.Architecture, 40), wanted)
-		return "", &deploy.Failure{Text: short(text, textLimit)}
+			shorten.To(reference.FamiliarString(named), 60), shorten.To(is.OS+"/"+is.Architecture, 40), wanted)
+		return "", &deploy.Failure{Text: shorten.To(text, textLimit)}
 	}
 	return found.ID, nil
 }

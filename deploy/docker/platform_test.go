@@ -90,6 +90,7 @@ func (e *Engine) platformOf(t *testing.T, image string) string {
 }
 
 func TestPullForAPlatform(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	host := testRegistry(t, nil)
 	publishIndex(t, e, host+"/multi:1", native, foreign, arm)
@@ -144,6 +145,7 @@ func TestPullForAPlatform(t *testing.T) {
 
 // A pinned image is not asked for again when the engine has it for the platform.
 func TestPullOfAPinnedImageForAPlatform(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	host, die := mortalRegistry(t)
 	publishIndex(t, e, host+"/multi:1", native, foreign)
@@ -164,6 +166,7 @@ func TestPullOfAPinnedImageForAPlatform(t *testing.T) {
 
 // What was pulled for a platform goes when no release needs it, under all its names.
 func TestPruneOfWhatWasPulledForAPlatform(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	ref := testRegistry(t, nil) + "/multi:1"
 	publishIndex(t, e, ref, native, foreign)
@@ -182,6 +185,7 @@ func TestPruneOfWhatWasPulledForAPlatform(t *testing.T) {
 }
 
 func TestPullForAPlatformThatThereIsNot(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	host := testRegistry(t, nil)
 	publishIndex(t, e, host+"/multi:1", native, foreign)
@@ -208,6 +212,7 @@ func TestPullForAPlatformThatThereIsNot(t *testing.T) {
 }
 
 func TestPlatform(t *testing.T) {
+	t.Parallel()
 	if p := platform(""); p != nil {
 		t.Errorf("no platform is %+v", p)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/docker/docker/pkg/jsonmessage"
 
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // Pull fetches an image and returns it pinned: "name@sha256:...". Where a platform is asked for it is "name:tinyforge-..."
@@ -29,7 +30,7 @@ import (
 func (e *Engine) Pull(ctx context.Context, spec deploy.PullSpec, log io.Writer) (string, error) {
 	named, err := reference.ParseNormalizedNamed(spec.Ref)
 	if err != nil {
-		return "", &deploy.Failure{Text: short(fmt.Sprintf("%q is not the name of an image", spec.Ref), textLimit), Err: err}
+		return "", &deploy.Failure{Text: shorten.To(fmt.Sprintf("%q is not the name of an image", spec.Ref), textLimit), Err: err}
 	}
 	named = reference.TagNameOnly(named)
 	out := &lines{w: log, blot: blotter(nil)}

@@ -28,6 +28,7 @@ import (
 var account = deploy.RegistryAuth{Username: "deployer", Password: "open sesame"}
 
 func TestPull(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	host := testRegistry(t, nil)
 	ref := publish(t, e, sampleImage(t, e), host+"/team/web:1", nil)
@@ -48,6 +49,7 @@ func TestPull(t *testing.T) {
 }
 
 func TestPullLogIsShort(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	ref := testRegistry(t, nil) + "/big:1"
 	big, err := random.Image(4<<20, 5)
@@ -82,6 +84,7 @@ func TestPullLogIsShort(t *testing.T) {
 
 // A moved tag is followed; what was pinned before stays what it was, and needs no registry any more.
 func TestPullMovedTag(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	host, die := mortalRegistry(t)
 	ref := publish(t, e, sampleImage(t, e), host+"/web:latest", nil)
@@ -145,6 +148,7 @@ func TestPullWithAnAccount(t *testing.T) {
 
 // A hostile registry may say back what it was told: none of its words reach the user, the log or the error.
 func TestS12_PullTellsNoWordOfTheRegistry(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	for name, test := range map[string]struct {
 		status int
@@ -200,6 +204,7 @@ func parrot(t *testing.T, status int, code string) (host string) {
 }
 
 func TestPullFailures(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	host := testRegistry(t, nil)
 	publish(t, e, sampleImage(t, e), host+"/web:1", nil)
@@ -221,6 +226,7 @@ func TestPullFailures(t *testing.T) {
 
 // An image that was made here and was never in a registry is used when its registry does not know it, and only then.
 func TestPullOfAnImageThatIsOnlyHere(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	host := testRegistry(t, nil)
 	id := sampleImage(t, e)
@@ -252,6 +258,7 @@ func TestPullOfAnImageThatIsOnlyHere(t *testing.T) {
 }
 
 func TestPullCancelled(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	asked, done := make(chan struct{}), make(chan struct{})

@@ -119,8 +119,8 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// removePulled removes an image that we brought to the engine before a time, if nobody else has a name for it. Where
-// another Tinyforge asked for it too, it is left to that one.
+// removePulled removes an image that we brought to the engine before a time, if nobody else has a name for it and no
+// container uses it. Where another Tinyforge asked for it too, it is left to that one.
 func (e *Engine) removePulled(ctx context.Context, id string, before time.Time) (gone bool, err error) {
 	e.pulledMu.Lock()
 	defer e.pulledMu.Unlock()
@@ -140,7 +140,24 @@ func (e *Engine) removePulled(ctx context.Context, id string, before time.Time) 
 		}
 		return false, nil
 	}
-	return e.removeImage(ctx, id)
+	return e.removeNames(ctx, id, p.inOrder(found.RepoTags, found.RepoDigests))
+}
+
+// inOrder are the names of an image, ours first: whoever began to use it while it is removed keeps it under the name that
+// it was pulled as, and it is theirs.
+func (p marks) inOrder(tags, digests []string) []string {
+	names := slices.Clone(p.tags)
+	for _, tag := range tags {
+		if named, err := reference.ParseNormalizedNamed(tag); err == nil && ownVersion(named) && !isMark(tag) {
+			names = append(names, tag)
+		}
+	}
+	for _, name := range slices.Concat(tags, digests) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // foreign tells whether an image has a name that is neither a mark nor what it was pulled as.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 
 	"tinyforge/deploy"
@@ -43,6 +44,7 @@ func (h *hub) byHand(ref string) {
 }
 
 func TestPrunePulledImages(t *testing.T) {
+	t.Parallel()
 	e, h := testEngine(t), newHub(t)
 	first := mustPull(t, e, h.publish("latest", "1"))
 	second := mustPull(t, e, h.publish("latest", "2"))
@@ -67,6 +69,7 @@ func TestPrunePulledImages(t *testing.T) {
 
 // TestImagesOfTheOperatorStay: those that were there before, and those that got another name.
 func TestImagesOfTheOperatorStay(t *testing.T) {
+	t.Parallel()
 	e, h := testEngine(t), newHub(t)
 	there := h.publish("there", "1")
 	h.byHand(there)
@@ -100,8 +103,36 @@ func TestImagesOfTheOperatorStay(t *testing.T) {
 	}
 }
 
+// TestPulledImageOfAStoppedContainer: one that somebody else made stays whole, also one that was made in the last moment.
+func TestPulledImageOfAStoppedContainer(t *testing.T) {
+	t.Parallel()
+	e, h := testEngine(t), newHub(t)
+	ref := h.publish("1", "1")
+	pinned := mustPull(t, e, ref)
+	theirs := ""
+	late := meanwhile(t, e, func() {
+		made, err := e.docker.ContainerCreate(t.Context(), &container.Config{Image: ref}, nil, nil, nil, "")
+		if err != nil {
+			t.Error(err)
+		}
+		theirs = made.ID
+		t.Cleanup(func() {
+			_ = e.docker.ContainerRemove(context.WithoutCancel(t.Context()), theirs, container.RemoveOptions{})
+			_ = e.untag(context.WithoutCancel(t.Context()), ref)
+		})
+	})
+	if removed := prune(t, late, deploy.Kept{}); len(removed) != 0 || theirs == "" || !e.has(t, ref) || !e.has(t, pinned) {
+		t.Errorf("removed %q, which a container uses since just now", removed)
+	}
+	mustPull(t, e, ref)
+	if removed := prune(t, e, deploy.Kept{}); len(removed) != 0 || !e.has(t, ref) {
+		t.Errorf("removed %q, which a stopped container uses", removed)
+	}
+}
+
 // TestPulledSinceStays: a deployment that has not written down what it pulled began before it did.
 func TestPulledSinceStays(t *testing.T) {
+	t.Parallel()
 	e, h := testEngine(t), newHub(t)
 	begun := time.Now()
 	ref := h.publish("1", "1")
@@ -133,6 +164,7 @@ func TestPulledSinceStays(t *testing.T) {
 
 // TestPulledByTwoTinyforges: it stays until neither needs it.
 func TestPulledByTwoTinyforges(t *testing.T) {
+	t.Parallel()
 	first, second, h := testEngine(t), testEngine(t), newHub(t)
 	ref := h.publish("1", "1")
 	mustPull(t, first, ref)
@@ -149,6 +181,7 @@ func TestPulledByTwoTinyforges(t *testing.T) {
 
 // TestPullWhileImagesAreRemoved: what Pull returned is there for as long as its deployment is being built.
 func TestPullWhileImagesAreRemoved(t *testing.T) {
+	t.Parallel()
 	e, h := testEngine(t), newHub(t)
 	ref := h.publish("1", "1")
 	var begun atomic.Pointer[time.Time]
@@ -194,6 +227,7 @@ func TestPullWhileImagesAreRemoved(t *testing.T) {
 
 // TestMarksOfAnImage: what is not a mark of this Tinyforge says nothing.
 func TestMarksOfAnImage(t *testing.T) {
+	t.Parallel()
 	e := &Engine{cfg: Config{Instance: "abc"}}
 	for _, tag := range []string{
 		"web:1", pulledBy + ":abcd.0123.a.b.17", pulledBy + ":abc.0123.a.17", pulledBy + ":abc.0123.a.b.soon", pulledBy + ":abc", "x/" + pulledBy + ":abc.0123.a.b.17",

@@ -41,6 +41,7 @@ func pulled(t *testing.T, send func(say func(id, status string, current, total i
 const mega = 1_000_000
 
 func TestPullProgress(t *testing.T) {
+	t.Parallel()
 	log := pulled(t, func(say func(id, status string, current, total int64)) {
 		say("latest", "Pulling from acme/site", 0, 0)
 		say("base", "Already exists", 0, 0)
@@ -86,6 +87,7 @@ Status: Downloaded newer image
 }
 
 func TestPullProgressDoesNotFlood(t *testing.T) {
+	t.Parallel()
 	const hour = 3600
 	log := pulled(t, func(say func(id, status string, current, total int64)) {
 		for n := range int64(hour) {
@@ -103,6 +105,7 @@ func TestPullProgressDoesNotFlood(t *testing.T) {
 
 // A quick pull says nothing of how far it is, and nonsense of an engine is no reason to fail.
 func TestPullProgressOfNonsense(t *testing.T) {
+	t.Parallel()
 	log := pulled(t, func(say func(id, status string, current, total int64)) {
 		say("a", "Downloading", 5, 0)
 		say("a", "Downloading", -5, 2)

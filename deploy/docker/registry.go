@@ -10,6 +10,7 @@ import (
 	"github.com/distribution/reference"
 
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // pullFailure says in one short sentence why a pull failed. It has no cause but deploy.ErrNoAccess: what the engine said is
@@ -29,9 +30,9 @@ func pullFailure(named reference.Named, platform string, err error) error {
 	case mentions(err.Error(), "cannot overwrite digest"): // the engine has it for another one, and keeps one only
 		why = "name the digest of its image for " + platform + ", not of them all"
 	}
-	text := fmt.Sprintf("Image %s: %s", short(reference.FamiliarString(named), 60), why)
-	failure := &deploy.Failure{Text: short(text, textLimit)}
-	switch image := short(reference.FamiliarString(named), 60); {
+	image := shorten.To(reference.FamiliarString(named), 60)
+	failure := &deploy.Failure{Text: shorten.To(fmt.Sprintf("Image %s: %s", image, why), textLimit)}
+	switch {
 	case isUnauthorized(err.Error()):
 		failure.Fault = deploy.FaultOf("image_denied", "image", image)
 	case isUnknown(err.Error()):

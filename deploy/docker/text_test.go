@@ -11,6 +11,7 @@ import (
 )
 
 func TestSplitter(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("é", maxLine)
 	for name, test := range map[string]struct {
 		writes []string
@@ -39,6 +40,7 @@ func TestSplitter(t *testing.T) {
 }
 
 func TestBlotter(t *testing.T) {
+	t.Parallel()
 	b := blotter(map[string]string{"a": "open sesame", "b": "open", "c": "first line\n  second line\n", "d": "no"})
 	for text, want := range map[string]string{
 		"say open sesame":     "say [secret]",
@@ -55,6 +57,7 @@ func TestBlotter(t *testing.T) {
 
 // Two stages that run at once, and a step that is found in the cache after it began.
 func TestProgress(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	p := newProgress(&lines{w: &log, blot: blotter(nil)})
 	now := time.Now()
@@ -98,6 +101,7 @@ WARNING: old syntax
 
 // What engines from 20.10 to 28 say.
 func TestRegistryText(t *testing.T) {
+	t.Parallel()
 	const refused, unknown, silent = "refuses us", "has no such image", "does not answer"
 	for text, want := range map[string]string{
 		"manifest for 127.0.0.1:5000/web:2 not found: manifest unknown: Unknown manifest":                                                      unknown,

@@ -13,6 +13,7 @@ import (
 )
 
 func TestVolumesOutliveReleases(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	image := toolImage(t, e, "keep", "/data/file", "again")
 	for range 2 {
@@ -31,6 +32,7 @@ func TestVolumesOutliveReleases(t *testing.T) {
 }
 
 func TestVolumeOfSomebodyElse(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	image := sampleImage(t, e)
 	volumeOf := func(name string, labels map[string]string) {

@@ -15,6 +15,7 @@ import (
 
 // TestRemoveVolumes removes those of one workload that we made, once nothing uses them.
 func TestRemoveVolumes(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	image := sampleImage(t, e)
 	mine, other := release(e, image), release(e, image)
@@ -52,6 +53,7 @@ func TestRemoveVolumes(t *testing.T) {
 
 // TestNotTakenForAStack: the labels by which Compose knows its containers are not those of the image.
 func TestNotTakenForAStack(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	image := mustBuild(t, e, deploy.BuildSpec{
 		Dir:     toolDir(t, "LABEL com.docker.compose.project=tfstack-other com.docker.compose.service=web\nENTRYPOINT [\"/tool\", \"say\", \"hello\"]\n", nil),

@@ -10,28 +10,34 @@ import (
 	"github.com/docker/docker/api/types/filters"
 
 	"tinyforge/db"
+	"tinyforge/deploy"
 )
 
 // Watch implements deploy.Runtime. It reconnects, with growing pauses of at most 5 s, until ctx is done, and then returns
 // nil. changed is called by one goroutine; a slow one delays later calls and loses none. It may be told of a change twice.
-// Containers that carry our labels and not the name of their release are none of ours.
+// Containers that carry our labels and not the name of their release are none of ours. However often it tries, the log says
+// once that Docker has gone and once that it is back.
 func (e *Engine) Watch(ctx context.Context, changed func(db.ReleaseID)) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 5*time.Second
+	away := false
 	for ctx.Err() == nil {
 		err := e.follow(ctx, func(id db.ReleaseID) {
+			if away {
+				away = false
+				e.cfg.Log.InfoContext(ctx, "docker answers again")
+			}
 			pause.Reset()
 			changed(id)
 		})
 		if ctx.Err() != nil {
 			break
 		}
-		wait := pause.NextBackOff()
-		e.cfg.Log.WarnContext(ctx, "lost docker's events", "error", err, "retry_in", wait.Round(time.Millisecond).String())
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
+		if !away {
+			away = true
+			e.cfg.Log.WarnContext(ctx, "docker does not answer: nothing can be deployed until it is back; it is asked again and again", "error", err)
 		}
+		_ = deploy.Sleep(ctx, pause.NextBackOff())
 	}
 	return nil
 }

@@ -1,7 +1,13 @@
 package docker
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,6 +16,7 @@ import (
 )
 
 func TestWatchReconnects(t *testing.T) {
+	t.Parallel()
 	e := testEngine(t)
 	r := release(e, sampleImage(t, e))
 	f := newFront(t, e, nil)
@@ -50,5 +57,56 @@ func TestWatchReconnects(t *testing.T) {
 	cancel()
 	if err := <-left; err != nil {
 		t.Errorf("Watch returns %v", err)
+	}
+}
+
+// TestWatchSaysOnceThatDockerIsAway: a log that repeats itself hides what else is in it.
+func TestWatchSaysOnceThatDockerIsAway(t *testing.T) {
+	e := testEngine(t)
+	var log bytes.Buffer
+	e.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	var away atomic.Bool
+	away.Store(true)
+	tried := make(chan struct{}, 100)
+	f := newFront(t, e, func(w http.ResponseWriter, r *http.Request) bool {
+		if !under(r, "/_ping") || !away.Load() {
+			return false
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+		if r.Method == http.MethodGet {
+			tried <- struct{}{}
+		}
+		return true
+	})
+	through := f.engine(e)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	back, left := make(chan struct{}, 100), make(chan error, 1)
+	go func() { left <- through.Watch(ctx, func(db.ReleaseID) { back <- struct{}{} }) }()
+	for range 3 {
+		<-tried
+	}
+	away.Store(false)
+	<-back
+	away.Store(true)
+	f.cut()
+	f.restore()
+	for range 3 {
+		<-tried
+	}
+	away.Store(false)
+	<-back
+	cancel()
+	if err := <-left; err != nil {
+		t.Errorf("Watch returns %v", err)
+	}
+	var said []string
+	for line := range strings.Lines(log.String()) {
+		_, line, _ = strings.Cut(line, "level=")
+		said = append(said, strings.Join(strings.Fields(line)[:4], " "))
+	}
+	gone, answers := `WARN msg="docker does not`, `INFO msg="docker answers again"`
+	if want := []string{gone, answers, gone, answers}; !slices.Equal(said, want) {
+		t.Errorf("the log says %q, want %q:\n%s", said, want, log.String())
 	}
 }

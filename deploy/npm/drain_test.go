@@ -13,6 +13,7 @@ import (
 
 // TestS15_DrainLetsAGracePass since the route left, since nobody tells what is in flight.
 func TestS15_DrainLetsAGracePass(t *testing.T) {
+	t.Parallel()
 	rt, blue := db.Route{Host: "www.example.com"}, deploy.Upstream{Name: "tf-web-1"}
 	synctest.Test(t, func(t *testing.T) {
 		r := &Router{cfg: Config{Grace: 5 * time.Second}, memory: newMemory()}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"testing"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"tinyforge/deploy/deploytest"
 	"tinyforge/deploy/npm"
 )
+
+func TestMain(m *testing.M) { os.Exit(deploytest.RunMany(m)) }
 
 const host = "www.example.com"
 
@@ -78,6 +81,7 @@ func get(address, host, path string) (int, string) {
 }
 
 func TestS15_NginxProxyManagerIsARouter(t *testing.T) {
+	t.Parallel()
 	for name, forward := range map[string]npm.Forward{"by name": npm.ByName, "by address": npm.ByAddress} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -111,8 +111,9 @@ func (o oddity) at(w *world, n int) {
 // TestS15_EveryOddityAtEveryCall: each Upsert ends in what was asked for or in a clear text, and with a text, what served
 // before serves on. When the trouble is over, the same Upsert works.
 func TestS15_EveryOddityAtEveryCall(t *testing.T) {
+	t.Parallel()
 	const calls = 6 // a clean run has fewer; the repetitions and the way back are met too
-	slots := make(chan struct{}, 16)
+	slots := make(chan struct{}, 48)
 	var group sync.WaitGroup
 	for name, o := range oddities() {
 		for _, stage := range []string{"create", "repoint", "roll back"} {

@@ -8,6 +8,7 @@ import (
 
 // TestSnippetComesAndGoes and leaves what a person wrote.
 func TestSnippetComesAndGoes(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{"", "client_max_body_size 1m;\n", "a;\n\nb;\n"} {
 		one := withSnippet(text, "question", "answer")
 		if got := withoutSnippet(one); got != text {
@@ -34,6 +35,7 @@ func TestSnippetComesAndGoes(t *testing.T) {
 }
 
 func TestSecretsAreApart(t *testing.T) {
+	t.Parallel()
 	key := []byte("0123456789abcdef")
 	seen := map[string]bool{}
 	for workload := range int64(3) {
@@ -49,6 +51,7 @@ func TestSecretsAreApart(t *testing.T) {
 }
 
 func TestTargets(t *testing.T) {
+	t.Parallel()
 	for _, to := range []target{{"http", "tf-web-1", 80}, {"https", "10.0.0.1", 8443}, {"http", "[::1]", 1}} {
 		if got, ok := parseSaid(to.said()); !ok || got != to {
 			t.Errorf("%+v is read as %+v", to, got)
@@ -66,6 +69,7 @@ func TestTargets(t *testing.T) {
 
 // TestMarks: older versions answer booleans as numbers, and meta belongs to many.
 func TestMarks(t *testing.T) {
+	t.Parallel()
 	var row proxyHost
 	text := `{"id":1,"enabled":1,"domain_names":["WWW.example.com"],"meta":{"note":[1],"nginx_online":true,"nginx_err":null,
 		"tinyforge":{"instance":"a","workload":2,"host":"www.example.com"}},"locations":null}`
@@ -89,6 +93,7 @@ func TestMarks(t *testing.T) {
 
 // TestWordsOfNPM are its own: one line, no control characters, not endless.
 func TestWordsOfNPM(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"":                                "",
 		"one\ntwo":                        "one",

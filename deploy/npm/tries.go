@@ -31,16 +31,12 @@ func tries(ctx context.Context, do func() error) (err error) {
 	}
 }
 
-// pause returns ctx's error when that is done first.
+// pause returns why ctx is done when that is first.
 func pause(ctx context.Context, rest time.Duration) error {
-	timer := time.NewTimer(rest)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
+	if deploy.Sleep(ctx, rest) != nil {
 		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
 	}
+	return nil
 }
 
 // passing tells whether an error may be gone at the next try: nginx's configuration is tested as a whole, and a write by

@@ -20,7 +20,8 @@ type options struct {
 	redirectTo string // a host key
 	db.RouteOptions
 
-	signingIn atomic.Int64 // requests that wait for a comparison of their password
+	signingIn atomic.Int64  // requests that wait for a comparison of their password
+	turn      chan struct{} // has a value while one of them is the next of the route, or compared
 }
 
 var (
@@ -33,7 +34,7 @@ func newOptions(rt db.Route) *options {
 	if rt.RedirectTo != "" {
 		return &options{redirectTo: hostKey(rt.RedirectTo)}
 	}
-	o := &options{RouteOptions: rt.RouteOptions}
+	o := &options{RouteOptions: rt.RouteOptions, turn: make(chan struct{}, 1)}
 	o.Paths, o.BasicAuth = slices.Clone(o.Paths), slices.Clone(o.BasicAuth)
 	if len(o.Paths) == 0 && len(o.BasicAuth) == 0 && o.MaxBody == 0 && o.Timeout == 0 {
 		return nil

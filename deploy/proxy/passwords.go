@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -28,7 +29,8 @@ var (
 
 // passwords compares passwords with bcrypt hashes. What has matched is remembered, so that the next requests cost nothing;
 // not as it is, but as a MAC of it and of the hash, so that it is not known any more when the hash changes. Comparisons
-// take at most half of the processors: a flood of wrong passwords slows down who signs in, and nobody else.
+// take at most half of the processors, and one at a time for each route: a flood of wrong passwords slows down who signs in
+// at its own route; at another one nobody waits for more than a comparison of each route before his own.
 type passwords struct {
 	compare func(hash, password []byte) error
 	key     [sha256.Size]byte // of the MACs; this process's own
@@ -66,21 +68,33 @@ func (p *passwords) signIn(r *http.Request, o *options) error {
 	if o.signingIn.Add(1) > mostSigningIn {
 		return errBusy
 	}
-	select {
-	case p.turns <- struct{}{}:
-		defer func() { <-p.turns }()
-	case <-r.Context().Done():
-		return r.Context().Err()
+	if err := take(r.Context(), o.turn); err != nil {
+		return err
 	}
+	defer func() { <-o.turn }()
 	if exists && p.knows(m) { // others of the same browser have waited with us
 		return nil
 	}
+	if err := take(r.Context(), p.turns); err != nil {
+		return err
+	}
+	defer func() { <-p.turns }()
 	matches := p.compare([]byte(user.Hash), []byte(password)) == nil
 	if !matches || !exists || len(password) > deploy.MostPassword {
 		return errUnauthorized
 	}
 	p.remember(m)
 	return nil
+}
+
+// take waits for a turn, first come, first served.
+func take(ctx context.Context, turns chan struct{}) error {
+	select {
+	case turns <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // find returns the user with the name or, so that there is something to compare with, another one.

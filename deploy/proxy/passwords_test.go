@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/coder/websocket"
 	"golang.org/x/crypto/bcrypt"
@@ -128,9 +129,7 @@ func TestSigningInIsBounded(t *testing.T) {
 	for range mostSigningIn {
 		go func() { done <- p.signIn(signedIn("ann", "guess"), o) }()
 	}
-	for range cap(p.turns) {
-		<-begun
-	}
+	<-begun
 	waitFor(t, func() bool { return o.signingIn.Load() == mostSigningIn })
 	if err := p.signIn(signedIn("ann", "guess"), o); !errors.Is(err, errBusy) {
 		t.Errorf("one more: %v, want errBusy", err)
@@ -150,9 +149,50 @@ func TestSigningInIsBounded(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if n := int(most.Load()); n > cap(p.turns) {
-		t.Errorf("%d comparisons at a time, want at most %d", n, cap(p.turns))
+	if n := int(most.Load()); n > 1 {
+		t.Errorf("%d comparisons at a time for one route, want one", n)
 	}
+}
+
+// All routes together take no more turns than there are, and who signs in at one does not wait for the flood at another.
+func TestRoutesTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPasswords()
+		p.turns = make(chan struct{}, 1)
+		flooded, other := newOptions(db.Route{RouteOptions: guarded(t)}), newOptions(db.Route{RouteOptions: guarded(t)})
+		begun, gate := make(chan string, 1), make(chan struct{})
+		p.compare = func(hash, _ []byte) error {
+			begun <- string(hash)
+			<-gate
+			return nil
+		}
+		done := make(chan error, mostSigningIn+1)
+		for n := range mostSigningIn {
+			go func() { done <- p.signIn(signedIn("ann", fmt.Sprint("guess ", n)), flooded) }()
+		}
+		synctest.Wait()
+		go func() { done <- p.signIn(signedIn("ann", "correct horse"), other) }()
+		synctest.Wait() // all wait
+		for n, want := range []string{flooded.BasicAuth[0].Hash, other.BasicAuth[0].Hash, flooded.BasicAuth[0].Hash} {
+			if got := <-begun; got != want {
+				t.Errorf("comparison %d is of the other route", n)
+			}
+			if len(begun) > 0 {
+				t.Error("two are under way")
+			}
+			gate <- struct{}{}
+			synctest.Wait()
+		}
+		close(gate)
+		go func() {
+			for range begun { // the rest
+			}
+		}()
+		for range mostSigningIn + 1 {
+			must(t, <-done)
+		}
+		close(begun)
+	})
 }
 
 func TestBasicAuth(t *testing.T) {

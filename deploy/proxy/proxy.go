@@ -24,7 +24,7 @@ type Proxy struct {
 	work  *work
 	ready chan struct{}
 
-	http, https net.Listener // set by Run before ready is closed
+	http, https net.Listener // set by Listen
 }
 
 // New returns a Proxy that does nothing yet.
@@ -51,6 +51,44 @@ func New(cfg Config, log *slog.Logger) (*Proxy, error) {
 		work:  newWork(),
 		ready: make(chan struct{}),
 	}, nil
+}
+
+// ListenError is that the proxy cannot listen on one of its addresses.
+type ListenError struct {
+	Scheme  string // "http" or "https"
+	Address string
+	Err     error
+}
+
+func (e *ListenError) Error() string {
+	return fmt.Sprintf("listen for %s on %s: %v", e.Scheme, e.Address, e.Err)
+}
+
+// Unwrap gives the system's error.
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// Listen opens the addresses: who connects waits until Run serves. Run does it by itself where it was not done before. The
+// error is a *ListenError, and nothing is open then.
+func (p *Proxy) Listen(ctx context.Context) error {
+	if p.http != nil || p.https != nil {
+		return nil
+	}
+	err := p.listen(ctx)
+	if err != nil {
+		p.closeListeners()
+		p.http, p.https = nil, nil
+	}
+	return err
+}
+
+func (p *Proxy) listen(ctx context.Context) (err error) {
+	if p.http, err = listen(ctx, p.cfg.HTTP); err != nil {
+		return &ListenError{"http", p.cfg.HTTP, err}
+	}
+	if p.https, err = listen(ctx, p.cfg.HTTPS); err != nil {
+		return &ListenError{"https", p.cfg.HTTPS, err}
+	}
+	return nil
 }
 
 // Run serves until ctx is done. Then it takes no new connection, sends away who waits on held routes, closes websockets,
@@ -88,19 +126,16 @@ func (p *Proxy) HTTPAddr() net.Addr { return addrOf(p.http) }
 // HTTPSAddr returns the address that the proxy listens on for HTTPS, nil for none. It is valid once Ready is closed.
 func (p *Proxy) HTTPSAddr() net.Addr { return addrOf(p.https) }
 
-// start listens and hands the listeners to Caddy. They are opened here because Caddy does not tell which port it got.
+// start hands the listeners to Caddy. They are opened by us because Caddy does not tell which port it got.
 func (p *Proxy) start(ctx context.Context, id string) (err error) {
+	if err := p.Listen(ctx); err != nil {
+		return err
+	}
 	defer func() {
 		if err != nil {
 			p.closeListeners()
 		}
 	}()
-	if p.http, err = listen(ctx, p.cfg.HTTP); err != nil {
-		return err
-	}
-	if p.https, err = listen(ctx, p.cfg.HTTPS); err != nil {
-		return err
-	}
 	config, err := p.caddyJSON(id)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -204,6 +206,43 @@ func TestAddressInUse(t *testing.T) {
 	if status, _ := again.get("a.test", "/"); status != http.StatusOK {
 		t.Errorf("after the failure: %d", status)
 	}
+}
+
+// TestListenBeforeRun: who connects before Run is served by it, and an address in use is told with all others closed again.
+func TestListenBeforeRun(t *testing.T) {
+	p := newTestProxy(t, Config{})
+	must(t, p.Listen(t.Context()))
+	must(t, p.Listen(t.Context())) // is harmless
+	code := make(chan int, 1)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://early.test/", nil)
+	must(t, err)
+	go func() {
+		response, err := p.client.Do(request)
+		if err != nil {
+			code <- 0
+			return
+		}
+		_ = response.Body.Close()
+		code <- response.StatusCode
+	}()
+	p.run(t)
+	if got := <-code; got != http.StatusNotFound {
+		t.Errorf("who came early was answered %d", got)
+	}
+
+	taken := p.HTTPAddr().String()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	address := free.Addr().String()
+	must(t, free.Close())
+	other := newTestProxy(t, Config{HTTP: address, HTTPS: taken})
+	refused, ok := errors.AsType[*ListenError](other.Listen(t.Context()))
+	if !ok || refused.Scheme != "https" || refused.Address != taken || !errors.Is(refused, syscall.EADDRINUSE) {
+		t.Errorf("the error is %v", refused)
+	}
+	again, err := net.Listen("tcp", address)
+	must(t, err)
+	must(t, again.Close())
 }
 
 func TestConfigIsChecked(t *testing.T) {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"unicode/utf8"
+
+	"tinyforge/deploy/shorten"
 )
 
 // Tree is what Copy has copied.
@@ -173,5 +175,5 @@ func (c *copier) skip(shown, why string) {
 		c.tree.left++
 		return
 	}
-	c.tree.Skipped = append(c.tree.Skipped, fmt.Sprintf("%q: %s", shorten(shown), why))
+	c.tree.Skipped = append(c.tree.Skipped, fmt.Sprintf("%q: %s", shorten.Typed(shown), why))
 }

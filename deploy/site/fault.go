@@ -28,12 +28,3 @@ func (f Faults) Error() string {
 	}
 	return strings.Join(texts, "\n")
 }
-
-// shorten keeps a text that was typed in by somebody from filling a page.
-func shorten(s string) string {
-	const limit = 80
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit]) + "…"
-	}
-	return s
-}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"tinyforge/deploy/shorten"
 )
 
 // HeaderRule is what answers to a path say in their header.
@@ -47,11 +49,11 @@ func compileHeaders(list []HeaderRule) (rules []headerRule, all Faults) {
 	for _, r := range list {
 		at := r.At
 		if at == "" {
-			at = fmt.Sprintf("headers[%q]", shorten(r.For))
+			at = fmt.Sprintf("headers[%q]", shorten.Typed(r.For))
 		}
 		from, err := parsePattern(r.For)
 		if err != nil {
-			all = append(all, Fault{at, fmt.Sprintf("%q %v", shorten(r.For), err)})
+			all = append(all, Fault{at, fmt.Sprintf("%q %v", shorten.Typed(r.For), err)})
 		}
 		if len(r.Fields) > maxHeaderFields {
 			all = append(all, Fault{at, fmt.Sprintf("has %d header fields: %d are allowed", len(r.Fields), maxHeaderFields)})
@@ -68,7 +70,7 @@ func (h Header) check(at string) Faults {
 	if h.At != "" {
 		at = h.At
 	}
-	fault := func(text string) Faults { return Faults{{at, fmt.Sprintf("%q %s", shorten(h.Name), text)}} }
+	fault := func(text string) Faults { return Faults{{at, fmt.Sprintf("%q %s", shorten.Typed(h.Name), text)}} }
 	switch name := http.CanonicalHeaderKey(h.Name); {
 	case !isToken(h.Name):
 		return fault("is not the name of a header field")

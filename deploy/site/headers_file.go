@@ -3,6 +3,8 @@ package site
 import (
 	"fmt"
 	"strings"
+
+	"tinyforge/deploy/shorten"
 )
 
 // ReadHeaders reads a _headers file: paths at the beginning of lines and, indented below each, "Name: value", or "! Name"
@@ -13,7 +15,7 @@ func ReadHeaders(text []byte) (list []HeaderRule, all Faults) {
 	for _, l := range lines {
 		if !l.indented {
 			if !isTarget(l.text) {
-				all = append(all, Fault{l.at, fmt.Sprintf(`%q is no path: begin paths with "/", and indent header fields below them`, shorten(l.text))})
+				all = append(all, Fault{l.at, fmt.Sprintf(`%q is no path: begin paths with "/", and indent header fields below them`, shorten.Typed(l.text))})
 			}
 			list = append(list, HeaderRule{For: l.text, At: l.at})
 			continue
@@ -41,7 +43,7 @@ func parseHeader(text string) (h Header, problem string) {
 	name, value, ok := strings.Cut(text, ":")
 	h = Header{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)}
 	if !ok || h.Value == "" {
-		return h, fmt.Sprintf(`%q is no header field: write "Name: value", or "! Name" to take one away`, shorten(text))
+		return h, fmt.Sprintf(`%q is no header field: write "Name: value", or "! Name" to take one away`, shorten.Typed(text))
 	}
 	return h, ""
 }

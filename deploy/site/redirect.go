@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+
+	"tinyforge/deploy/shorten"
 )
 
 // Redirect is one rule about a path. With status 301, 302, 303, 307 or 308 it redirects; with 200 it answers another file
@@ -48,7 +50,7 @@ func compileRedirects(list []Redirect) (rules []rule, all Faults) {
 // fault is about a field of the i-th rule.
 func (r Redirect) fault(i int, field, value, text string) Fault {
 	if r.At != "" {
-		return Fault{r.At, fmt.Sprintf("%q %s", shorten(value), text)}
+		return Fault{r.At, fmt.Sprintf("%q %s", shorten.Typed(value), text)}
 	}
 	return Fault{fmt.Sprintf("redirects[%d].%s", i, field), text}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"tinyforge/deploy/shorten"
 )
 
 // ReadRedirects reads a _redirects file: on each line a path, where it leads and, if it is not 301, a status; one with "!"
@@ -36,13 +38,13 @@ func parseRedirect(words []string) (r Redirect, problem string) {
 		n, err := strconv.Atoi(status)
 		switch {
 		case r.To == "" && strings.Contains(w, "=") && !isTarget(w):
-			return r, fmt.Sprintf("has a condition about the query, %q, which is not supported", shorten(w))
+			return r, fmt.Sprintf("has a condition about the query, %q, which is not supported", shorten.Typed(w))
 		case r.To == "":
 			r.To = w
 		case strings.Contains(w, "="):
-			return r, fmt.Sprintf("has the condition %q: conditions about language, country, role or cookie are not supported", shorten(w))
+			return r, fmt.Sprintf("has the condition %q: conditions about language, country, role or cookie are not supported", shorten.Typed(w))
 		case err != nil || i > 1:
-			return r, fmt.Sprintf("has %q where it should end: write a path, where it leads, and a status such as 302", shorten(w))
+			return r, fmt.Sprintf("has %q where it should end: write a path, where it leads, and a status such as 302", shorten.Typed(w))
 		default:
 			r.Status, r.Force = n, force
 			if n == 0 {

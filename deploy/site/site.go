@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"tinyforge/deploy/shorten"
 )
 
 // Config is all that a file server has to know of a site: it is what the site's image holds beside the files.
@@ -78,7 +80,7 @@ func (s *Site) checkFiles() (all Faults) {
 	case found:
 		s.notFound = page
 	case s.notFound != "":
-		all = append(all, Fault{"not_found", fmt.Sprintf("the site has no file %q", shorten(s.notFound))})
+		all = append(all, Fault{"not_found", fmt.Sprintf("the site has no file %q", shorten.Typed(s.notFound))})
 	}
 	if _, found := s.files[indexFile]; s.spa && !found {
 		all = append(all, Fault{"spa", "the site has no index.html, which unknown paths would answer: is root the folder with the site?"})

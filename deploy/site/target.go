@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"tinyforge/deploy/shorten"
 )
 
 // target is where a rule leads: a URL in whose path and query :name stands for what a placeholder matched.
@@ -28,7 +30,7 @@ func parseTarget(text string, names []string) (t target, err error) {
 	for _, part := range []string{u.Path, u.RawQuery} {
 		for name := range placeholders(part) {
 			if !slices.Contains(names, name) {
-				return t, fmt.Errorf("uses :%s, which its path does not have: it has %s", shorten(name), list(names))
+				return t, fmt.Errorf("uses :%s, which its path does not have: it has %s", shorten.Typed(name), list(names))
 			}
 		}
 	}

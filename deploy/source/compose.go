@@ -30,16 +30,16 @@ type Compose struct {
 func NewCompose(s Stacks) *Compose { return &Compose{s, newChecker()} }
 
 type composeConfig struct {
-	DeployStrategy     string              `json:"deploy_strategy"`                                         // "", "recreate"
-	ReportCommitStatus *bool               `json:"report_commit_status"`                                    // read by db.Workload.ReportsStatus
-	Files              []string            `json:"files" validate:"max=20,dive,required,max=1024,repopath"` // none means the usual names
-	Service            string              `json:"service" validate:"max=128,name"`                         // "" means the only one
-	Port               int                 `json:"port" validate:"omitempty,min=1,max=65535"`               // 0 means what the service exposes
-	Profiles           []string            `json:"profiles" validate:"max=50,dive,required,max=128,name"`
-	Env                map[string]string   `json:"env"`
-	Allow              []string            `json:"allow" validate:"max=200,dive,required,max=1024"`
-	Registries         map[string]registry `json:"registries" validate:"dive"` // by host
-	Healthcheck        *healthcheck        `json:"healthcheck"`
+	DeployStrategy     string              `json:"deploy_strategy" example:"\"recreate\""`                                           // "", "recreate"
+	ReportCommitStatus *bool               `json:"report_commit_status"`                                                             // read by db.Workload.ReportsStatus
+	Files              []string            `json:"files" example:"[compose.yaml]" validate:"max=20,dive,required,max=1024,repopath"` // none means the usual names
+	Service            string              `json:"service" validate:"max=128,name"`                                                  // "" means the only one
+	Port               int                 `json:"port" example:"8080" validate:"omitempty,min=1,max=65535"`                         // 0 means what the service exposes
+	Profiles           []string            `json:"profiles" example:"[web]" validate:"max=50,dive,required,max=128,name"`
+	Env                map[string]string   `json:"env" example:"{MODE: production}"`
+	Allow              []string            `json:"allow" example:"[\"web:ports:8080\"]" validate:"max=200,dive,required,max=1024"`
+	Registries         map[string]registry `json:"registries" example:"{registry.example.com: {username: me, password: env:PASSWORD}}" validate:"dive"` // by host
+	Healthcheck        *healthcheck        `json:"healthcheck" example:"{path: /up}"`
 }
 
 func (c *composeConfig) setDefaults() {}

@@ -13,18 +13,18 @@ import (
 
 // container is the part of a config that says what a container may do and have.
 type container struct {
-	User         string   `json:"user" validate:"max=128,user"`               // "" means the image's own
-	ReadOnly     bool     `json:"read_only"`                                  // the root file system
-	Tmpfs        []string `json:"tmpfs" validate:"dive,max=1024,tmpfs"`       // writable, in memory: "/tmp", "/tmp:64MB"
-	Capabilities []string `json:"capabilities" validate:"dive,capability"`    // nil means the usual short list, [] none
-	Networks     []string `json:"networks" validate:"max=16,dive,max=40,net"` // shared with the workloads that name them too
-	Log          logLimit `json:"log"`
+	User         string   `json:"user" example:"\"1000:1000\"" validate:"max=128,user"`                 // "" means the image's own
+	ReadOnly     bool     `json:"read_only"`                                                            // the root file system
+	Tmpfs        []string `json:"tmpfs" example:"[/tmp]" validate:"dive,max=1024,tmpfs"`                // writable, in memory: "/tmp", "/tmp:64MB"
+	Capabilities []string `json:"capabilities" example:"[NET_BIND_SERVICE]" validate:"dive,capability"` // nil means the usual short list, [] none
+	Networks     []string `json:"networks" example:"[back]" validate:"max=16,dive,max=40,net"`          // shared with the workloads that name them too
+	Log          logLimit `json:"log" example:"{max_size: 10MB, max_files: 3}"`
 }
 
 // logLimit bounds what Docker keeps of a container's output.
 type logLimit struct {
 	MaxSize  size `json:"max_size" validate:"omitempty,min=65536,max=1099511627776"` // of one file; 0 means 10 MB
-	MaxFiles int  `json:"max_files" validate:"omitempty,min=1,max=100"`              // 0 means 3
+	MaxFiles int  `json:"max_files" example:"3" validate:"omitempty,min=1,max=100"`  // 0 means 3
 }
 
 func (c *container) check(volumes []volume) Faults {
@@ -39,7 +39,7 @@ func (c *container) check(volumes []volume) Faults {
 		}
 		mounted[p] = true
 	}
-	return faults(all, unique("capabilities", c.Capabilities), unique("networks", c.Networks))
+	return faults(all, unique("capabilities", releaseCapabilities(c.Capabilities)), unique("networks", c.Networks))
 }
 
 // unique finds what stands in a list twice.
@@ -106,4 +106,19 @@ var capabilities = []string{
 	"NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT", "SYS_NICE", "SYS_RESOURCE",
 }
 
-func isCapability(s string) bool { return slices.Contains(capabilities, s) }
+// capability is a capability's name in the one form in which we write it: Docker takes "cap_kill" for KILL too.
+func capability(s string) string { return strings.TrimPrefix(strings.ToUpper(s), "CAP_") }
+
+func isCapability(s string) bool { return slices.Contains(capabilities, capability(s)) }
+
+// releaseCapabilities is nil for nil: the usual list is another one than none.
+func releaseCapabilities(names []string) []string {
+	if names == nil {
+		return nil
+	}
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = capability(name)
+	}
+	return all
+}

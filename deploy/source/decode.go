@@ -9,6 +9,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -31,7 +32,7 @@ func (c *checker) decode(raw json.RawMessage, into config) error {
 	if err := json.Unmarshal(raw, &whole); err != nil {
 		return Faults{{"", syntaxText(err)}}
 	}
-	found := decodeObject(whole, reflect.ValueOf(into).Elem(), "")
+	found := decodeObject(whole, reflect.ValueOf(into).Elem(), place{})
 	return faults(found, c.tags(into), into.check()).err()
 }
 
@@ -42,80 +43,103 @@ func syntaxText(err error) string {
 	return "is not valid JSON"
 }
 
-func decodeValue(raw json.RawMessage, v reflect.Value, path string) Faults {
+// place is where a value stands in a config.
+type place struct {
+	path    string
+	example string // of a right value, as people write it; "" for none
+}
+
+// wrong is the fault of a value of another type.
+func (p place) wrong(text string) Faults {
+	if p.example != "" {
+		text += ", such as " + p.example
+	}
+	return Faults{{p.path, text}}
+}
+
+// item is the place of an entry of a list.
+func (p place) item(i int, kind reflect.Kind) place {
+	at := place{path: fmt.Sprintf("%s[%d]", p.path, i)}
+	if kind == reflect.Struct {
+		at.example = strings.Trim(p.example, "[]")
+	}
+	return at
+}
+
+func decodeValue(raw json.RawMessage, v reflect.Value, at place) Faults {
 	if string(raw) == "null" {
 		return nil
 	}
 	if text, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		return decodeText(raw, text.UnmarshalText, path)
+		return decodeText(raw, text.UnmarshalText, at.path)
 	}
 	if d, ok := v.Addr().Interface().(*time.Duration); ok {
-		return decodeText(raw, durationInto(d), path)
+		return decodeText(raw, durationInto(d), at.path)
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		return decodeValue(raw, v.Elem(), path)
+		return decodeValue(raw, v.Elem(), at)
 	case reflect.Struct:
-		return decodeObject(raw, v, path)
+		return decodeObject(raw, v, at)
 	case reflect.Slice:
-		return decodeList(raw, v, path)
+		return decodeList(raw, v, at)
 	case reflect.Map:
-		return decodeMap(raw, v, path)
+		return decodeMap(raw, v, at)
 	default:
-		return decodeScalar(raw, v, path)
+		return decodeScalar(raw, v, at)
 	}
 }
 
-func decodeObject(raw json.RawMessage, v reflect.Value, path string) Faults {
+func decodeObject(raw json.RawMessage, v reflect.Value, at place) Faults {
 	if d, ok := v.Addr().Interface().(defaulter); ok {
 		d.setDefaults()
 	}
 	members, err := readObject(raw)
 	if err != nil {
-		return Faults{{path, err.Error()}}
+		return at.wrong(err.Error())
 	}
 	var all Faults
 	fields := fieldsOf(v.Type())
 	seen := map[string]bool{}
 	for _, m := range members {
-		at := join(path, m.key)
-		index, known := fields[m.key]
+		path := join(at.path, m.key)
+		field, known := fields[m.key]
 		switch {
 		case !known:
-			all = append(all, Fault{at, UnknownKey(m.key, slices.Sorted(maps.Keys(fields)))})
+			all = append(all, Fault{path, UnknownKey(m.key, slices.Sorted(maps.Keys(fields)))})
 		case seen[m.key]:
-			all = append(all, Fault{at, "is given twice"})
+			all = append(all, Fault{path, "is given twice"})
 		default:
-			all = append(all, decodeValue(m.value, v.FieldByIndex(index), at)...)
+			all = append(all, decodeValue(m.value, v.FieldByIndex(field.Index), place{path, field.Tag.Get("example")})...)
 		}
 		seen[m.key] = true
 	}
 	return all
 }
 
-func decodeList(raw json.RawMessage, v reflect.Value, path string) Faults {
+func decodeList(raw json.RawMessage, v reflect.Value, at place) Faults {
 	var items []json.RawMessage
 	if json.Unmarshal(raw, &items) != nil {
-		return Faults{{path, "must be a list"}}
+		return at.wrong("must be a list")
 	}
 	var all Faults
 	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
 	for i, item := range items {
-		at := fmt.Sprintf("%s[%d]", path, i)
+		entry := at.item(i, v.Type().Elem().Kind())
 		if string(item) == "null" {
-			all = append(all, Fault{at, "must not be null"})
+			all = append(all, Fault{entry.path, "must not be null"})
 			continue
 		}
-		all = append(all, decodeValue(item, v.Index(i), at)...)
+		all = append(all, decodeValue(item, v.Index(i), entry)...)
 	}
 	return all
 }
 
-func decodeMap(raw json.RawMessage, v reflect.Value, path string) Faults {
+func decodeMap(raw json.RawMessage, v reflect.Value, at place) Faults {
 	members, err := readObject(raw)
 	if err != nil {
-		return Faults{{path, err.Error()}}
+		return at.wrong(err.Error())
 	}
 	var all Faults
 	v.Set(reflect.MakeMap(v.Type()))
@@ -123,11 +147,11 @@ func decodeMap(raw json.RawMessage, v reflect.Value, path string) Faults {
 		key, value := reflect.ValueOf(m.key), reflect.New(v.Type().Elem()).Elem()
 		switch {
 		case v.MapIndex(key).IsValid():
-			all = append(all, Fault{join(path, m.key), "is given twice"})
+			all = append(all, Fault{join(at.path, m.key), "is given twice"})
 		case string(m.value) == "null":
-			all = append(all, Fault{join(path, m.key), "must not be null: leave it out, or give it a value"})
+			all = append(all, Fault{join(at.path, m.key), "must not be null: leave it out, or give it a value"})
 		default:
-			all = append(all, decodeValue(m.value, value, join(path, m.key))...)
+			all = append(all, decodeValue(m.value, value, place{path: join(at.path, m.key)})...)
 		}
 		v.SetMapIndex(key, value)
 	}
@@ -156,18 +180,18 @@ func durationInto(d *time.Duration) func([]byte) error {
 	}
 }
 
-func decodeScalar(raw json.RawMessage, v reflect.Value, path string) Faults {
+func decodeScalar(raw json.RawMessage, v reflect.Value, at place) Faults {
 	if json.Unmarshal(raw, v.Addr().Interface()) == nil {
 		return nil
 	}
 	switch v.Kind() {
 	case reflect.String:
-		return Faults{{path, "must be a string, in quotes"}}
+		return at.wrong("must be a string, in quotes")
 	case reflect.Bool:
-		return Faults{{path, "must be true or false"}}
+		return at.wrong("must be true or false")
 	case reflect.Int:
-		return Faults{{path, "must be a whole number, without quotes"}}
+		return at.wrong("must be a whole number, without quotes")
 	default:
-		return Faults{{path, "must be a number, without quotes"}}
+		return at.wrong("must be a number, without quotes")
 	}
 }

@@ -10,12 +10,15 @@ import (
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"tinyforge/deploy/shorten"
 )
 
 // composeService is what a service of a Compose file shows.
 type composeService struct {
 	name    string
-	ports   []int // in the container
+	ports   []int    // in the container
+	fixed   []string // ports of the machine that it asks for
 	volumes int
 }
 
@@ -33,6 +36,7 @@ func (l looker) compose(names []string) *Candidate {
 	}
 	for _, s := range services[:min(len(services), 10)] {
 		evidence = append(evidence, s.text())
+		evidence = append(evidence, s.refused()...)
 	}
 	front := frontService(services)
 	port := 0
@@ -48,7 +52,7 @@ func (l looker) compose(names []string) *Candidate {
 }
 
 func (s composeService) text() string {
-	text := fmt.Sprintf("service %s", shorten(s.name))
+	text := fmt.Sprintf("service %s", shorten.Typed(s.name))
 	if len(s.ports) > 0 {
 		text += fmt.Sprintf(", port %d", s.ports[0])
 	}
@@ -58,11 +62,24 @@ func (s composeService) text() string {
 	return text
 }
 
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+// refused tells of ports of the machine, which a stack does not get.
+func (s composeService) refused() []string {
+	if len(s.fixed) == 0 {
+		return nil
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return sentence("beware: service %s asks for %s %s of the machine, which is refused. The route needs none: write the port in the "+
+		"container alone, or allow: [%q] in the config", s.name, plural(len(s.fixed), "port"), strings.Join(s.fixed, ", "), s.name+":ports")
+}
+
+func count(n int, what string) string {
+	return fmt.Sprintf("%d %s", n, plural(n, what))
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return what
+	}
+	return what + "s"
 }
 
 // frontService is the one that is most likely to be talked to from outside.
@@ -98,6 +115,9 @@ func readCompose(text []byte, whole bool) (services []composeService) {
 			for _, item := range itemsOf(memberOf(s.Value, list)) {
 				if n := validPort(containerPort(item)); n > 0 {
 					service.ports = append(service.ports, n)
+				}
+				if fixed := machinePort(item); list == "ports" && fixed != "" && len(service.fixed) < 10 {
+					service.fixed = append(service.fixed, fixed)
 				}
 			}
 		}
@@ -144,6 +164,22 @@ func containerPort(n ast.Node) int {
 		return 0
 	}
 	return port
+}
+
+// machinePort reads what of the machine "127.0.0.1:8080:80/tcp" and {published: 8080} ask for, "" for nothing.
+func machinePort(n ast.Node) string {
+	published := scalarOf(memberOf(n, "published"))
+	if short, _, _ := strings.Cut(scalarOf(n), "/"); short != "" {
+		parts := strings.Split(short, ":")
+		if len(parts) < 2 {
+			return ""
+		}
+		published = parts[len(parts)-2]
+	}
+	if published == "0" || strings.Trim(published, "0123456789-") != "" {
+		return "" // any free one, or what only a variable says
+	}
+	return published
 }
 
 // memberOf, membersOf, itemsOf and scalarOf return nothing for a node of another kind, aliases among them.

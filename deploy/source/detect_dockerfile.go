@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"tinyforge/deploy/shorten"
 )
 
 // dockerfileFacts are what the last stage of a Dockerfile says about running its image.
@@ -31,11 +33,11 @@ func (l looker) dockerfile(names []string) *Candidate {
 		evidence = append(evidence, fmt.Sprintf("EXPOSE %d: the port", facts.port))
 	}
 	if facts.healthcheck != "" {
-		evidence = append(evidence, fmt.Sprintf("HEALTHCHECK asks %s: the healthcheck", shorten(facts.healthcheck)))
+		evidence = append(evidence, fmt.Sprintf("HEALTHCHECK asks %s: the healthcheck", shorten.Typed(facts.healthcheck)))
 		check = map[string]string{"path": facts.healthcheck}
 	}
 	for i, at := range facts.volumes {
-		evidence = append(evidence, fmt.Sprintf("VOLUME %s: a volume that outlives deployments", shorten(at)))
+		evidence = append(evidence, fmt.Sprintf("VOLUME %s: a volume that outlives deployments", shorten.Typed(at)))
 		volumes = append(volumes, map[string]string{"name": fmt.Sprintf("data%s", numbered(i)), "path": at})
 	}
 	named := ""

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"tinyforge/deploy/shorten"
 )
 
 // denoConfig is what of a deno.json matters here.
@@ -52,7 +54,7 @@ func (l looker) denoEntrypoint(config denoConfig) (file, how string) {
 	started := regexp.MustCompile(`\bdeno\s+(?:run|serve)\b[^|&;]*?\s(?:\./)?([\w./-]+\.(?:ts|tsx|js|jsx|mjs|mts))(?:\s|$)`)
 	for _, name := range []string{"start", "serve", "preview", "dev"} {
 		if found := started.FindStringSubmatch(commandOf(config.Tasks[name])); found != nil && isRepoPath(found[1]) && l.isFile(found[1]) {
-			return path.Clean(found[1]), fmt.Sprintf("task %q starts %s", name, shorten(found[1]))
+			return path.Clean(found[1]), fmt.Sprintf("task %q starts %s", name, shorten.Typed(found[1]))
 		}
 	}
 	for _, name := range []string{"main", "server", "src/main", "src/server", "app", "index"} {

@@ -125,7 +125,8 @@ func TestDetectTellsWhatItFound(t *testing.T) {
 		all = append(all, strings.Join(c.Evidence, "; "))
 	}
 	want := []string{
-		"compose.yaml: 2 services; service db, port 5432, 1 volume; service web, port 3000",
+		"compose.yaml: 2 services; service db, port 5432, 1 volume; service web, port 3000; " +
+			`beware: service web asks for port 8080 of the machine, which is refused. The route needs none: write the port in the container alone, or allow: ["web:ports"] in the config`,
 		"Dockerfile; EXPOSE 3000: the port; HEALTHCHECK asks /up?full=1: the healthcheck; VOLUME /data: a volume that outlives deployments; " +
 			"VOLUME /cache: a volume that outlives deployments; VOLUME /more: a volume that outlives deployments",
 		`deno.json; task "start" starts app.ts; task "build": run when the image is built; app.ts exports what answers requests: run with deno serve`,
@@ -133,6 +134,24 @@ func TestDetectTellsWhatItFound(t *testing.T) {
 	}
 	if !slices.Equal(all, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(all, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestDetectTellsOfFixedPorts: in each form in which a Compose file can ask for one, and in no other.
+func TestDetectTellsOfFixedPorts(t *testing.T) {
+	for ports, want := range map[string]string{
+		`["8080:80"]`: "port 8080 of", `["127.0.0.1:8080:80/tcp", "[::1]:8081:80"]`: "ports 8080, 8081 of", `["8000-8010:80"]`: "port 8000-8010 of",
+		"[{target: 80, published: 8080}]": "port 8080 of", `[{target: 80, published: "8080"}]`: "port 8080 of", `["53:53/udp"]`: "port 53 of", "\n      - 3000:3000\n      - 8080:80\n": "ports 3000, 8080 of",
+		`["80"]`: "", "[80]": "", "[80/tcp]": "", "[{target: 80}]": "", `["0:80"]`: "", `["${PORT}:80"]`: "", `[":80"]`: "", "[*a]": "", "[{published: {}}]": "",
+	} {
+		found, err := Detect(mapFS(map[string]string{"compose.yaml": "services:\n  web:\n    image: x\n    ports: " + ports}))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("ports %s: %v, %v", ports, found, err)
+		}
+		text := strings.Join(found[0].Evidence, "; ")
+		if strings.Contains(text, "beware") != (want != "") || !strings.Contains(text, want) {
+			t.Errorf("ports %s: %s, want %q", ports, text, want)
+		}
 	}
 }
 

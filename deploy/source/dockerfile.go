@@ -27,8 +27,8 @@ type dockerfileConfig struct {
 	Context      string            `json:"context" validate:"max=1024,repopath"`    // "" means the repository
 	Dockerfile   string            `json:"dockerfile" validate:"max=1024,repopath"` // "" means Dockerfile in the context
 	Target       string            `json:"target" validate:"max=128,stage"`
-	BuildArgs    map[string]string `json:"build_args"`
-	BuildSecrets map[string]string `json:"build_secrets"`
+	BuildArgs    map[string]string `json:"build_args" example:"{VERSION: \"1\"}"`
+	BuildSecrets map[string]string `json:"build_secrets" example:"{npm_token: env:NPM_TOKEN}"`
 }
 
 func (c *dockerfileConfig) check() Faults {
@@ -112,5 +112,5 @@ func (c *dockerfileConfig) spec(dir string, in deploy.BuildInput) (deploy.BuildS
 // builtTag names the image of a release: "tinyforge/web:17" for tf-web-17.
 func builtTag(in deploy.BuildInput) string {
 	id := string(in.ID)
-	return "tinyforge/" + in.Workload.Name + ":" + id[strings.LastIndexByte(id, '-')+1:]
+	return deploy.BuiltPrefix + in.Workload.Name + ":" + id[strings.LastIndexByte(id, '-')+1:]
 }

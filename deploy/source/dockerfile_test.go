@@ -19,7 +19,7 @@ func TestDockerfileFields(t *testing.T) {
 		`{"context":"../x"}`:            {"context", tagTexts["repopath"]},
 		`{"dockerfile":"/x"}`:           {"dockerfile", tagTexts["repopath"]},
 		`{"target":"a/b"}`:              {"target", tagTexts["stage"]},
-		`{"build_args":[]}`:             {"build_args", "must be an object"},
+		`{"build_args":[]}`:             {"build_args", `must be an object, such as {VERSION: "1"}`},
 		`{"build_args":{"A B":"c"}}`:    {`build_args["A B"]`, "must begin with a letter or '_' and hold only letters, digits, '_', '.' and '-'"},
 		`{"build_secrets":{"a":true}}`:  {"build_secrets.a", "must be a string, in quotes"},
 		`{"build_secrets":{"a/b":"c"}}`: {"build_secrets.a/b", tagTexts["name"]},

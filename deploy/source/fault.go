@@ -53,12 +53,3 @@ func (f Faults) err() error {
 }
 
 func faults(lists ...Faults) Faults { return slices.Concat(lists...) }
-
-// shorten keeps a text that was typed in by somebody from filling a page.
-func shorten(s string) string {
-	const limit = 60
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit]) + "…"
-	}
-	return s
-}

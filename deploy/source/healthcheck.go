@@ -9,10 +9,10 @@ import (
 // healthcheck is the config of the HTTP probe that gates a release.
 type healthcheck struct {
 	Path        string        `json:"path" validate:"required,max=2048,urlpath"`
-	Status      int           `json:"status" validate:"omitempty,min=100,max=599"` // 0 means 200 to 399
+	Status      int           `json:"status" example:"200" validate:"omitempty,min=100,max=599"` // 0 means 200 to 399
 	Interval    time.Duration `json:"interval" validate:"min=100ms,max=10m"`
 	Timeout     time.Duration `json:"timeout" validate:"min=100ms,max=10m"`
-	Attempts    int           `json:"attempts" validate:"min=1,max=10000"`
+	Attempts    int           `json:"attempts" example:"30" validate:"min=1,max=10000"`
 	StartPeriod time.Duration `json:"start_period" validate:"min=0s,max=1h"`
 }
 

@@ -23,9 +23,9 @@ func NewImage(p Puller) *Image { return &Image{p, newChecker()} }
 type imageConfig struct {
 	common
 
-	Image    string    `json:"image" validate:"required,max=1024"`  // a template, see imageRef
-	Platform string    `json:"platform" validate:"max=64,platform"` // "" means the one that Docker runs on
-	Registry *registry `json:"registry"`                            // nil means the forge's, or none
+	Image    string    `json:"image" validate:"required,max=1024"`                        // a template, see imageRef
+	Platform string    `json:"platform" validate:"max=64,platform"`                       // "" means the one that Docker runs on
+	Registry *registry `json:"registry" example:"{username: me, password: env:PASSWORD}"` // nil means the forge's, or none
 }
 
 // registry is the account for the image's registry.

@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"github.com/distribution/reference"
+
+	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // imageRef fills in an image template and returns a complete reference, such as "docker.io/library/web:1f0c2ab". The
@@ -28,11 +31,11 @@ func imageRef(template, ref, commit string) (string, error) {
 			tag, ok := strings.CutPrefix(ref, "refs/tags/")
 			if !ok {
 				return "", fmt.Errorf("{{.Tag}} needs the push of a tag, and this is %s: limit the workload to tags/*, or "+
-					"use {{.Ref}}", shorten(ref))
+					"use {{.Ref}}", shorten.Typed(ref))
 			}
 			return tagOf(tag), nil
 		default:
-			return "", fmt.Errorf("unknown {{%s}}: use {{.Commit}}, {{.ShortCommit}}, {{.Ref}} or {{.Tag}}", shorten(variable))
+			return "", fmt.Errorf("unknown {{%s}}: use {{.Commit}}, {{.ShortCommit}}, {{.Ref}} or {{.Tag}}", shorten.Typed(variable))
 		}
 	})
 	if err != nil {
@@ -40,10 +43,16 @@ func imageRef(template, ref, commit string) (string, error) {
 	}
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
-		return "", fmt.Errorf("%q is not a valid image name: %w", shorten(name), err)
+		return "", fmt.Errorf("%q is not a valid image name: %w", shorten.Typed(name), err)
+	}
+	if deploy.IsBuiltHere(named) {
+		return "", fmt.Errorf("%q is refused: %s", shorten.Typed(name), builtHereText)
 	}
 	return reference.TagNameOnly(named).String(), nil
 }
+
+const builtHereText = deploy.BuiltPrefix + " is where the images that are built here have their names, those of other workloads too; " +
+	"push the image to a registry, or give it another name"
 
 // registryHost returns the registry of a complete reference: "ghcr.io".
 func registryHost(ref string) (string, error) {

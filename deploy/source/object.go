@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"tinyforge/deploy/shorten"
 )
 
 // member is one key of a JSON object with its value.
@@ -37,18 +39,18 @@ func readObject(raw json.RawMessage) ([]member, error) {
 }
 
 // fieldsOf maps JSON names to fields, those of embedded structs included.
-func fieldsOf(t reflect.Type) map[string][]int {
-	fields := map[string][]int{}
+func fieldsOf(t reflect.Type) map[string]reflect.StructField {
+	fields := map[string]reflect.StructField{}
 	for _, f := range reflect.VisibleFields(t) {
 		if name := f.Tag.Get("json"); name != "" && f.IsExported() {
-			fields[name] = f.Index
+			fields[name] = f
 		}
 	}
 	return fields
 }
 
 func join(path, key string) string {
-	key = shorten(key)
+	key = shorten.Typed(key)
 	if key == "" || strings.ContainsAny(key, ".[]\"\\ :\n\t") {
 		return fmt.Sprintf("%s[%q]", path, key)
 	}

@@ -10,10 +10,10 @@ import (
 // permissions are what a Deno program may do beyond what it cannot do without: listen on its port, and read itself, its
 // variables and its volumes.
 type permissions struct {
-	Net   []string `json:"net"`   // "api.example.com", "10.0.0.7:5432"; "*" is everywhere
-	Env   []string `json:"env"`   // names of variables
-	Read  []string `json:"read"`  // files and folders; what is not absolute is in the program's folder
-	Write []string `json:"write"` // the same, in a volume or in memory: nothing else can be written
+	Net   []string `json:"net" example:"[api.example.com]"` // "api.example.com", "10.0.0.7:5432"; "*" is everywhere
+	Env   []string `json:"env" example:"[TZ]"`              // names of variables
+	Read  []string `json:"read" example:"[/etc/hosts]"`     // files and folders; what is not absolute is in the program's folder
+	Write []string `json:"write" example:"[/data]"`         // the same, in a volume or in memory: nothing else can be written
 }
 
 const maxPermissions = 200 // of one kind

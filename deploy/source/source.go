@@ -29,14 +29,14 @@ type Puller interface {
 
 // common is the part of a config that is the same for every source kind.
 type common struct {
-	DeployStrategy     string            `json:"deploy_strategy"`      // "", "recreate", "blue-green"
-	ReportCommitStatus *bool             `json:"report_commit_status"` // read by db.Workload.ReportsStatus
-	Port               int               `json:"port" validate:"min=1,max=65535"`
-	Healthcheck        *healthcheck      `json:"healthcheck"`
-	Env                map[string]string `json:"env"`
-	Volumes            []volume          `json:"volumes" validate:"dive"`
+	DeployStrategy     string            `json:"deploy_strategy" example:"\"recreate\""` // "", "recreate", "blue-green"
+	ReportCommitStatus *bool             `json:"report_commit_status"`                   // read by db.Workload.ReportsStatus
+	Port               int               `json:"port" example:"8080" validate:"min=1,max=65535"`
+	Healthcheck        *healthcheck      `json:"healthcheck" example:"{path: /up}"`
+	Env                map[string]string `json:"env" example:"{MODE: production}"`
+	Volumes            []volume          `json:"volumes" example:"[{name: data, path: /data}]" validate:"dive"`
 	Memory             size              `json:"memory" validate:"omitempty,min=6291456,max=1125899906842624"`
-	CPUs               float64           `json:"cpus" validate:"omitempty,min=0.01,max=1024"`
+	CPUs               float64           `json:"cpus" example:"0.5" validate:"omitempty,min=0.01,max=1024"`
 
 	container
 }
@@ -61,7 +61,7 @@ func (c *common) release(in deploy.BuildInput, image string) db.Release {
 		User:         c.User,
 		ReadOnly:     c.ReadOnly,
 		Tmpfs:        releaseTmpfs(c.Tmpfs),
-		Capabilities: c.Capabilities,
+		Capabilities: releaseCapabilities(c.Capabilities),
 		Networks:     c.Networks,
 		LogSize:      int64(c.Log.MaxSize),
 		LogFiles:     c.Log.MaxFiles,

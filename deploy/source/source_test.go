@@ -73,13 +73,13 @@ var kinds = []struct {
 
 func TestCommonFields(t *testing.T) {
 	tests := []struct{ name, members, path, text string }{
-		{"strategy of another type", `"deploy_strategy":1`, "deploy_strategy", "must be a string, in quotes"},
+		{"strategy of another type", `"deploy_strategy":1`, "deploy_strategy", `must be a string, in quotes, such as "recreate"`},
 		{"report of another type", `"report_commit_status":"no"`, "report_commit_status", "must be true or false"},
-		{"port as text", `"port":"80"`, "port", "must be a whole number, without quotes"},
-		{"port as fraction", `"port":80.5`, "port", "must be a whole number, without quotes"},
+		{"port as text", `"port":"80"`, "port", `must be a whole number, without quotes, such as 8080`},
+		{"port as fraction", `"port":80.5`, "port", `must be a whole number, without quotes, such as 8080`},
 		{"port 0", `"port":0`, "port", "must be at least 1"},
 		{"port too large", `"port":65536`, "port", "must be at most 65535"},
-		{"healthcheck as text", `"healthcheck":"/up"`, "healthcheck", "must be an object"},
+		{"healthcheck as text", `"healthcheck":"/up"`, "healthcheck", `must be an object, such as {path: /up}`},
 		{"healthcheck without path", `"healthcheck":{}`, "healthcheck.path", "is required"},
 		{"relative path", `"healthcheck":{"path":"up"}`, "healthcheck.path", `must be a path on the release, such as "/up"`},
 		{"path with host", `"healthcheck":{"path":"http://other/up"}`, "healthcheck.path", `must be a path on the release, such as "/up"`},
@@ -95,14 +95,14 @@ func TestCommonFields(t *testing.T) {
 		{"attempts", `"healthcheck":{"path":"/","attempts":0}`, "healthcheck.attempts", "must be at least 1"},
 		{"start period", `"healthcheck":{"path":"/","start_period":"2h"}`, "healthcheck.start_period", "must be at most 1h"},
 		{"negative start period", `"healthcheck":{"path":"/","start_period":"-1s"}`, "healthcheck.start_period", "must be at least 0s"},
-		{"env as list", `"env":["A=b"]`, "env", "must be an object"},
+		{"env as list", `"env":["A=b"]`, "env", `must be an object, such as {MODE: production}`},
 		{"env value as number", `"env":{"A":1}`, "env.A", "must be a string, in quotes"},
 		{"env value null", `"env":{"A":null}`, "env.A", "must not be null: leave it out, or give it a value"},
 		{"env name", `"env":{"A=B":"1"}`, "env.A=B", "must begin with a letter or '_' and hold only letters, digits, '_', '.' and '-'"},
 		{"empty env name", `"env":{"":"1"}`, `env[""]`, "must begin with a letter or '_' and hold only letters, digits, '_', '.' and '-'"},
 		{"env name twice", `"env":{"A":"1","A":"2"}`, "env.A", "is given twice"},
 		{"env with zero byte", `"env":{"A":"\u0000"}`, "env.A", "must not contain a zero byte"},
-		{"volumes as object", `"volumes":{}`, "volumes", "must be a list"},
+		{"volumes as object", `"volumes":{}`, "volumes", `must be a list, such as [{name: data, path: /data}]`},
 		{"null volume", `"volumes":[null]`, "volumes[0]", "must not be null"},
 		{"volume without name", `"volumes":[{"path":"/data"}]`, "volumes[0].name", "is required"},
 		{"volume name", `"volumes":[{"name":"../etc","path":"/data"}]`, "volumes[0].name", "must begin with a letter or digit and hold only letters, digits, '_', '.' and '-'"},
@@ -127,13 +127,15 @@ func TestCommonFields(t *testing.T) {
 		{"tmpfs twice with a size", `"tmpfs":["/tmp","/tmp/:1MB"]`, "tmpfs[1]", "is mounted already: by a volume, or by another entry of tmpfs"},
 		{"tmpfs twice", `"tmpfs":["/tmp","/tmp/"]`, "tmpfs[1]", "is mounted already: by a volume, or by another entry of tmpfs"},
 		{"tmpfs over a volume", `"tmpfs":["/data"],"volumes":[{"name":"a","path":"/data"}]`, "tmpfs[0]", "is mounted already: by a volume, or by another entry of tmpfs"},
+		{"volume as text", `"volumes":["data:/data"]`, "volumes[0]", "must be an object, such as {name: data, path: /data}"},
+		{"capability twice in other words", `"capabilities":["KILL","cap_kill"]`, "capabilities[1]", "is the same as capabilities[0]"},
 		{"capability twice", `"capabilities":["KILL","KILL"]`, "capabilities[1]", "is the same as capabilities[0]"},
 		{"network name", `"networks":["Back"]`, "networks[0]", "must have lower-case letters, digits and '-', and neither begin nor end with '-'"},
 		{"network twice", `"networks":["back","db","back"]`, "networks[2]", "is the same as networks[0]"},
-		{"log as size", `"log":"10MB"`, "log", "must be an object"},
+		{"log as size", `"log":"10MB"`, "log", `must be an object, such as {max_size: 10MB, max_files: 3}`},
 		{"small log", `"log":{"max_size":"1KB"}`, "log.max_size", "must be at least 64KiB"},
 		{"log files", `"log":{"max_files":1000}`, "log.max_files", "must be at most 100"},
-		{"cpus as text", `"cpus":"2"`, "cpus", "must be a number, without quotes"},
+		{"cpus as text", `"cpus":"2"`, "cpus", `must be a number, without quotes, such as 0.5`},
 		{"negative cpus", `"cpus":-1`, "cpus", "must be at least 0.01"},
 		{"given twice", `"port":80,"port":81`, "port", "is given twice"},
 		{"unknown key", `"prot":80`, "prot", `is not a known key: did you mean "port"?`},
@@ -275,7 +277,7 @@ func TestTmpfs(t *testing.T) {
 
 // TestCapabilities: nothing said is the usual list, and an empty list is none at all; the rows must know the difference.
 func TestCapabilities(t *testing.T) {
-	for members, want := range map[string][]string{``: nil, `"capabilities":[]`: {}, `"capabilities":["KILL"]`: {"KILL"}} {
+	for members, want := range map[string][]string{``: nil, `"capabilities":[]`: {}, `"capabilities":["KILL"]`: {"KILL"}, `"capabilities":["CAP_KILL","cap_chown"]`: {"KILL", "CHOWN"}} {
 		var c struct{ common }
 		if err := newChecker().decode(json.RawMessage("{"+members+"}"), &c); err != nil {
 			t.Fatal(err)
@@ -290,7 +292,7 @@ func TestCapabilities(t *testing.T) {
 		}
 	}
 	for _, kind := range kinds {
-		for _, name := range []string{"ALL", "SYS_ADMIN", "CAP_KILL", "kill"} {
+		for _, name := range []string{"ALL", "SYS_ADMIN", "CAP_SYS_ADMIN"} {
 			err := kind.source.Validate(kind.config(`"capabilities":["` + name + `"]`))
 			if err == nil || !strings.Contains(err.Error(), "capabilities[0]: must be one of AUDIT_WRITE, CHOWN") {
 				t.Errorf("capability %s: %v", name, err)

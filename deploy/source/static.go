@@ -9,6 +9,7 @@ import (
 
 	"tinyforge/db"
 	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
 )
 
 // ImageBuilder is a Builder that can tell whether an image is there. It must be safe for concurrent use.
@@ -38,16 +39,16 @@ type staticConfig struct {
 
 	// mode "static"
 	SPA       bool                         `json:"spa"`
-	NotFound  string                       `json:"not_found" validate:"max=1024,repopath"` // in root; "" means 404.html where there is one
-	Headers   map[string]map[string]string `json:"headers"`                                // fields by path
-	Redirects []redirect                   `json:"redirects" validate:"dive"`
+	NotFound  string                       `json:"not_found" validate:"max=1024,repopath"`                       // in root; "" means 404.html where there is one
+	Headers   map[string]map[string]string `json:"headers" example:"{\"/assets/*\": {Cache-Control: no-cache}}"` // fields by path
+	Redirects []redirect                   `json:"redirects" example:"[{from: /old, to: /new}]" validate:"dive"`
 
 	// mode "deno"
 	Entrypoint  string      `json:"entrypoint" validate:"max=1024,repopath"` // in root
 	Serve       bool        `json:"serve"`                                   // it exports what answers requests: run it with deno serve
 	Task        string      `json:"task" validate:"max=128,task"`            // of deno.json, run when the image is built
-	Storage     storage     `json:"storage"`
-	Permissions permissions `json:"permissions"`
+	Storage     storage     `json:"storage" example:"{enabled: true}"`
+	Permissions permissions `json:"permissions" example:"{net: [api.example.com]}"`
 	DenoImage   string      `json:"deno_image" validate:"max=1024"` // "" means defaultDenoImage
 }
 
@@ -69,7 +70,7 @@ func (c *staticConfig) mode() mode { return modes[cmp.Or(c.Mode, "static")] }
 func (c *staticConfig) check() Faults {
 	m := c.mode()
 	if m == nil {
-		return faults(c.common.check(), Faults{{"mode", fmt.Sprintf(`%q is not known: use "static" for files, or "deno" for a program`, shorten(c.Mode))}})
+		return faults(c.common.check(), Faults{{"mode", fmt.Sprintf(`%q is not known: use "static" for files, or "deno" for a program`, shorten.Typed(c.Mode))}})
 	}
 	return faults(c.common.check(), m.check(c))
 }
@@ -89,7 +90,7 @@ func (s *Static) Strategy(config json.RawMessage) (db.Strategy, string, error) {
 	strategy, why := effectiveStrategy(&c.common, db.Recreate)
 	if c.Storage.Enabled && strategy != db.Recreate {
 		return db.Recreate, fmt.Sprintf("the site has storage, and %s would mount its volume %q into two containers at once",
-			strategy, shorten(c.Storage.Name)), nil
+			strategy, shorten.Typed(c.Storage.Name)), nil
 	}
 	return strategy, why, nil
 }

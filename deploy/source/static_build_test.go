@@ -86,8 +86,8 @@ func TestStaticBuild(t *testing.T) {
 			t.Errorf("the files are %v, %v", files, err)
 		}
 		want := "FROM " + b.specs[0].Tag + "\nCOPY site.json /site/site.json\nCOPY files /site/files\n"
-		if string(dockerfile) != want || spec.Tag != "tinyforge/web:17" {
-			t.Errorf("the tag is %s, the Dockerfile\n%s\nwant\n%s", spec.Tag, dockerfile, want)
+		if string(dockerfile) != want || spec.Tag != "tinyforge/web:17" || spec.Base != b.specs[0].Tag {
+			t.Errorf("the tag is %s, the base %s, the Dockerfile\n%s\nwant\n%s", spec.Tag, spec.Base, dockerfile, want)
 		}
 		return nil
 	}

@@ -44,8 +44,10 @@ func (denoMode) check(c *staticConfig) Faults {
 			all = append(all, Fault{join("env", name), "follows from port: set that instead"})
 		}
 	}
-	if _, err := reference.ParseNormalizedNamed(cmp.Or(c.DenoImage, defaultDenoImage)); err != nil {
+	if image, err := reference.ParseNormalizedNamed(cmp.Or(c.DenoImage, defaultDenoImage)); err != nil {
 		all = append(all, Fault{"deno_image", fmt.Sprintf("is not a valid image name: write one such as %q", defaultDenoImage)})
+	} else if deploy.IsBuiltHere(image) {
+		all = append(all, Fault{"deno_image", "is refused: " + builtHereText})
 	}
 	all = append(all, c.checkStorage()...)
 	return append(all, c.Permissions.check(append(writablePlaces(c.mounted()), tmpfsPaths(c.tmpfs())...))...)

@@ -66,7 +66,9 @@ func (plainMode) build(ctx context.Context, s *Static, c *staticConfig, st *stag
 		if err := st.write("Dockerfile", dockerfile); err != nil {
 			return "", err
 		}
-		return s.builder.Build(ctx, st.spec(), st.log)
+		spec := st.spec()
+		spec.Base = base
+		return s.builder.Build(ctx, spec, st.log)
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 type redirect struct {
 	From   string `json:"from" validate:"required"`
 	To     string `json:"to" validate:"required"`
-	Status int    `json:"status"` // 0 means 301
+	Status int    `json:"status" example:"301"` // 0 means 301
 	Force  bool   `json:"force"`
 }
 

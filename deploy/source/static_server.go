@@ -105,7 +105,7 @@ func (s *siteServer) name() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.seen, s.tag = state, "tinyforge/site_server:"+sum
+	s.seen, s.tag = state, deploy.BuiltPrefix+"site_server:"+sum
 	return s.tag, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"tinyforge/db"
+	"tinyforge/deploy/shorten"
 )
 
 // ValidateStrategy checks a deploy_strategy; the error names those that are allowed.
@@ -13,7 +14,7 @@ func ValidateStrategy(s string) error {
 		return nil
 	default:
 		return fmt.Errorf("unknown strategy %q: use %q or %q, or leave it empty for the default",
-			shorten(s), db.Recreate, db.BlueGreen)
+			shorten.Typed(s), db.Recreate, db.BlueGreen)
 	}
 }
 
@@ -27,7 +28,7 @@ func effectiveStrategy(c *common, byDefault db.Strategy) (s db.Strategy, why str
 	}
 	if v := writable(c.Volumes); v != nil && byDefault != db.Recreate {
 		return db.Recreate, fmt.Sprintf("the volume %q is writable, and %s would mount it into two containers at once",
-			shorten(v.Name), byDefault)
+			shorten.Typed(v.Name), byDefault)
 	}
 	return byDefault, ""
 }
@@ -38,7 +39,7 @@ func checkStrategy(c *common) Faults {
 	}
 	if v := writable(c.Volumes); v != nil && c.DeployStrategy == string(db.BlueGreen) {
 		return Faults{{"deploy_strategy", fmt.Sprintf("blue-green would mount the writable volume %q into two containers "+
-			"at once: use %q, or make the volume read_only", shorten(v.Name), db.Recreate)}}
+			"at once: use %q, or make the volume read_only", shorten.Typed(v.Name), db.Recreate)}}
 	}
 	return nil
 }

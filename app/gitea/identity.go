@@ -1,0 +1,11 @@
+package gitea
+
+import "tinyforge/app"
+
+// Identity implements app.Identifier.
+func (f *Forge) Identity() app.Identity {
+	return app.Identity{
+		AuthURL: f.web + "/login/oauth/authorize", TokenURL: f.api + "/login/oauth/access_token", UserURL: f.api + "/api/v1/user",
+		Scopes: []string{"read:user"},
+	}
+}

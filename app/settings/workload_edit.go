@@ -1,0 +1,153 @@
+package settings
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"tinyforge/db"
+	"tinyforge/templates"
+)
+
+// editedWorkload is the one that the address names, unless it is deleted.
+func (v *visit) editedWorkload() (db.Workload, db.Repository, error) {
+	name := v.r.PathValue("name")
+	w, err := v.DB.WorkloadByName(v.r.Context(), name)
+	if errors.Is(err, db.ErrNotFound) {
+		return w, db.Repository{}, refuse(http.StatusNotFound, "http.404_workload", "name", name)
+	}
+	if err != nil {
+		return w, db.Repository{}, err
+	}
+	repo, err := v.DB.Repository(v.r.Context(), w.RepositoryID)
+	return w, repo, err
+}
+
+func (v *visit) workloadSettings() error {
+	w, repo, err := v.editedWorkload()
+	if err != nil {
+		return err
+	}
+	f := formOf(w, repo)
+	if v.r.URL.Query().Get("view") == "json" {
+		f.json = true
+		f.Values.Set("view", "json")
+		f.Values.Set("config", indented([]byte(f.Get("config_base"))))
+	}
+	return v.showWorkloadForm(http.StatusOK, f, nil)
+}
+
+// workloadEnv is where the variables are: a part of the settings.
+func (v *visit) workloadEnv() error {
+	w, _, err := v.editedWorkload()
+	if err != nil {
+		return err
+	}
+	http.Redirect(v.w, v.r, "/workloads/"+w.Name+"/settings#f-env", http.StatusFound)
+	return nil
+}
+
+func (v *visit) saveWorkload() error {
+	form, err := v.form()
+	if err != nil {
+		return err
+	}
+	saved, repo, err := v.editedWorkload()
+	if err != nil {
+		return err
+	}
+	f, err := v.sentForm(form, repo, saved)
+	if err != nil {
+		return err
+	}
+	if done, err := v.operate(f); done {
+		return err
+	}
+	w := v.build(f)
+	if !f.Valid() {
+		return v.wrongWorkload(f)
+	}
+	err = v.DB.ChangeWorkload(v.r.Context(), &w)
+	switch {
+	case errors.Is(err, db.ErrStale):
+		return v.conflict(f, w)
+	case errors.Is(err, db.ErrNotFound):
+		return refuse(http.StatusNotFound, "http.404_workload", "name", saved.Name)
+	case errors.Is(err, db.ErrHostTaken):
+		f.hostTaken(w, err)
+		return v.wrongWorkload(f)
+	case err != nil:
+		return err
+	}
+	changes := differences(w, saved)
+	fields, later := v.changed(changes)
+	if err := v.audit("workload.saved", w.Name, strings.Join(fields, ", ")); err != nil {
+		return err
+	}
+	said := templates.Message{Key: "flash.saved"}
+	if form.Get("op") == "deploy" {
+		return v.deployHead(w, repo, said)
+	}
+	if len(later) > 0 {
+		_, err := v.DB.RuntimeState(v.r.Context(), w.ID)
+		if err != nil && !errors.Is(err, db.ErrNotFound) {
+			return err
+		}
+		if err == nil {
+			said = templates.Message{Key: "flash.saved_need_deploy", Values: []any{"fields", v.List(later)}}
+		}
+	}
+	return v.redirect("/workloads/"+w.Name+"/settings", said)
+}
+
+// changed are the fields that changed: their names, as they are written down, and the texts of those that take effect with
+// the next deployment.
+func (v *visit) changed(all []difference) (fields, later []string) {
+	for _, d := range all {
+		name := strings.TrimSuffix(strings.TrimPrefix(d.Label, "f."), ".label")
+		text := v.say(d.Label)
+		if d.Name != "" {
+			name, text = d.Name, d.Name
+		}
+		if fields = append(fields, name); d.Deploy && !slices.Contains(later, text) {
+			later = append(later, text)
+		}
+	}
+	return fields, later
+}
+
+// conflict shows the form again, with what somebody else has saved in the meantime beside what is in it. Sent once more, it
+// wins.
+func (v *visit) conflict(f *workloadForm, mine db.Workload) error {
+	theirs, err := v.DB.Workload(v.r.Context(), mine.ID)
+	if err != nil {
+		return err
+	}
+	f.saved = theirs
+	f.Values.Set("version", version(theirs))
+	setEnv(f.Form, f.rows, 3)
+	f.Fail("version", "err.conflict", "when", v.Ago(theirs.UpdatedAt))
+	return v.showWorkloadForm(http.StatusConflict, f, func(p *workloadFormPage) { p.Conflicts = differences(mine, theirs) })
+}
+
+func (v *visit) pauseWorkload() error {
+	return v.enableWorkload(false, "workload.paused", "flash.workload.paused")
+}
+func (v *visit) resumeWorkload() error {
+	return v.enableWorkload(true, "workload.resumed", "flash.workload.resumed")
+}
+
+func (v *visit) enableWorkload(enabled bool, action, said string) error {
+	w, _, err := v.editedWorkload()
+	if err != nil {
+		return err
+	}
+	if err := v.DB.EnableWorkload(v.r.Context(), w.ID, enabled); err != nil {
+		return err
+	}
+	if err := v.audit(action, w.Name, ""); err != nil {
+		return err
+	}
+	return v.redirect("/workloads/"+w.Name, templates.Message{Key: said})
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"tinyforge/deploy/proxy"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// found returns the first group of each match, each once, in order.
+func found(text, pattern string) (all []string) {
+	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+		all = append(all, m[1])
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// TestReadmeKnowsTheCommands: it names no command, option or variable that there is not, and every command that people use.
+func TestReadmeKnowsTheCommands(t *testing.T) {
+	text := readme(t)
+	named := found(text, "(?m)(?:`|^|=/etc/tinyforge/npm |=\\.\\.\\. |usr/local/bin/)tinyforge ([a-z]+)")
+	for _, name := range named {
+		if _, known := commandNamed(name); !known {
+			t.Errorf("the README names tinyforge %s, which there is not", name)
+		}
+	}
+	for _, c := range commands() {
+		if !c.unlisted && !slices.Contains([]string{"help", "migrate", "version"}, c.name) && !slices.Contains(named, c.name) {
+			t.Errorf("the README does not name tinyforge %s: %q", c.name, named)
+		}
+	}
+	var help bytes.Buffer
+	for _, name := range []string{"serve", "apply", "remove"} {
+		_ = run(t.Context(), []string{name, "-h"}, nil, &help, io.Discard)
+	}
+	options := found(help.String(), `(?m)^  --([a-z-]+)`)
+	ofOthers := []string{"now", "mount", "profile"} // systemctl's, a Dockerfile's, Compose's
+	for _, option := range found(text, `[^-a-z]--([a-z]+(?:-[a-z]+)*)`) {
+		if !slices.Contains(options, option) && !slices.Contains(ofOthers, option) && option != "npm" {
+			t.Errorf("the README names --%s, which there is not", option)
+		}
+	}
+	secrets := found(help.String(), `(?m)^  TINYFORGE_([A-Z_]+)$`)
+	for _, name := range found(text, `TINYFORGE_([A-Z_]+)`) {
+		name = strings.TrimSuffix(name, "_FILE")
+		if !slices.Contains(secrets, name) && !slices.Contains(options, flagName(name)) {
+			t.Errorf("the README names TINYFORGE_%s, which there is not", name)
+		}
+	}
+}
+
+// counting is a router that has served one host.
+type counting struct{}
+
+func (counting) Stats() []proxy.Stats { return []proxy.Stats{{Host: "www.example.com"}} }
+
+// TestReadmeListsTheMetrics: all that there are, with their labels, and no other.
+func TestReadmeListsTheMetrics(t *testing.T) {
+	d := newDesk(t)
+	d.push("a")
+	families, err := newMetrics(d.store, counting{}, slog.New(slog.DiscardHandler)).Gather()
+	d.must(err)
+	var told []string
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "tinyforge_") {
+			continue
+		}
+		label := ""
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			label = "`" + l.GetName() + "`"
+		}
+		told = append(told, f.GetName()+" "+label)
+	}
+	var listed []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `(tinyforge_[a-z_]+)` \\| (`[a-z]+`)? ?\\| .").FindAllStringSubmatch(readme(t), -1) {
+		listed = append(listed, m[1]+" "+m[2])
+	}
+	slices.Sort(told)
+	slices.Sort(listed)
+	if len(told) == 0 || !slices.Equal(told, listed) {
+		t.Errorf("/metrics tells\n%q\nand the README lists\n%q", told, listed)
+	}
+}
+
+// TestReadmeExamples: what it shows of a file for apply is read without a fault, by one of the sources at least.
+func TestReadmeExamples(t *testing.T) {
+	blocks := regexp.MustCompile("(?ms)^( *)```yaml\n(.*?)^ *```$").FindAllStringSubmatch(readme(t), -1)
+	if len(blocks) < 8 {
+		t.Fatalf("only %d examples were found", len(blocks))
+	}
+	for _, block := range blocks {
+		text := regexp.MustCompile("(?m)^"+block[1]).ReplaceAllString(block[2], "")
+		const forge, workload = "forges: [{name: github, kind: github, app_id: 1, private_key: file:x.pem, webhook_secret: env:X}]\n", "- name: x\n  forge: github\n  repository: acme/site\n  source: "
+		var files []string
+		switch {
+		case strings.HasPrefix(text, "forges:"):
+			files = []string{text}
+		case strings.HasPrefix(strings.TrimSpace(text), "- name:") && strings.Contains(text, "kind:"):
+			files = []string{"forges:\n" + text}
+		case strings.HasPrefix(strings.TrimSpace(text), "- name:"):
+			files = []string{forge + "workloads:\n" + text}
+		default:
+			for _, kind := range sortedKeys(sourceKinds(nil, "")) {
+				files = append(files, forge+"workloads:\n"+workload+kind+"\n  "+strings.ReplaceAll(text, "\n", "\n  "))
+			}
+		}
+		var faults []string
+		for _, file := range files {
+			r := testReader(nil, map[string]string{"x.pem": rsaPEM(), "github-app.pem": rsaPEM(), "bob.password": "x"})
+			r.references.env = func(string) (string, bool) { return "x", true }
+			r.sources = sourceKinds(nil, "")
+			r.read([]byte(file))
+			if err := r.faults.err(); err != nil {
+				faults = append(faults, err.Error())
+			}
+		}
+		if len(faults) == len(files) {
+			t.Errorf("the example\n%s\nis refused:\n%s", text, strings.Join(faults, "\n"))
+		}
+	}
+}

@@ -1,0 +1,1 @@
+ALTER TABLE repositories ADD COLUMN hook_fingerprint TEXT NOT NULL DEFAULT '';

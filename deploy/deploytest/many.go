@@ -1,0 +1,13 @@
+package deploytest
+
+import (
+	"flag"
+	"testing"
+)
+
+// RunMany is m.Run for tests that wait for Docker, or for nginx, more than they compute: as many run at a time as these take
+// well, whatever the number of processors. What -parallel says holds.
+func RunMany(m *testing.M) int {
+	_ = flag.Set("test.parallel", "6") // the command line is read later
+	return m.Run()
+}

@@ -14,12 +14,15 @@ const historyRows = 50
 // historyPage is the deployments of a workload, newest first.
 type historyPage struct {
 	Workload     db.Workload
-	Rows         []db.Deployment
+	Rows         []deploymentRow
 	Filters      []filter
 	State, Ref   string
 	Newest, More string // "" where there is nothing more
 	Commits      commitLinks
 }
+
+// Path is the address of the workload's page.
+func (p historyPage) Path() string { return workloadPath(p.Workload) }
 
 // historyFilters are the states by which the history is shown in part.
 var historyFilters = []struct {
@@ -53,9 +56,11 @@ func (v *visit) history() error {
 			part.Phases = f.phases
 		}
 	}
-	if page.Rows, err = v.DB.History(v.r.Context(), part); err != nil {
+	list, err := v.DB.History(v.r.Context(), part)
+	if err != nil {
 		return err
 	}
+	page.Rows = rowsOf(list)
 	if len(page.Rows) > historyRows {
 		page.Rows = page.Rows[:historyRows]
 		page.More = address(path, "state", page.State, "ref", page.Ref, "before", strconv.FormatInt(page.Rows[historyRows-1].ID, 10))

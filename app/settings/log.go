@@ -32,7 +32,6 @@ type logPart struct {
 	Found   int   // lines that hold what was searched for
 	Hits    []hit // the first of them
 	Running bool  // lines may follow the last
-	Wrap    bool
 }
 
 // logLine is a line as it is shown.
@@ -51,7 +50,7 @@ type hit struct {
 // logPart reads the part of the log that the address asks for: from a line on, up to a line, or the end.
 func (v *visit) logPart(w db.Workload, dep db.Deployment, query url.Values) (p logPart, err error) {
 	ctx := v.r.Context()
-	p = logPart{Path: deploymentPath(w, dep.ID), Query: strings.TrimSpace(query.Get("q")), Running: !dep.Phase.Final(), Wrap: query.Get("wrap") == "on"}
+	p = logPart{Path: deploymentPath(w, dep.ID), Query: strings.TrimSpace(query.Get("q")), Running: !dep.Phase.Final()}
 	p.Query = string([]rune(p.Query)[:min(len([]rune(p.Query)), mostQuery)])
 	if p.Total, err = v.DB.CountLog(ctx, dep.ID); err != nil {
 		return p, err

@@ -31,7 +31,7 @@ type overviewPage struct {
 // filter is a link that shows a part of a list.
 type filter struct {
 	Key, Href string
-	Count     int // -1 where it is not counted
+	Count     int64 // -1 where it is not counted
 	Current   bool
 }
 
@@ -77,7 +77,7 @@ func (v *visit) overview(query url.Values) (*overviewPage, error) {
 		return nil, err
 	}
 	page := &overviewPage{Query: strings.TrimSpace(query.Get("q")), State: query.Get("state"), Any: len(all) > 0, MayChange: v.user.Role.May(db.Administrator)}
-	counts := map[string]int{}
+	counts := map[string]int64{}
 	var shown []overviewRow
 	for _, s := range all {
 		if s.NowPhase == db.PhaseQueued || s.LastPhase == db.PhaseQueued {
@@ -100,7 +100,7 @@ func (v *visit) overview(query url.Values) (*overviewPage, error) {
 	for _, f := range []struct{ key, state string }{{"filter.all", ""}, {"state.failed", "failed"}, {"state.deploying", "deploying"}} {
 		count := counts[f.state]
 		if f.state == "" {
-			count = page.Workloads
+			count = int64(page.Workloads)
 		}
 		page.Filters = append(page.Filters, filter{f.key, address("/workloads", "q", page.Query, "state", f.state), count, f.state == page.State})
 	}

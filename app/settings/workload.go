@@ -39,14 +39,28 @@ type workloadPage struct {
 	Now        *db.Deployment // in progress, or queued; nil when there is neither
 	Live       *liveRelease   // nil when nothing ever was
 	Running    *Running       // nil where it cannot be told
-	Kept       []db.Deployment
-	Recent     []db.Deployment
+	Output     [][]piece      // the last lines of what serves
+	Kept       []deploymentRow
+	Recent     []deploymentRow
 	Commits    commitLinks
 	Form       *templates.Form // "ref" of what is to be deployed
 	MayDeploy  bool
 	MayChange  bool
 	Stream     string
 	Reload     reload
+}
+
+// deploymentRow is a deployment in a table.
+type deploymentRow struct {
+	db.Deployment
+	State string // of its badge
+}
+
+func rowsOf(list []db.Deployment) (rows []deploymentRow) {
+	for _, dep := range list {
+		rows = append(rows, deploymentRow{dep, badgeOf(dep.Phase)})
+	}
+	return rows
 }
 
 // liveRelease is what serves.
@@ -108,15 +122,18 @@ func (v *visit) workloadPage(w db.Workload, repo db.Repository) (*workloadPage, 
 	if p.Commits, err = v.commitLinks(p.Repository); err != nil {
 		return nil, err
 	}
-	if p.Recent, err = v.DB.History(ctx, db.Part{WorkloadID: w.ID, Limit: recentRows}); err != nil {
+	recent, err := v.DB.History(ctx, db.Part{WorkloadID: w.ID, Limit: recentRows})
+	if err != nil {
 		return nil, err
 	}
 	if p.Live, err = v.liveRelease(w.ID); err != nil {
 		return nil, err
 	}
-	if p.Kept, err = v.kept(w.ID); err != nil {
+	kept, err := v.DB.History(ctx, db.Part{WorkloadID: w.ID, Phases: db.Released(), Limit: v.KeepReleases})
+	if err != nil {
 		return nil, err
 	}
+	p.Recent, p.Kept = rowsOf(recent), rowsOf(kept)
 	now, err := v.DB.History(ctx, db.Part{WorkloadID: w.ID, Phases: db.Unfinished(), Limit: 2})
 	if err != nil {
 		return nil, err
@@ -153,11 +170,6 @@ func (v *visit) liveRelease(workloadID int64) (*liveRelease, error) {
 	return live, err
 }
 
-// kept are the releases whose images are kept, the live one included, newest first.
-func (v *visit) kept(workloadID int64) ([]db.Deployment, error) {
-	return v.DB.History(v.r.Context(), db.Part{WorkloadID: workloadID, Phases: db.Released(), Limit: v.KeepReleases})
-}
-
 // inspect asks the runtime how the live release is. The page does not wait for it long.
 func (v *visit) inspect(p *workloadPage) {
 	if v.Releases == nil || p.Live == nil {
@@ -171,4 +183,7 @@ func (v *visit) inspect(p *workloadPage) {
 		return
 	}
 	p.Running = &running
+	for _, line := range running.Tail {
+		p.Output = append(p.Output, paint(line))
+	}
 }

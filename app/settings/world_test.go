@@ -51,9 +51,11 @@ func newWorldOf(t *testing.T, change func(*settings.Config)) *world {
 		Sources: sources{}, Code: &w.code, Prober: prober{}, CheckRoute: checkRoute,
 		Forges: app.NewForges(store, map[string]app.Opener{"github": github.New, "gitea": gitea.New})}
 	change(&c)
-	settings.New(c).Mount(mux)
+	pages := settings.New(c)
+	pages.Mount(mux)
 	w.server = httptest.NewServer(mux)
 	t.Cleanup(w.server.Close)
+	t.Cleanup(pages.EndStreams) // or the server would wait for them
 	return w
 }
 

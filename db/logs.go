@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strings"
 	"time"
@@ -51,7 +52,12 @@ func calm(line string) string {
 }
 
 // Plain is the text without colours.
-func (l LogLine) Plain() string { return colour.ReplaceAllString(l.Text, "") }
+func (l LogLine) Plain() string {
+	if strings.IndexByte(l.Text, '\x1b') < 0 {
+		return l.Text
+	}
+	return colour.ReplaceAllString(l.Text, "")
+}
 
 // AppendLog adds lines to the logs of deployments, in order. Text is made valid UTF-8 without NUL, since PostgreSQL
 // stores nothing else; of a line that was written over the last state stays, and what else would steer a terminal goes.
@@ -97,19 +103,28 @@ func (d *DB) LogNumber(ctx context.Context, deploymentID, id int64) (int, error)
 	return int(n), found("count log lines", err)
 }
 
-// FindLog returns the numbers of the first lines, at most limit, that hold a text, and how many lines do. Case does not
-// matter, on SQLite that of Latin letters.
+// FindLog returns the numbers of the first lines, at most limit, that hold a text in whatever case, and how many lines do.
+// All lines are read: that is faster than to have either database search and number them, and is the same for both.
 func (d *DB) FindLog(ctx context.Context, deploymentID int64, text string, limit int) (numbers []int, count int, err error) {
-	like := "text LIKE ? ESCAPE '!'"
-	if d.postgres() {
-		like = "text ILIKE ? ESCAPE '!'"
+	rows, err := d.bun.NewSelect().Model((*LogLine)(nil)).Column("text").Where("deployment_id = ?", deploymentID).Order("id").Rows(ctx)
+	if err != nil {
+		return nil, 0, found("search log", err)
 	}
-	pattern := "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(clean(text)) + "%"
-	numbered := d.bun.NewSelect().Model((*LogLine)(nil)).ColumnExpr("text, row_number() OVER (ORDER BY id) AS number").
-		Where("deployment_id = ?", deploymentID)
-	var all []int
-	err = d.bun.NewSelect().TableExpr("(?) AS numbered", numbered).Column("number").Where(like, pattern).Order("number").Scan(ctx, &all)
-	return all[:min(len(all), limit)], len(all), found("search log", err)
+	defer func() { err = found("search log", errors.Join(err, rows.Close())) }()
+	text = strings.ToLower(clean(text))
+	var line LogLine
+	for number := 1; rows.Next(); number++ {
+		if err := rows.Scan(&line.Text); err != nil {
+			return nil, 0, err
+		}
+		if !strings.Contains(strings.ToLower(line.Plain()), text) {
+			continue
+		}
+		if count++; count <= limit {
+			numbers = append(numbers, number)
+		}
+	}
+	return numbers, count, rows.Err()
 }
 
 // LastLogLine returns the number of the last line that was not written in a phase; 0 when there is none.

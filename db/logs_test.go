@@ -133,7 +133,7 @@ func TestLogByNumber(t *testing.T) {
 		dep := f.claim()
 		f.check(f.AppendLog(t.Context(), db.LogLine{DeploymentID: dep.ID, At: time.Now(), Text: "of another"}))
 		other := f.queued("A", "B")
-		for _, text := range []string{"one", "Two 100%", "three", "two_2"} {
+		for _, text := range []string{"one", "T\x1b[31mwo 100%", "Ёж", "two_2"} {
 			f.check(f.AppendLog(t.Context(), db.LogLine{DeploymentID: other.ID, At: time.Now(), Text: text}))
 		}
 		if n, err := f.CountLog(t.Context(), other.ID); err != nil || n != 4 {
@@ -141,13 +141,13 @@ func TestLogByNumber(t *testing.T) {
 		}
 		lines, err := f.LogFrom(t.Context(), other.ID, 2, 2)
 		f.check(err)
-		if len(lines) != 2 || lines[0].Text != "Two 100%" || lines[1].Text != "three" {
+		if len(lines) != 2 || lines[0].Plain() != "Two 100%" || lines[1].Text != "Ёж" {
 			t.Errorf("got %+v", lines)
 		}
 		if n, err := f.LogNumber(t.Context(), other.ID, lines[1].ID); err != nil || n != 3 {
 			t.Errorf("line %d, %v", n, err)
 		}
-		for text, want := range map[string][]int{"two": {2, 4}, "100%": {2}, "two_": {4}, "'": nil} {
+		for text, want := range map[string][]int{"two": {2, 4}, "100%": {2}, "two_": {4}, "ёЖ": {3}, "'": nil} {
 			numbers, count, err := f.FindLog(t.Context(), other.ID, text, 10)
 			f.check(err)
 			equal(t, text, numbers, want)

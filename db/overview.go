@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"time"
 
 	"github.com/uptrace/bun"
 )
@@ -16,13 +15,9 @@ type Standing struct {
 
 	LiveID     int64 // the deployment that serves; 0 when none ever did
 	LiveCommit string
-	LiveSince  time.Time
 
-	LastID     int64 // the newest deployment; 0 when there is none
-	LastPhase  Phase
-	LastCommit string
-	LastAt     time.Time // when it was asked for
-	LastEnd    time.Time // zero when it has not ended
+	LastID    int64 // the newest deployment; 0 when there is none
+	LastPhase Phase
 
 	NowID    int64 // the deployment in progress or, when there is none, the queued one; 0 when there is neither
 	NowPhase Phase
@@ -36,8 +31,7 @@ func (d *DB) Standings(ctx context.Context) ([]Standing, error) {
 		Join("LEFT JOIN runtime_states AS s ON s.workload_id = w.id").
 		Join("LEFT JOIN deployments AS d ON d.id = (?)", newest).
 		ColumnExpr("w.id, w.name, w.host, w.enabled").
-		ColumnExpr("s.deployment_id AS live_id, s.commit_hash AS live_commit, s.updated_at AS live_since").
-		ColumnExpr("d.id AS last_id, d.phase AS last_phase, d.commit_hash AS last_commit, d.created_at AS last_at, d.finished_at AS last_end").
+		ColumnExpr("s.deployment_id AS live_id, s.commit_hash AS live_commit, d.id AS last_id, d.phase AS last_phase").
 		Where("w.deleted_at IS NULL").OrderExpr("w.name").Scan(ctx, &list)
 	if err != nil {
 		return nil, found("read workloads", err)
@@ -58,14 +52,14 @@ func (d *DB) Standings(ctx context.Context) ([]Standing, error) {
 	return list, nil
 }
 
-// DeploymentsByID returns deployments by their ids, without Release and Tail; those that do not exist are not among them.
+// DeploymentsByID returns of deployments what a list shows, by their ids; those that do not exist are not among them.
 func (d *DB) DeploymentsByID(ctx context.Context, ids ...int64) (map[int64]Deployment, error) {
 	byID := map[int64]Deployment{}
 	if len(ids) == 0 {
 		return byID, nil
 	}
 	list, err := d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
-		return q.ExcludeColumn("sealed", "tail").Where("id IN (?)", bun.List(ids))
+		return q.Column("id", "workload_id", "commit_hash", "message", "author", "phase", "strategy", "created_at").Where("id IN (?)", bun.List(ids))
 	})
 	for _, dep := range list {
 		byID[dep.ID] = dep

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"html"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,6 +13,19 @@ type piece struct {
 	Class string // "e", "w", "g", "b"; "" is the usual colour
 	Text  string
 	Found bool // it is what was searched for
+}
+
+// write writes the piece as HTML.
+func (p piece) write(b *strings.Builder) {
+	text := html.EscapeString(p.Text)
+	switch {
+	case p.Found:
+		b.WriteString("<mark>" + text + "</mark>")
+	case p.Class != "":
+		b.WriteString(`<span class="` + p.Class + `">` + text + "</span>")
+	default:
+		b.WriteString(text)
+	}
 }
 
 var sgr = regexp.MustCompile("\x1b\\[([0-9;:]*)m")

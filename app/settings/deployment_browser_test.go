@@ -92,6 +92,7 @@ func (c *chromium) ownerIn(lang string) {
 // TestLiveLogInABrowser: the log grows and is followed while its end is seen; phases and the tab's title change by themselves.
 func TestLiveLogInABrowser(t *testing.T) {
 	s := newShop(newWorld(t))
+	s.live("0", "Before")
 	s.push("A", "First")
 	dep := s.claim()
 	var texts []string
@@ -116,7 +117,7 @@ func TestLiveLogInABrowser(t *testing.T) {
 	c.do(chromedp.Click("#log-new"))
 	c.eventually(`document.getElementById("log-follow").checked && log.scrollHeight - log.scrollTop - log.clientHeight < 24`)
 	s.finish(dep)
-	c.eventually(`document.title === "✓ #1 shop · Tinyforge"`)
+	c.eventually(`document.title === "✓ #2 shop · Tinyforge"`)
 	c.eventually(`document.getElementById("state").textContent.includes("Live")`)
 	c.says("1,354 requests served, 0 requests failed during the switch")
 	if got := ask(c, chromedp.Evaluate[int](`document.querySelectorAll("#log p").length`)); got != 104 {

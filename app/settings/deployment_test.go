@@ -124,10 +124,10 @@ func TestDeploymentPage(t *testing.T) {
 	b.get(s.path(99)).is(t, http.StatusNotFound, "has no deployment 99")
 	queued := s.push("D", "Fourth")
 	b.get(s.path(queued.ID)).is(t, http.StatusOK, "<title>… #4 shop", "Queued", "Cancel deployment", `http-equiv="refresh"`)
-	b.post(s.path(queued.ID) + "/cancel").leads(t, s.path(queued.ID))
+	b.post(s.path(queued.ID)+"/cancel").leads(t, s.path(queued.ID))
 	b.get(s.path(queued.ID)).is(t, http.StatusOK, "Cancelled", "Redeploy this commit")
 	b.post(s.path(queued.ID)+"/cancel").is(t, http.StatusConflict, "cannot be cancelled any more")
-	b.post(s.path(queued.ID) + "/redeploy").leads(t, s.path(5))
+	b.post(s.path(queued.ID)+"/redeploy").leads(t, s.path(5))
 	key := db.CommitKey{RepositoryID: s.repo.ID, Commit: failed.Commit}
 	must(t, s.db.GiveUpReport(t.Context(), key, []db.Deployment{*failed}, "403"))
 	b.get(s.path(failed.ID)).is(t, http.StatusOK, "the forge refused it (403)")

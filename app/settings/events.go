@@ -182,6 +182,7 @@ func (v *visit) workloadEvents() error {
 		if err != nil {
 			return false, err
 		}
+		v.inspect(page)
 		c := change{Parts: map[string]string{}}
 		for _, name := range []string{"live", "kept", "recent"} {
 			if c.Parts[name], err = st.part("overview/workload", name, page); err != nil {
@@ -246,12 +247,9 @@ func (st *stream) lines(dep db.Deployment, next int) (int, error) {
 		if err != nil || len(lines) == 0 {
 			return next, err
 		}
-		html, err := st.part("deployments/deployment", "lines", st.blocks(lines, next, "")[0])
-		if err != nil {
-			return next, err
-		}
+		html := st.blocks(lines, next, "")[0]
 		next += len(lines)
-		if err := st.event("log", strconv.Itoa(next-1), html); err != nil || len(lines) < logBlock {
+		if err := st.event("log", strconv.Itoa(next-1), string(html)); err != nil || len(lines) < logBlock {
 			return next, err
 		}
 	}

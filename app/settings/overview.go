@@ -12,7 +12,7 @@ import (
 )
 
 // overviewRows is how many workloads one page shows.
-const overviewRows = 100
+const overviewRows = 50
 
 // overviewPage is all workloads, or those that were searched for.
 type overviewPage struct {
@@ -40,6 +40,7 @@ type overviewRow struct {
 	db.Standing
 	State   string
 	Serving db.Deployment // what serves; zero when nothing ever did
+	Last    db.Deployment // the newest; zero when there is none
 }
 
 // stateOf is what a workload's badge says.
@@ -146,17 +147,15 @@ func (p *overviewPage) cut(rows []overviewRow, number string) []overviewRow {
 	return rows[(n-1)*overviewRows : min(len(rows), n*overviewRows)]
 }
 
-// serving reads of the rows what serves.
+// serving reads of the rows what serves, and what moved last.
 func (v *visit) serving(rows []overviewRow) error {
 	var ids []int64
 	for _, r := range rows {
-		if r.LiveID != 0 {
-			ids = append(ids, r.LiveID)
-		}
+		ids = append(ids, r.LiveID, r.LastID)
 	}
 	byID, err := v.DB.DeploymentsByID(v.r.Context(), ids...)
 	for i, r := range rows {
-		rows[i].Serving = byID[r.LiveID]
+		rows[i].Serving, rows[i].Last = byID[r.LiveID], byID[r.LastID]
 	}
 	return err
 }

@@ -73,6 +73,14 @@ type liveRelease struct {
 // Path is the address of the workload's page.
 func (p *workloadPage) Path() string { return workloadPath(p.Workload) }
 
+// Serving is the commit that serves; "" when nothing ever did.
+func (p *workloadPage) Serving() string {
+	if p.Live == nil {
+		return ""
+	}
+	return p.Live.Commit
+}
+
 func workloadPath(w db.Workload) string { return "/workloads/" + url.PathEscape(w.Name) }
 
 func (v *visit) workload() error {

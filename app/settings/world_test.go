@@ -26,6 +26,8 @@ type world struct {
 	db     *db.DB
 	server *httptest.Server
 	code   code
+
+	address string // of the database
 }
 
 func newWorld(t *testing.T) *world {
@@ -38,14 +40,15 @@ func newWorldOf(t *testing.T, change func(*settings.Config)) *world {
 	t.Helper()
 	keys, err := db.NewKeyring()
 	must(t, err)
-	store, err := db.Open(t.Context(), dbtest.SQLite(t), keys)
+	address := dbtest.SQLite(t)
+	store, err := db.Open(t.Context(), address, keys)
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	_, err = store.Migrate(t.Context())
 	must(t, err)
 	set, err := templates.New(time.Now)
 	must(t, err)
-	w := &world{t: t, db: store}
+	w := &world{t: t, db: store, address: address}
 	mux := http.NewServeMux()
 	c := settings.Config{DB: store, Templates: set, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "test",
 		Sources: sources{}, Code: &w.code, Prober: prober{}, CheckRoute: checkRoute,

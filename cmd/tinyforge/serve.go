@@ -90,7 +90,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	}
 	janitor := deploy.NewJanitor(deployer)
 	pages, err := newPages(settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
-		Sources: pageSources(deployer.Sources), Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, CheckRoute: router.Check,
+		Sources: pageSources(deployer.Sources), Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, Releases: pageReleases{runtime}, CheckRoute: router.Check,
 		Health: &health{config: c, db: store, engine: engine, sites: router, choices: choices, instance: instance, started: time.Now()}})
 	if err != nil {
 		return err

@@ -66,13 +66,13 @@ function toEnd() {
 
 function lines(event) {
   if (!followBox || Number(event.lastEventId) <= Number(log.dataset.last)) return;
-  const block = document.createElement("div");
-  block.innerHTML = event.data;
-  log.append(block);
+  let block = log.lastElementChild;
+  if (!block || block.children.length >= 200) log.append((block = document.createElement("div")));
+  block.insertAdjacentHTML("beforeend", event.data);
+  unread += Number(event.lastEventId) - Number(log.dataset.last);
   log.dataset.last = event.lastEventId;
   document.getElementById("log-empty")?.remove();
   if (followBox.checked) return toEnd();
-  unread += block.children.length;
   const forms = JSON.parse(fresh.dataset.forms);
   const language = document.documentElement.lang;
   fresh.textContent = forms[new Intl.PluralRules(language).select(unread)].replace("{n}", unread.toLocaleString(language)) + " ↓";

@@ -168,10 +168,13 @@ func (r *Reporter) postpone(ctx context.Context, repo db.Repository, key db.Comm
 	switch {
 	case answered && answer.Permanent():
 		log.ErrorContext(ctx, "commit status refused; not tried again")
-		return r.db.MarkReported(ctx, key, deployments)
+		return r.db.GiveUpReport(ctx, key, deployments, strconv.Itoa(answer.Code))
 	case attempts >= reportAttempts:
 		log.ErrorContext(ctx, "commit status not set; not tried again", "attempts", attempts+1)
-		return r.db.MarkReported(ctx, key, deployments)
+		if answered {
+			return r.db.GiveUpReport(ctx, key, deployments, strconv.Itoa(answer.Code))
+		}
+		return r.db.GiveUpReport(ctx, key, deployments, "silent")
 	}
 	pause := min(reportRetry<<min(attempts, 16), reportSlowest)
 	if answered {

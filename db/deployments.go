@@ -105,8 +105,13 @@ type Deployment struct {
 	Strategy       Strategy // set when building begins
 	StrategyReason string   // why it is another one than the config asks for; "" when it is not
 	Error          string   // why it failed, in words for the user; never a secret
+	Fault          *Fault   `bun:"type:jsonb,nullzero"` // the same as a code, where there is one for it
 	Tail           string   // the failed release's last log lines
 	SupersededBy   string   // the newer commit
+
+	Entered []Entered `bun:"type:jsonb,nullzero"` // its phases in order, since it was claimed; none of one from before they were kept
+	Served  *int64    // requests answered while its route moved; nil where nobody counts, or it did not come to that
+	Refused *int64    // requests that failed meanwhile; nil likewise
 
 	Release *Release `bun:"-"` // nil until built
 	Sealed  []byte   // Release, sealed
@@ -119,11 +124,24 @@ type Deployment struct {
 	Reported       Status    // what the forge was last told; "" means nothing
 	ReportAttempts int       // failures in a row to tell it
 	ReportAfter    time.Time // not before
+	ReportError    string    // why the forge will never be told: the code of its answer, or "silent"; "" when that is not so
 
 	CreatedAt  time.Time
 	StartedAt  time.Time `bun:",nullzero"` // first claimed
 	FinishedAt time.Time `bun:",nullzero"` // committed, failed, superseded or skipped
 	UpdatedAt  time.Time
+}
+
+// Entered is when a deployment came to a phase.
+type Entered struct {
+	Phase Phase     `json:"phase"`
+	At    time.Time `json:"at"`
+}
+
+// Fault is why a deployment failed: a code, such as "port_refused", and what its text in any language has to name.
+type Fault struct {
+	Code   string            `json:"code"`
+	Values map[string]string `json:"values,omitempty"` // never a secret
 }
 
 // Duration is the time from the push to the end, or to now while there is none.
@@ -196,6 +214,13 @@ func (d *DB) CountDeployments(ctx context.Context) (map[Phase]int, error) {
 		counts[r.Phase] = r.Count
 	}
 	return counts, found("count deployments", err)
+}
+
+// enter notes when the deployment came to the phase that it has now.
+func (dep *Deployment) enter() {
+	if n := len(dep.Entered); n == 0 || dep.Entered[n-1].Phase != dep.Phase {
+		dep.Entered = append(dep.Entered, Entered{dep.Phase, now()})
+	}
 }
 
 // CountUnfinished returns how many deployments wait for their turn, and how many are in progress.

@@ -97,3 +97,66 @@ func TestLogTakesManyLongLines(t *testing.T) {
 		}
 	})
 }
+
+func TestLogLinesSteerNoTerminal(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		dep := f.queued("", "A")
+		for in, want := range map[string]string{
+			"plain\ttext":                                "plain\ttext",
+			"\x1b[31mred\x1b[0m":                         "\x1b[31mred\x1b[0m",
+			"\x1b[2Jgone\x1b[1;1H":                       "gone",
+			"\x1b]0;title\x07text":                       "text",
+			"\x1b]8;;https://evil.example.com\x1b\\link": "link",
+			"10%\r20%\r100%\r":                           "100%",
+			"a\x1b[3\x001mb":                             "a1mb",
+			"\x1b\x1b[31mred":                            "\x1b[31mred",
+			"\u009b2Jeight":                              "2Jeight",
+			"back\b\b\x7f":                               "back",
+			"end\x1b":                                    "end",
+		} {
+			f.check(f.AppendLog(t.Context(), db.LogLine{DeploymentID: dep.ID, Phase: db.PhaseBuilding, At: time.Now(), Text: in}))
+			lines, err := f.Log(t.Context(), dep.ID, 0, 100)
+			f.check(err)
+			if got := lines[len(lines)-1].Text; got != want {
+				t.Errorf("%q is kept as %q, want %q", in, got, want)
+			}
+		}
+		if got := (db.LogLine{Text: "\x1b[1;31mred\x1b[0m."}).Plain(); got != "red." {
+			t.Errorf("plain: %q", got)
+		}
+	})
+}
+
+func TestLogByNumber(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.queued("", "A")
+		dep := f.claim()
+		f.check(f.AppendLog(t.Context(), db.LogLine{DeploymentID: dep.ID, At: time.Now(), Text: "of another"}))
+		other := f.queued("A", "B")
+		for _, text := range []string{"one", "T\x1b[31mwo 100%", "Ёж", "two_2"} {
+			f.check(f.AppendLog(t.Context(), db.LogLine{DeploymentID: other.ID, At: time.Now(), Text: text}))
+		}
+		if n, err := f.CountLog(t.Context(), other.ID); err != nil || n != 4 {
+			t.Errorf("%d lines, %v", n, err)
+		}
+		lines, err := f.LogFrom(t.Context(), other.ID, 2, 2)
+		f.check(err)
+		if len(lines) != 2 || lines[0].Plain() != "Two 100%" || lines[1].Text != "Ёж" {
+			t.Errorf("got %+v", lines)
+		}
+		if n, err := f.LogNumber(t.Context(), other.ID, lines[1].ID); err != nil || n != 3 {
+			t.Errorf("line %d, %v", n, err)
+		}
+		for text, want := range map[string][]int{"two": {2, 4}, "100%": {2}, "two_": {4}, "ёЖ": {3}, "'": nil} {
+			numbers, count, err := f.FindLog(t.Context(), other.ID, text, 10)
+			f.check(err)
+			equal(t, text, numbers, want)
+			if count != len(want) {
+				t.Errorf("%d lines hold %q", count, text)
+			}
+		}
+		if numbers, count, err := f.FindLog(t.Context(), other.ID, "two", 1); err != nil || len(numbers) != 1 || count != 2 {
+			t.Errorf("got %v of %d, %v", numbers, count, err)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -97,7 +98,12 @@ func queue(ctx context.Context, tx bun.Tx, dep *Deployment) error {
 func (d *DB) Claim(ctx context.Context, owner string, lease time.Duration) (*Deployment, error) {
 	t := now()
 	dep := new(Deployment)
-	err := d.bun.NewUpdate().Model(dep).
+	begun, err := json.Marshal([]Entered{{PhaseBuilding, t}})
+	if err != nil {
+		return nil, fmt.Errorf("claim deployment: %w", err)
+	}
+	err = d.bun.NewUpdate().Model(dep).
+		Set("entered = CASE WHEN phase = ? THEN ? ELSE entered END", PhaseQueued, string(begun)).
 		Set("lease_owner = ?, lease_until = ?", owner+"/"+rand.Text(), t.Add(lease)).
 		Set("phase = CASE WHEN phase = ? THEN ? ELSE phase END", PhaseQueued, PhaseBuilding).
 		Set("attempt = attempt + 1, started_at = COALESCE(started_at, ?), updated_at = ?", t, t).
@@ -169,7 +175,8 @@ func (d *DB) HandOver(ctx context.Context, dep *Deployment) error {
 	return err
 }
 
-// Save writes what the worker may change (Phase, Strategy, Release, Error, Tail), or answers ErrLeaseLost. A final phase
+// Save writes what the worker may change (Phase, Strategy, Release, Error, Fault, Tail, Served, Refused), and in Entered when
+// it came to its phase, or answers ErrLeaseLost. A final phase
 // ends the lease.
 func (d *DB) Save(ctx context.Context, dep *Deployment) error {
 	if err := dep.seal(d.keys); err != nil {
@@ -189,7 +196,7 @@ func (d *DB) Commit(ctx context.Context, dep *Deployment, state RuntimeState) er
 	if err := dep.seal(d.keys); err != nil {
 		return err
 	}
-	finished := dep.FinishedAt
+	finished, entered := dep.FinishedAt, dep.Entered
 	dep.FinishedAt = now()
 	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := leased(ctx, tx, dep, "commit deployment", dep.set); err != nil {
@@ -210,7 +217,7 @@ func (d *DB) Commit(ctx context.Context, dep *Deployment, state RuntimeState) er
 		return d.saveRuntimeState(ctx, tx, &state)
 	})
 	if err != nil {
-		dep.FinishedAt = finished
+		dep.FinishedAt, dep.Entered = finished, entered
 		return err
 	}
 	d.saved(ctx, dep)
@@ -227,6 +234,7 @@ func (d *DB) saved(ctx context.Context, dep *Deployment) {
 // set is the part of Save that goes into the statement.
 func (dep *Deployment) set(q *bun.UpdateQuery) *bun.UpdateQuery {
 	dep.clean()
+	dep.enter()
 	dep.Status = dep.Phase.Status()
 	if dep.Phase.Final() {
 		if dep.FinishedAt.IsZero() {
@@ -234,7 +242,8 @@ func (dep *Deployment) set(q *bun.UpdateQuery) *bun.UpdateQuery {
 		}
 		q = q.Set("lease_until = NULL")
 	}
-	return q.Column("phase", "status", "strategy", "strategy_reason", "sealed", "error", "tail", "finished_at")
+	return q.Column("phase", "status", "strategy", "strategy_reason", "sealed", "error", "fault", "tail", "entered", "served", "refused",
+		"finished_at")
 }
 
 func (d *DB) leased(ctx context.Context, dep *Deployment, what string, set func(*bun.UpdateQuery) *bun.UpdateQuery) error {

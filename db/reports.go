@@ -84,14 +84,22 @@ func (d *DB) DeploymentsOfCommit(ctx context.Context, key CommitKey) ([]Deployme
 	return d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("id IN (?)", newest).Order("id") })
 }
 
-// MarkReported records that the forge knows, or will never know, what these deployments of a commit mean, and that older
-// deployments of the commit, and those which were called off, have no say any more. A deployment that has moved on since it
-// was read stays due.
+// MarkReported records that the forge knows what these deployments of a commit mean, and that older deployments of the
+// commit, and those which were called off, have no say any more. A deployment that has moved on since it was read stays due.
 func (d *DB) MarkReported(ctx context.Context, key CommitKey, told []Deployment) error {
+	return d.reported(ctx, key, told, "")
+}
+
+// GiveUpReport is MarkReported for what the forge will never know, and records why: the code of its answer, or "silent".
+func (d *DB) GiveUpReport(ctx context.Context, key CommitKey, told []Deployment, why string) error {
+	return d.reported(ctx, key, told, why)
+}
+
+func (d *DB) reported(ctx context.Context, key CommitKey, told []Deployment, why string) error {
 	return d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		for _, dep := range told {
 			_, err := tx.NewUpdate().Model((*Deployment)(nil)).
-				Set("reported = ?, report_attempts = 0, report_after = ?", dep.Status, now()).
+				Set("reported = ?, report_attempts = 0, report_after = ?, report_error = ?", dep.Status, now(), why).
 				Where("id = ?", dep.ID).Exec(ctx)
 			if err != nil {
 				return found("mark reported", err)

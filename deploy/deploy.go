@@ -107,6 +107,13 @@ type Upstream struct {
 	Port int
 }
 
+// Counter is a Router that counts requests.
+type Counter interface {
+	// Counts returns how many requests a route's host had since the route was made, those included that are under way, and
+	// how many of them the proxy had to answer itself because nothing else did. ok is false where there is no such route.
+	Counts(rt db.Route) (all, failed int64, ok bool)
+}
+
 // Router is a reverse proxy. Implementations are safe for concurrent use.
 type Router interface {
 	// Check tells what of a route this proxy cannot do, in words that say what to do instead; what CheckRoute refuses is a

@@ -1,6 +1,10 @@
 package deploy
 
-import "errors"
+import (
+	"errors"
+
+	"tinyforge/db"
+)
 
 // ErrNoRoute is returned by Router.Current.
 var ErrNoRoute = errors.New("no such route")
@@ -8,8 +12,21 @@ var ErrNoRoute = errors.New("no such route")
 // Failure is an error whose text is meant for the user: it says what went wrong and what to do, holds no secret, and fits
 // a commit status. Any other error of a step is shown as "internal error" and logged.
 type Failure struct {
-	Text string
-	Err  error // the cause, for the log; may be nil
+	Text  string
+	Fault *db.Fault // the same as a code, where there is one for it
+	Err   error     // the cause, for the log; may be nil
+}
+
+// FaultOf makes the code of a failure with the values that its text names: name, value, name, value.
+func FaultOf(code string, values ...string) *db.Fault {
+	f := &db.Fault{Code: code}
+	for i := 0; i+1 < len(values); i += 2 {
+		if f.Values == nil {
+			f.Values = map[string]string{}
+		}
+		f.Values[values[i]] = values[i+1]
+	}
+	return f
 }
 
 func (f *Failure) Error() string {

@@ -46,7 +46,7 @@ func (g gate) probe(ctx context.Context, check db.Healthcheck) error {
 		if err != nil {
 			return err
 		}
-		answer := g.ask(ctx, check, upstream)
+		answer, fault := g.ask(ctx, check, upstream)
 		if answer == "" {
 			return nil
 		}
@@ -54,7 +54,7 @@ func (g gate) probe(ctx context.Context, check db.Healthcheck) error {
 			failures++
 		}
 		if failures >= max(1, check.Attempts) {
-			return &Failure{Text: fmt.Sprintf("Gate failed: GET %s %s for %s", path, answer, seconds(time.Since(begun)))}
+			return &Failure{Text: fmt.Sprintf("Gate failed: GET %s %s for %s", path, answer, seconds(time.Since(begun))), Fault: fault}
 		}
 		pause = min(pause*2, max(check.Interval, pollFirst))
 		if err := Sleep(ctx, pause); err != nil {
@@ -63,30 +63,32 @@ func (g gate) probe(ctx context.Context, check db.Healthcheck) error {
 	}
 }
 
-// ask makes one attempt. It returns what was wrong with the answer, or "".
-func (g gate) ask(ctx context.Context, check db.Healthcheck, upstream Upstream) (wrong string) {
-	status, wrong := probe(ctx, upstream, g.host, check.Path, max(check.Timeout, time.Millisecond))
+// ask makes one attempt. It returns what was wrong with the answer, or "", and the code of that, where there is one.
+func (g gate) ask(ctx context.Context, check db.Healthcheck, upstream Upstream) (wrong string, fault *db.Fault) {
+	path, _, _ := strings.Cut(check.Path, "?")
+	status, wrong, fault := probe(ctx, upstream, g.host, check.Path, max(check.Timeout, time.Millisecond))
 	switch {
 	case wrong != "":
-		return wrong
+		return wrong, fault
 	case check.Status != 0 && status != check.Status:
-		return fmt.Sprintf("answered %d instead of %d", status, check.Status)
+		return fmt.Sprintf("answered %d instead of %d", status, check.Status),
+			FaultOf("check_status", "path", path, "status", strconv.Itoa(status), "expected", strconv.Itoa(check.Status))
 	case check.Status == 0 && (status < 200 || status > 399):
-		return "answered " + strconv.Itoa(status)
+		return "answered " + strconv.Itoa(status), FaultOf("check_status", "path", path, "status", strconv.Itoa(status), "expected", "200–399")
 	}
-	return ""
+	return "", nil
 }
 
 // refused says in words why no answer came.
-func refused(err error, timeout time.Duration, upstream Upstream) string {
+func refused(err error, path string, timeout time.Duration, upstream Upstream) (string, *db.Fault) {
 	var timedOut net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Sprintf("was refused (nothing listens on port %d)", upstream.Port)
+		return fmt.Sprintf("was refused (nothing listens on port %d)", upstream.Port), FaultOf("port_refused", "port", strconv.Itoa(upstream.Port))
 	case errors.As(err, &timedOut) && timedOut.Timeout():
-		return fmt.Sprintf("did not answer within %s", timeout)
+		return fmt.Sprintf("did not answer within %s", timeout), FaultOf("check_timeout", "path", path, "limit", timeout.String())
 	}
-	return "got no HTTP answer"
+	return "got no HTTP answer", nil
 }
 
 // watch is the liveness window.
@@ -108,7 +110,7 @@ func (g gate) watch(ctx context.Context) error {
 	}
 	if !accepts {
 		return &Failure{Text: fmt.Sprintf("Gate failed: nothing listens on port %d after %s; set port to the one that the program uses",
-			g.release.Port, seconds(g.liveness))}
+			g.release.Port, seconds(g.liveness)), Fault: FaultOf("port_refused", "port", strconv.Itoa(g.release.Port))}
 	}
 	return nil
 }
@@ -161,17 +163,18 @@ func exited(i Instance) error {
 	if i.Service != "" {
 		who, memory = "service "+i.Service, "its mem_limit"
 	}
+	ended := FaultOf("exited", "code", strconv.Itoa(i.ExitCode))
 	switch {
 	case i.OOMKilled:
-		return &Failure{Text: fmt.Sprintf("Gate failed: %s ran out of memory and was killed; raise %s", who, memory)}
+		return &Failure{Text: fmt.Sprintf("Gate failed: %s ran out of memory and was killed; raise %s", who, memory), Fault: FaultOf("oom")}
 	case i.State == Missing:
 		return &Failure{Text: "Gate failed: somebody removed the container"}
 	case i.Restarts > 0 && i.State == Running: // with what exit code is forgotten by now
 		return &Failure{Text: fmt.Sprintf("Gate failed: %s ended by itself and had to be restarted", who)}
 	case i.Restarts > 0:
-		return &Failure{Text: fmt.Sprintf("Gate failed: %s ended with exit code %d and had to be restarted", who, i.ExitCode)}
+		return &Failure{Text: fmt.Sprintf("Gate failed: %s ended with exit code %d and had to be restarted", who, i.ExitCode), Fault: ended}
 	}
-	return &Failure{Text: fmt.Sprintf("Gate failed: %s ended with exit code %d", who, i.ExitCode)}
+	return &Failure{Text: fmt.Sprintf("Gate failed: %s ended with exit code %d", who, i.ExitCode), Fault: ended}
 }
 
 // seconds rounds a duration as people say it.

@@ -19,6 +19,7 @@ type job struct {
 	blue     *db.RuntimeState // what serves; nil when nothing does
 	log      *logWriter
 	wanted   context.Context // done when the deployment was cancelled
+	counted  *count          // what its hosts had before their routes moved; nil when nobody counts or nothing moves
 }
 
 // errSkip is returned by a step when nothing has to be deployed.
@@ -37,6 +38,7 @@ func (j *job) begin() db.Phase {
 		return db.PhaseUndoing
 	case j.dep.Attempt > j.Config.Attempts:
 		j.dep.Error = fmt.Sprintf("Given up after %d attempts: Tinyforge ended in the middle of each", j.Config.Attempts)
+		j.dep.Fault = FaultOf("interrupted")
 		return db.PhaseUndoing
 	}
 	return reentry(j.dep.Strategy, j.dep.Phase)
@@ -52,6 +54,9 @@ func (j *job) bounded(ctx context.Context, s step) error {
 		limit = j.Config.Build
 	}
 	tooLong := &Failure{Text: fmt.Sprintf("Given up: %s took longer than %s", s.phase, limit)}
+	if s.phase == db.PhaseBuilding {
+		tooLong.Fault = FaultOf("build_timeout", "limit", limit.String())
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, tooLong)
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
@@ -83,6 +88,7 @@ func (j *job) stillThere(ctx context.Context) error {
 
 // enter writes a phase down, before its side effect. A deployment that has ended has its whole log.
 func (j *job) enter(ctx context.Context, next db.Phase) error {
+	j.count(next)
 	j.dep.Phase = next
 	j.log.enter(next)
 	if next.Final() {
@@ -106,6 +112,7 @@ func (j *job) pass(ctx context.Context) error {
 	if j.dep.Phase != db.PhaseCommitting {
 		return j.enter(ctx, next)
 	}
+	j.count(next)
 	j.dep.Phase = next
 	j.log.enter(next)
 	err := j.DB.Commit(ctx, j.dep, db.RuntimeState{
@@ -142,7 +149,10 @@ func (j *job) failed(ctx context.Context, err error) db.Phase {
 		}
 		return j.next() // the recovery goes on with it
 	}
-	j.dep.Error = text
+	j.dep.Error, j.dep.Fault = text, nil
+	if failure, ok := errors.AsType[*Failure](err); ok {
+		j.dep.Fault = failure.Fault
+	}
 	return db.PhaseUndoing
 }
 

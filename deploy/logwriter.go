@@ -5,10 +5,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"tinyforge/db"
 )
@@ -109,14 +107,7 @@ func (w *logWriter) add(text string) {
 	w.append(text)
 }
 
-// append takes control characters out: whoever reads a log in a terminal must not have it written to by a build.
 func (w *logWriter) append(text string) {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' {
-			return -1
-		}
-		return r
-	}, text)
 	w.lines = append(w.lines, db.LogLine{DeploymentID: w.id, Phase: w.phase, At: time.Now(), Text: text})
 }
 

@@ -3,26 +3,29 @@ package deploy
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
+
+	"tinyforge/db"
 )
 
 // Probe asks what runs at an upstream once, as a gate does, and returns the status of its answer. host is sent as the
 // request's Host; "" is the upstream's own address. The error is a *Failure.
 func Probe(ctx context.Context, up Upstream, host, path string, timeout time.Duration) (status int, err error) {
-	status, wrong := probe(ctx, up, host, path, timeout)
+	status, wrong, fault := probe(ctx, up, host, path, timeout)
 	if wrong != "" {
-		return 0, &Failure{Text: "It " + wrong}
+		return 0, &Failure{Text: "It " + wrong, Fault: fault}
 	}
 	return status, nil
 }
 
-// probe returns what came in the place of an answer, or "".
-func probe(ctx context.Context, up Upstream, host, path string, timeout time.Duration) (status int, wrong string) {
+// probe returns what came in the place of an answer, or "", and the code of that, where there is one.
+func probe(ctx context.Context, up Upstream, host, path string, timeout time.Duration) (status int, wrong string, fault *db.Fault) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+up.Addr+path, nil)
 	if err != nil {
-		return 0, "is not a request that can be sent"
+		return 0, "is not a request that can be sent", nil
 	}
 	if host != "" {
 		request.Host = host
@@ -31,8 +34,10 @@ func probe(ctx context.Context, up Upstream, host, path string, timeout time.Dur
 	transport := &http.Transport{DisableKeepAlives: true}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
-		return 0, refused(err, timeout, up)
+		plain, _, _ := strings.Cut(path, "?") // a query may hold a secret
+		wrong, fault = refused(err, plain, timeout, up)
+		return 0, wrong, fault
 	}
 	_ = response.Body.Close()
-	return response.StatusCode, ""
+	return response.StatusCode, "", nil
 }

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"syscall"
 
 	"github.com/docker/go-units"
+
+	"tinyforge/db"
 )
 
 // room makes sure that Docker's disk has room for a build, and makes some where it has not. Where free space cannot be told
@@ -36,7 +39,7 @@ func (j *job) room(ctx context.Context) error {
 		return err
 	case free < limits.MinFree:
 		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of Docker, and %s are wanted before a build: free some space, then redeploy",
-			inBytes(free), inBytes(limits.MinFree))}
+			inBytes(free), inBytes(limits.MinFree)), Fault: diskLow(free, limits.MinFree)}
 	}
 	return nil
 }
@@ -50,9 +53,13 @@ func (j *job) roomForCheckout(ctx context.Context) error {
 	workspace := cmp.Or(j.Config.Workspace, os.TempDir())
 	if free, err := FreeSpace(workspace); err == nil && free < limits.MinFree {
 		return &Failure{Text: fmt.Sprintf("Only %s are free on the disk of %s, and %s are wanted for a checkout: free some space, then redeploy",
-			inBytes(free), workspace, inBytes(limits.MinFree))}
+			inBytes(free), workspace, inBytes(limits.MinFree)), Fault: diskLow(free, limits.MinFree)}
 	}
 	return nil
+}
+
+func diskLow(free, need int64) *db.Fault {
+	return FaultOf("disk_low", "free", strconv.FormatInt(free, 10), "need", strconv.FormatInt(need, 10))
 }
 
 // FreeSpace returns what is free for us on the disk of a folder.

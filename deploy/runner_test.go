@@ -217,7 +217,7 @@ func TestBuildFailure(t *testing.T) {
 	if dep.Phase != db.PhaseFailed || !strings.HasPrefix(dep.Error, "Build failed: RUN make exited with 2") {
 		t.Errorf("%s: %q", dep.Phase, dep.Error)
 	}
-	if log := w.logText(dep.ID); !strings.Contains(log, "building: step 1\nbuilding: step 2[2J of ") {
+	if log := w.logText(dep.ID); !strings.Contains(log, "building: step 1\nbuilding: step 2 of ") {
 		t.Errorf("the build's log is not kept: %q", log)
 	}
 	w.serves("a")

@@ -214,7 +214,7 @@ func walkBranch(n *parse.BranchNode, f func(parse.Node)) {
 }
 
 // composed are keys that are put together of parts, in the templates or in Go.
-var composed = regexp.MustCompile(`^(f\.[a-z_.]+\.(label|hint)|(opt|state|phase|role|audit|month|size|language|fail|todo|dlv|why|kind|cause|agent|check|about|once)\..+)$`)
+var composed = regexp.MustCompile(`^(f\.[a-z_.]+\.(label|hint)|(opt|state|status|strategy|phase|role|audit|month|size|language|fail|todo|dlv|why|kind|cause|agent|check|about|once)\..+)$`)
 
 // TestEveryTextIsUsed: a key stands in a template or in the pages' code, or its last part does where it is composed.
 func TestEveryTextIsUsed(t *testing.T) {

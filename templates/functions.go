@@ -12,6 +12,7 @@ func (s *Set) functions(p *Printer) template.FuncMap {
 		"t":        p.T,
 		"n":        p.N,
 		"has":      p.Has,
+		"forms":    p.Forms,
 		"say":      p.Say,
 		"lang":     p.Language,
 		"zone":     p.Zone,

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -40,6 +41,12 @@ func (p *Printer) N(key string, n int, values ...any) (string, error) {
 		return "", err
 	}
 	return fill(s, append(values, "n", p.Number(int64(n))))
+}
+
+// Forms returns the plural forms of a text by their names, for a script that counts.
+func (p *Printer) Forms(key string) (string, error) {
+	forms, err := json.Marshal(p.catalog.texts[key].forms)
+	return string(forms), err
 }
 
 // must is for texts of the printer's own.
@@ -134,6 +141,9 @@ func (p *Printer) Short(t time.Time) string {
 	t = t.In(p.zone)
 	return must(p.T("time.short", "day", t.Day(), "month", p.month("short", t), "year", t.Year(), "time", t.Format("15:04")))
 }
+
+// Clock writes the time of the day: "09:04:11".
+func (p *Printer) Clock(t time.Time) string { return t.In(p.zone).Format("15:04:05") }
 
 // Exact writes a time to the second with its zone: "23 November 2026, 09:04:11 UTC+3".
 func (p *Printer) Exact(t time.Time) string {

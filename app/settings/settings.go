@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"tinyforge/app"
 	"tinyforge/db"
@@ -22,6 +23,7 @@ type Config struct {
 	Sources    Sources
 	Code       Code
 	Prober     Prober
+	Releases   Releases                        // nil means that no runtime can be asked
 	CheckRoute func(db.Route) error            // says what the router cannot do of a route
 	Choices    *Choices                        // nil means that the process was started with none
 	Forges     *app.Forges                     // nil means that there is no kind of forge
@@ -41,6 +43,9 @@ type Settings struct {
 	tries *tries
 	hash  *hasher
 	turns *turns
+
+	ended   chan struct{} // from then on streams of events end
+	endOnce sync.Once
 }
 
 // New makes the pages.
@@ -51,7 +56,7 @@ func New(c Config) *Settings {
 	if c.Forges == nil {
 		c.Forges = app.NewForges(c.DB, nil)
 	}
-	return &Settings{Config: c, tries: newTries(), hash: newHasher(), turns: newTurns()}
+	return &Settings{Config: c, tries: newTries(), hash: newHasher(), turns: newTurns(), ended: make(chan struct{})}
 }
 
 // route is an address, who may use it, and what it does.
@@ -107,13 +112,26 @@ func (s *Settings) routes() []route {
 
 		{"GET /start", db.Viewer, (*visit).start},
 		{"GET /workloads", db.Viewer, (*visit).workloads},
+		{"GET /events", db.Viewer, (*visit).overviewEvents},
+		{"GET /workloads/{name}", db.Viewer, (*visit).workload},
+		{"GET /workloads/{name}/events", db.Viewer, (*visit).workloadEvents},
+		{"POST /workloads/{name}/deploy", db.Deployer, (*visit).deployNow},
+		{"GET /workloads/{name}/rollback", db.Deployer, (*visit).rollbackForm},
+		{"POST /workloads/{name}/rollback", db.Deployer, (*visit).rollback},
+		{"GET /workloads/{name}/deployments", db.Viewer, (*visit).history},
+		{"GET /workloads/{name}/deployments/{number}", db.Viewer, (*visit).deployment},
+		{"GET /workloads/{name}/deployments/{number}/events", db.Viewer, (*visit).deploymentEvents},
+		{"GET /workloads/{name}/deployments/{number}/log.txt", db.Viewer, (*visit).logText},
+		{"POST /workloads/{name}/deployments/{number}/cancel", db.Deployer, (*visit).cancel},
+		{"POST /workloads/{name}/deployments/{number}/redeploy", db.Deployer, (*visit).redeploy},
+		{"GET /deployments/{number}", db.Viewer, (*visit).permanentLink},
 		{"GET /workloads/new", db.Administrator, (*visit).newWorkload},
 		{"POST /workloads", db.Administrator, (*visit).createWorkload},
 		{"GET /workloads/{name}/settings", db.Administrator, (*visit).workloadSettings},
 		{"POST /workloads/{name}/settings", db.Administrator, (*visit).saveWorkload},
 		{"GET /workloads/{name}/env", db.Administrator, (*visit).workloadEnv},
-		{"POST /workloads/{name}/pause", db.Administrator, (*visit).pauseWorkload},
-		{"POST /workloads/{name}/resume", db.Administrator, (*visit).resumeWorkload},
+		{"POST /workloads/{name}/pause", db.Deployer, (*visit).pauseWorkload},
+		{"POST /workloads/{name}/resume", db.Deployer, (*visit).resumeWorkload},
 		{"GET /workloads/{name}/delete", db.Administrator, (*visit).deleteWorkloadForm},
 		{"POST /workloads/{name}/delete", db.Administrator, (*visit).deleteWorkload},
 

@@ -25,6 +25,8 @@ type world struct {
 	server *httptest.Server
 	code   code
 	opener func(db.Forge) (app.Forge, error)
+
+	address string // of the database
 }
 
 func newWorld(t *testing.T) *world {
@@ -37,22 +39,25 @@ func newWorldOf(t *testing.T, change func(*settings.Config)) *world {
 	t.Helper()
 	keys, err := db.NewKeyring()
 	must(t, err)
-	store, err := db.Open(t.Context(), dbtest.SQLite(t), keys)
+	address := dbtest.SQLite(t)
+	store, err := db.Open(t.Context(), address, keys)
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	_, err = store.Migrate(t.Context())
 	must(t, err)
 	set, err := templates.New(time.Now)
 	must(t, err)
-	w := &world{t: t, db: store}
+	w := &world{t: t, db: store, address: address}
 	mux := http.NewServeMux()
 	c := settings.Config{DB: store, Templates: set, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "test",
 		Sources: sources{}, Code: &w.code, Prober: prober{}, CheckRoute: checkRoute}
 	w.addForges(&c, mux)
 	change(&c)
-	settings.New(c).Mount(mux)
+	pages := settings.New(c)
+	pages.Mount(mux)
 	w.server = httptest.NewServer(mux)
 	t.Cleanup(w.server.Close)
+	t.Cleanup(pages.EndStreams) // or the server would wait for them
 	return w
 }
 

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -81,6 +80,7 @@ func (c *control) serve(ctx context.Context, listener net.Listener, handler http
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
 	}
+	server.RegisterOnShutdown(c.parts.pages.EndStreams)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	select {
@@ -97,7 +97,6 @@ func (p controlParts) publicHandler() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("POST /webhooks/{forge}", p.hooks)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /deployments/{id}", p.deployment)
 	p.pages.Mount(mux)
 	return mux
 }
@@ -129,30 +128,4 @@ func (p controlParts) ready(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(state)
-}
-
-// deployment is where commit statuses link to. Everybody can read it and ids can be guessed, so it says how a deployment
-// stands and nothing of what it is.
-func (p controlParts) deployment(w http.ResponseWriter, r *http.Request) {
-	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	dep, err := p.db.Deployment(r.Context(), id)
-	switch {
-	case errors.Is(err, db.ErrNotFound):
-		http.NotFound(w, r)
-		return
-	case err != nil:
-		p.log.ErrorContext(r.Context(), "read deployment", "error", err)
-		http.Error(w, "The database does not answer. Try again in a moment.", http.StatusServiceUnavailable)
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	fmt.Fprintf(w, "Deployment %d\nphase   %s\nqueued  %s\n", dep.ID, dep.Phase, dep.CreatedAt.Format(time.RFC3339))
-	if !dep.FinishedAt.IsZero() {
-		fmt.Fprintf(w, "ended   %s (%s)\n", dep.FinishedAt.Format(time.RFC3339), dep.Duration().Round(100*time.Millisecond))
-	}
 }

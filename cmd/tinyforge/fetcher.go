@@ -21,7 +21,19 @@ func (f fetcher) Fetch(ctx context.Context, repo db.Repository, commit, dir stri
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	return &deploy.Failure{Text: fmt.Sprintf("Fetch failed: %s", forgeText(err)), Err: err}
+	return &deploy.Failure{Text: fmt.Sprintf("Fetch failed: %s", forgeText(err)), Fault: fetchFault(commit, err), Err: err}
+}
+
+// fetchFault is the code of what a forge answered, nil where there is none for it.
+func fetchFault(commit string, err error) *db.Fault {
+	answer, answered := errors.AsType[*app.StatusError](err)
+	switch {
+	case errors.Is(err, app.ErrNoCommit):
+		return deploy.FaultOf("fetch_gone", "commit", commit)
+	case answered && (answer.Code == http.StatusUnauthorized || answer.Code == http.StatusForbidden || answer.Code == http.StatusNotFound):
+		return deploy.FaultOf("fetch_auth")
+	}
+	return nil
 }
 
 // forgeText says in words for the user what a forge answered.

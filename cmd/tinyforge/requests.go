@@ -180,7 +180,7 @@ func printLog(ctx context.Context, r requested) error {
 			return err
 		}
 		for _, l := range lines {
-			fmt.Fprintf(r.out, "%s %-10s %s\n", l.At.Local().Format("15:04:05.000"), l.Phase, l.Text)
+			fmt.Fprintf(r.out, "%s %-10s %s\n", l.At.Local().Format("15:04:05.000"), l.Phase, l.Plain())
 			last = l.ID
 		}
 	}

@@ -61,7 +61,7 @@ func pushToLive(t *testing.T, options forgetest.Options, database string) {
 	if states := c.states(first); states != "[pending success]" {
 		t.Errorf("the statuses are %s", states)
 	}
-	if code, page := s.get(status.TargetURL, ""); code != http.StatusOK || !strings.Contains(page, "phase   live") || strings.Contains(page, first) || !strings.HasPrefix(status.TargetURL, s.control) {
+	if code, page := s.get(status.TargetURL, ""); code != http.StatusSeeOther || strings.Contains(page, first) || !strings.HasPrefix(status.TargetURL, s.control) {
 		t.Errorf("%s shows %d %s", status.TargetURL, code, page)
 	}
 	s.serves(web, "one")

@@ -35,7 +35,7 @@ func TestFirstStart(t *testing.T) {
 		t.Errorf("/readyz answers %d %s", code, body)
 	}
 	for path, want := range map[string]int{
-		"/healthz": 200, "/metrics": 200, "/deployments/1": 404, "/deployments/x": 404, "/": 404, "/webhooks/forge": 405,
+		"/healthz": 200, "/metrics": 200, "/deployments/1": 303, "/deployments/x": 303, "/": 303, "/webhooks/forge": 405,
 	} {
 		if code, body := s.get(s.control+path, ""); code != want {
 			t.Errorf("GET %s: %d %s, want %d", path, code, body, want)

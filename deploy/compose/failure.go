@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
@@ -17,16 +18,16 @@ import (
 // failure says what is wrong with a container of a release, nil when nothing is.
 func (m member) failure(id db.ReleaseID) error {
 	s := m.detail.State
-	name := "Service " + m.service()
+	name, ended := "Service "+m.service(), deploy.FaultOf("exited", "code", strconv.Itoa(s.ExitCode))
 	switch {
 	case s.OOMKilled:
-		return &deploy.Failure{Text: name + " ran out of memory and was killed: raise its mem_limit"}
+		return &deploy.Failure{Text: name + " ran out of memory and was killed: raise its mem_limit", Fault: deploy.FaultOf("oom")}
 	case s.Health != nil && s.Health.Status == container.Unhealthy:
 		return &deploy.Failure{Text: name + " is unhealthy: its healthcheck fails"}
 	case s.Restarting, m.restarts(id) >= crashes:
-		return &deploy.Failure{Text: fmt.Sprintf("%s ended with exit code %d and had to be restarted", name, s.ExitCode)}
+		return &deploy.Failure{Text: fmt.Sprintf("%s ended with exit code %d and had to be restarted", name, s.ExitCode), Fault: ended}
 	case s.Status == container.StateExited && (s.ExitCode != 0 || !m.job()):
-		return &deploy.Failure{Text: fmt.Sprintf("%s ended with exit code %d", name, s.ExitCode)}
+		return &deploy.Failure{Text: fmt.Sprintf("%s ended with exit code %d", name, s.ExitCode), Fault: ended}
 	}
 	return nil
 }

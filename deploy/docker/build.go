@@ -81,7 +81,8 @@ func (e *Engine) built(ctx context.Context, spec deploy.BuildSpec) (string, erro
 func checkSpec(spec deploy.BuildSpec) error {
 	file, err := os.Stat(filepath.Join(spec.Dir, filepath.FromSlash(spec.Dockerfile)))
 	if err != nil || !file.Mode().IsRegular() {
-		return &deploy.Failure{Text: fmt.Sprintf("Build failed: there is no file %s in the repository", path.Clean(spec.Dockerfile)), Err: err}
+		return &deploy.Failure{Text: fmt.Sprintf("Build failed: there is no file %s in the repository", path.Clean(spec.Dockerfile)),
+			Fault: deploy.FaultOf("no_dockerfile", "path", path.Clean(spec.Dockerfile)), Err: err}
 	}
 	folder, err := os.Stat(filepath.Join(spec.Dir, filepath.FromSlash(spec.Context)))
 	if err != nil || !folder.IsDir() {

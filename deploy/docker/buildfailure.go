@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"tinyforge/db"
 	"tinyforge/deploy"
 	"tinyforge/deploy/shorten"
 )
@@ -33,9 +34,27 @@ var (
 // failed before the first; text is the builder's error.
 func buildFailure(text string, failed *step, blot *strings.Replacer) error {
 	return &deploy.Failure{
-		Text: shorten.To(blot.Replace(buildText(text, failed)), textLimit),
-		Err:  errors.New(blot.Replace(text)),
+		Text:  shorten.To(blot.Replace(buildText(text, failed)), textLimit),
+		Fault: buildFault(text, failed, blot),
+		Err:   errors.New(blot.Replace(text)),
 	}
+}
+
+// buildFault is the code of a step that ended with an exit code, nil for what else went wrong.
+func buildFault(text string, failed *step, blot *strings.Replacer) *db.Fault {
+	if failed == nil || failed.full || isFull(text) {
+		return nil
+	}
+	code := exitCode.FindStringSubmatch(failed.err + "\n" + text)
+	if code == nil {
+		return nil
+	}
+	return deploy.FaultOf("build_exit", "step", blot.Replace(failed.title()), "code", code[1])
+}
+
+// title is the step as its Dockerfile has it, shortened.
+func (s *step) title() string {
+	return shorten.To(flags.ReplaceAllString(stage.ReplaceAllString(s.name, ""), "$1 "), 60)
 }
 
 func buildText(text string, failed *step) string {
@@ -48,7 +67,7 @@ func buildText(text string, failed *step) string {
 	if base, found := strings.CutPrefix(failed.name, "[internal] load metadata for "); found {
 		return fmt.Sprintf("Build failed: base image %s: %s", shorten.To(base, 60), baseText(solveText(failed.err)))
 	}
-	name := shorten.To(flags.ReplaceAllString(stage.ReplaceAllString(failed.name, ""), "$1 "), 60)
+	name := failed.title()
 	code := exitCode.FindStringSubmatch(failed.err + "\n" + text)
 	switch {
 	case code != nil && failed.full:

@@ -30,8 +30,14 @@ func pullFailure(named reference.Named, platform string, err error) error {
 	case mentions(err.Error(), "cannot overwrite digest"): // the engine has it for another one, and keeps one only
 		why = "name the digest of its image for " + platform + ", not of them all"
 	}
-	text := fmt.Sprintf("Image %s: %s", shorten.To(reference.FamiliarString(named), 60), why)
-	failure := &deploy.Failure{Text: shorten.To(text, textLimit)}
+	image := shorten.To(reference.FamiliarString(named), 60)
+	failure := &deploy.Failure{Text: shorten.To(fmt.Sprintf("Image %s: %s", image, why), textLimit)}
+	switch {
+	case isUnauthorized(err.Error()):
+		failure.Fault = deploy.FaultOf("image_denied", "image", image)
+	case isUnknown(err.Error()):
+		failure.Fault = deploy.FaultOf("image_missing", "image", image)
+	}
 	if isUnauthorized(err.Error()) || isUnknown(err.Error()) {
 		failure.Err = deploy.ErrNoAccess
 	}

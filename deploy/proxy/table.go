@@ -29,7 +29,10 @@ type Table struct {
 	closed  chan struct{}        // from then on nobody waits on a held route
 }
 
-var _ deploy.Router = (*Table)(nil)
+var (
+	_ deploy.Router  = (*Table)(nil)
+	_ deploy.Counter = (*Table)(nil)
+)
 
 // ErrServing is returned by Drain for an upstream that its route still points at.
 var ErrServing = errors.New("the route still points there")
@@ -130,6 +133,15 @@ func (tb *Table) Delete(_ context.Context, rt db.Route) error {
 		tb.swap(r, nil)
 	}
 	return nil
+}
+
+// Counts implements deploy.Counter.
+func (tb *Table) Counts(rt db.Route) (all, failed int64, ok bool) {
+	r := tb.lookup(hostKey(rt.Host))
+	if r == nil {
+		return 0, 0, false
+	}
+	return r.requests.Load(), r.failed.Load(), true
 }
 
 // Stats returns the figures of every route, sorted by host.

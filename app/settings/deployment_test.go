@@ -1,0 +1,173 @@
+package settings_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"tinyforge/db"
+)
+
+func TestOverview(t *testing.T) {
+	w := newWorld(t)
+	b := w.owner()
+	b.get("/workloads").is(t, http.StatusOK, "No workload yet", `href="/workloads/new"`)
+	s := newShop(w)
+	b.get("/workloads").is(t, http.StatusOK, "Never deployed", `href="/workloads/shop"`)
+	first := s.live("A", "First <b>cart</b>")
+	b.get("/workloads").is(t, http.StatusOK, "First &lt;b&gt;cart&lt;/b&gt;", first.Commit[:7], "shop.example.com", "1 workload")
+	s.failed("B", "Break it")
+	b.get("/workloads?state=failed").is(t, http.StatusOK, "Failed; "+first.Commit[:7]+" is still serving")
+	s.push("C", "Wait")
+	b.get("/workloads?state=deploying&q=SHOP").is(t, http.StatusOK, "Queued", "1 deployment waits in the queue", `http-equiv="refresh"`)
+	if p := b.get("/workloads?refresh=off"); strings.Contains(p.body, `http-equiv="refresh"`) {
+		t.Error("it refreshes although that was switched off")
+	}
+	b.get("/workloads?q=nothing").is(t, http.StatusOK, "Nothing matches.")
+	b.lang = "ru"
+	b.post("/language", "language", "ru", "back", "/workloads")
+	b.get("/workloads").is(t, http.StatusOK, "В очереди")
+}
+
+func TestWorkloadPage(t *testing.T) {
+	s, r := newRunningShop(t)
+	b := s.owner()
+	b.get("/workloads/shop").is(t, http.StatusOK, "Nothing was deployed yet. Push to main or deploy now.", "no earlier release")
+	first, second := s.live("A", "First"), s.live("B", "Second")
+	p := b.get("/workloads/shop")
+	p.is(t, http.StatusOK, second.Commit[:7], "Blue-green", "sha256:"+second.Commit, s.commits+second.Commit, fmt.Sprintf("/workloads/shop/rollback?to=%d", first.ID),
+		`<span class="g">:8080</span>`, "&lt;script&gt;alert(1)", "Restarts")
+	if strings.Contains(p.body, "release secret") {
+		t.Error("a secret is on the page")
+	}
+	r.err = errors.New("docker is away")
+	b.get("/workloads/shop").is(t, http.StatusOK, second.Commit[:7])
+	b.post("/workloads/shop/pause").leads(t, "/workloads/shop")
+	b.get("/workloads/shop").is(t, http.StatusOK, "Automatic deploys paused", `action="/workloads/shop/resume"`)
+	b.post("/workloads/shop/resume").leads(t, "/workloads/shop")
+	b.get("/workloads/none").is(t, http.StatusNotFound, "There is no workload called none")
+	must(t, s.db.DeleteWorkload(t.Context(), s.workload.ID, false))
+	b.get("/workloads/shop").is(t, http.StatusNotFound)
+}
+
+func TestDeployNow(t *testing.T) {
+	s := newShop(newWorld(t))
+	b := s.owner()
+	b.post("/workloads/shop/deploy").leads(t, s.path(1))
+	if dep := s.newest(s.workload); dep.Commit != commit || dep.Ref != "refs/heads/main" || dep.Cause != db.CauseManual {
+		t.Errorf("queued %+v", dep)
+	}
+	b.get(s.path(1)).is(t, http.StatusOK, "Deployment 1 is queued.", "by hand")
+	b.post("/workloads/shop/deploy").leads(t, s.path(1)) // it is about to be deployed
+	b.get(s.path(1)).is(t, http.StatusOK, "is already being deployed")
+	s.finish(s.claim())
+	b.post("/workloads/shop/deploy").is(t, http.StatusOK, "This commit is live already", `name="again"`)
+	b.post("/workloads/shop/deploy", "again", "yes").leads(t, s.path(2))
+	for ref, want := range map[string]string{"dev": "refs/heads/dev", "v9": "refs/tags/v9", "tags/v10": "refs/tags/v10", "refs/heads/dev": "refs/heads/dev", "b2b2b2b": "refs/heads/dev"} {
+		if p := b.post("/workloads/shop/deploy", "ref", " "+ref); p.StatusCode != http.StatusSeeOther {
+			t.Errorf("%s: %d %s", ref, p.StatusCode, p.body)
+		}
+		if dep := s.newest(s.workload); dep.Ref != want {
+			t.Errorf("%s queued %s", ref, dep.Ref)
+		}
+	}
+	b.post("/workloads/shop/deploy", "ref", hash("elsewhere")).leads(t, fmt.Sprintf("/workloads/shop/deployments/%d", s.newest(s.workload).ID))
+	b.post("/workloads/shop/deploy", "ref", "no<b>thing").is(t, http.StatusUnprocessableEntity, "no&lt;b&gt;thing is not on the forge", `value="no&lt;b&gt;thing"`, "<details open>")
+	s.code.err = errors.New("the forge answered 502")
+	b.post("/workloads/shop/deploy").is(t, http.StatusUnprocessableEntity, "the forge answered 502")
+}
+
+func TestRollback(t *testing.T) {
+	s, r := newRunningShop(t)
+	b := s.owner()
+	first, second := s.live("A", "First"), s.live("B", "Second <i>")
+	failed := s.failed("C", "Third")
+	to := fmt.Sprintf("/workloads/shop/rollback?to=%d", first.ID)
+	b.get(to).is(t, http.StatusOK, "Roll shop back to 1", "No longer live after this", "Second &lt;i&gt;", "Volumes are not rolled back.", "The release runs as it was")
+	b.get(fmt.Sprintf("/workloads/shop/rollback?to=%d", second.ID)).is(t, http.StatusConflict, "is live already")
+	b.get(fmt.Sprintf("/workloads/shop/rollback?to=%d", failed.ID)).is(t, http.StatusConflict, "was never live")
+	b.get("/workloads/shop/rollback?to=99").is(t, http.StatusNotFound)
+	b.get("/workloads/shop/rollback?to=x").is(t, http.StatusBadRequest)
+	r.gone = first.Commit
+	b.get(to).is(t, http.StatusConflict, "was removed", "Redeploy this commit")
+	r.gone = ""
+	b.post("/workloads/shop/rollback", "to", "1", "rollback_pause", "off").leads(t, s.path(4))
+	if dep := s.newest(s.workload); dep.RollbackTo != first.ID || dep.Cause != db.CauseRollback {
+		t.Errorf("queued %+v", dep)
+	}
+	if !s.saved("shop").Enabled {
+		t.Error("pushes are paused without being asked for")
+	}
+	b.post("/workloads/shop/rollback", "to", "1", "rollback_pause", "off", "rollback_pause", "on").leads(t, s.path(5))
+	if s.saved("shop").Enabled {
+		t.Error("pushes are not paused")
+	}
+	b.get(s.path(5)).is(t, http.StatusOK, "Rolling back to 1.")
+}
+
+func TestDeploymentPage(t *testing.T) {
+	s := newShop(newWorld(t))
+	b := s.owner()
+	first := s.live("A", "First")
+	b.get(s.path(first.ID)).is(t, http.StatusOK, "<title>✓ #1 shop", "Live", "Readiness check", "waiting to be reported", s.commits+first.Commit)
+	second := s.live("B", "Second")
+	b.get(s.path(second.ID)).is(t, http.StatusOK, "1,354 requests served, 0 requests failed during the switch")
+	b.get(s.path(first.ID)).is(t, http.StatusOK, "Was live", "Roll back to 1")
+	failed := s.failed("C", "Third")
+	b.get(s.path(failed.ID)).is(t, http.StatusOK, "<title>✕ #3 shop", "Nothing answers on port 8080 of the new copy", "kept serving all the time",
+		"Listen on 0.0.0.0", second.Commit[:7], `href="/workloads/shop/settings"`, "Go to line 2 of the log", "not reached", "Redeploy this commit")
+	b.get("/deployments/3").leads(t, s.path(3))
+	s.browser().get("/deployments/3").leads(t, "/sign-in?next=%2Fdeployments%2F3")
+	b.get("/deployments/99").is(t, http.StatusNotFound)
+	b.get(s.path(99)).is(t, http.StatusNotFound, "has no deployment 99")
+	queued := s.push("D", "Fourth")
+	b.get(s.path(queued.ID)).is(t, http.StatusOK, "<title>… #4 shop", "Queued", "Cancel deployment", `http-equiv="refresh"`)
+	b.post(s.path(queued.ID)+"/cancel").leads(t, s.path(queued.ID))
+	b.get(s.path(queued.ID)).is(t, http.StatusOK, "Cancelled", "Redeploy this commit")
+	b.post(s.path(queued.ID)+"/cancel").is(t, http.StatusConflict, "cannot be cancelled any more")
+	b.post(s.path(queued.ID)+"/redeploy").leads(t, s.path(5))
+	key := db.CommitKey{RepositoryID: s.repo.ID, Commit: failed.Commit}
+	must(t, s.db.GiveUpReport(t.Context(), key, []db.Deployment{*failed}, "403"))
+	b.get(s.path(failed.ID)).is(t, http.StatusOK, "the forge refused it (403)")
+}
+
+func TestRolesOnDeployments(t *testing.T) {
+	s := newShop(newWorld(t))
+	s.owner()
+	dep := s.live("A", "First")
+	for _, role := range []db.Role{db.Viewer, db.Deployer} {
+		b := s.user(string(role), role)
+		p := b.get("/workloads/shop")
+		p.is(t, http.StatusOK)
+		if shown := strings.Contains(p.body, "Deploy now</button>"); shown != (role == db.Deployer) {
+			t.Errorf("%s is shown the button: %v", role, shown)
+		}
+		want := map[db.Role]int{db.Viewer: http.StatusForbidden, db.Deployer: http.StatusSeeOther}[role]
+		if got := b.post(s.path(dep.ID) + "/redeploy").StatusCode; got != want {
+			t.Errorf("%s: %d", role, got)
+		}
+		b.get(s.path(dep.ID)).is(t, http.StatusOK)
+	}
+}
+
+func TestHistory(t *testing.T) {
+	s := newShop(newWorld(t))
+	b := s.owner()
+	s.live("A", "First")
+	failed := s.failed("B", "Second")
+	for i := range 60 {
+		s.push(fmt.Sprint("C", i), fmt.Sprint("Later ", i))
+	}
+	p := b.get("/workloads/shop/deployments")
+	p.is(t, http.StatusOK, "Later 59", "Older")
+	next := strings.ReplaceAll(p.between(`<a class="button" href="`, `">Older`), "&amp;", "&")
+	b.get(next).is(t, http.StatusOK, "First", "Newest")
+	b.get("/workloads/shop/deployments?state=failed&ref=main").is(t, http.StatusOK, fmt.Sprintf("/deployments/%d", failed.ID))
+	if p := b.get("/workloads/shop/deployments?state=failed"); strings.Contains(p.body, "Later") {
+		t.Error("the filter lets others through")
+	}
+	b.get("/workloads/shop/deployments?ref=dev").is(t, http.StatusOK, "Nothing matches.")
+	b.get("/workloads/shop/deployments?before=x").is(t, http.StatusBadRequest)
+}

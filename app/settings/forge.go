@@ -66,7 +66,7 @@ func (v *visit) forge() error {
 	if page.Installations, err = v.DB.Installations(v.r.Context(), row.ID); err != nil {
 		return err
 	}
-	page.State = stateOf(row, len(page.Installations), time.Now())
+	page.State = forgeStateOf(row, len(page.Installations), time.Now())
 	page.HooksItself = row.AppID == 0
 	if row.AppURL != "" {
 		page.Install = installPath(row)

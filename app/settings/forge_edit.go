@@ -48,7 +48,7 @@ func (v *visit) saveForge() error {
 	changed.Networks = allowed(form, networkWords(form)...)
 	probed := app.Probed{Kind: row.Kind, Account: row.Owner, TokenUntil: row.TokenUntil}
 	if row.AppID == 0 {
-		changed.URL = address(form, "base_url")
+		changed.URL = typedAddress(form, "base_url")
 		if token := v.typedToken(&page); token != "" {
 			changed.Credentials.Token = token
 		}
@@ -82,7 +82,7 @@ func (v *visit) saveChanged(row, changed db.Forge, page tokenPage) error {
 	if err != nil {
 		return err
 	}
-	if err := v.audit("forge.saved", row.Name, strings.Join(changes(row, changed), ", ")); err != nil {
+	if err := v.audit("forge.saved", row.Name, strings.Join(forgeChanges(row, changed), ", ")); err != nil {
 		return err
 	}
 	if err := v.sync(changed); err != nil {
@@ -91,8 +91,8 @@ func (v *visit) saveChanged(row, changed db.Forge, page tokenPage) error {
 	return v.redirect(forgePath(row.ID), templates.Message{Key: "flash.saved"})
 }
 
-// changes are the names of what was changed.
-func changes(a, b db.Forge) (list []string) {
+// forgeChanges are the names of what was changed.
+func forgeChanges(a, b db.Forge) (list []string) {
 	if a.URL != b.URL {
 		list = append(list, "url")
 	}

@@ -37,7 +37,7 @@ func forgeName(text string) string {
 }
 
 // address returns a field's address without a trailing slash, and notes what is wrong with it.
-func address(form *templates.Form, field string) string {
+func typedAddress(form *templates.Form, field string) string {
 	raw := strings.TrimRight(strings.TrimSpace(form.Get(field)), "/")
 	if raw != "" && !strings.Contains(raw, "://") {
 		raw = "https://" + raw

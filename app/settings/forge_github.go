@@ -82,7 +82,7 @@ func (v *visit) beginGitHub() error {
 	}
 	page := v.githubPage(form)
 	checkGitHub(form)
-	host := address(form, "host")
+	host := typedAddress(form, "host")
 	networks := allowed(form)
 	for _, word := range networks {
 		page.Offers = append(page.Offers, networkOffer{word, hostAndPort(host)})

@@ -110,7 +110,7 @@ func (v *visit) connectTokenForge(kind string) error {
 		return err
 	}
 	page := v.tokenPage(kind, form)
-	row := db.Forge{Kind: page.Of.Kind, URL: address(form, "base_url"), Networks: allowed(form)}
+	row := db.Forge{Kind: page.Of.Kind, URL: typedAddress(form, "base_url"), Networks: allowed(form)}
 	if form.Get("forge_name") == "" && form.Valid() {
 		form.Values.Set("forge_name", v.freeName(forgeName(hostAndPort(row.URL))))
 	}

@@ -31,7 +31,7 @@ type forgeState struct {
 // tokenWarning is how long before its end a token is warned of.
 const tokenWarning = 14 * 24 * time.Hour
 
-func stateOf(f db.Forge, installations int, now time.Time) forgeState {
+func forgeStateOf(f db.Forge, installations int, now time.Time) forgeState {
 	left := f.TokenUntil.Sub(now)
 	switch {
 	case !f.TokenUntil.IsZero() && left <= 0:
@@ -60,7 +60,7 @@ func (v *visit) forges() error {
 	}
 	page := forgesPage{May: v.user.Role.May(db.Administrator)}
 	for _, f := range rows {
-		page.Forges = append(page.Forges, forgeCard{f, sums[f.ID], stateOf(f, sums[f.ID].Installations, time.Now())})
+		page.Forges = append(page.Forges, forgeCard{f, sums[f.ID], forgeStateOf(f, sums[f.ID].Installations, time.Now())})
 	}
 	if page.Requests, err = v.DB.AppRequests(ctx); err != nil {
 		return err

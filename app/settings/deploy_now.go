@@ -108,7 +108,7 @@ func (v *visit) choose(w db.Workload, repo db.Repository, form *templates.Form) 
 			return chosen{ref, commit}, nil
 		}
 	}
-	if c, ok, err := v.byPrefix(w, heads, name, usual); ok || err != nil {
+	if c, ok, err := v.byPrefix(w, heads, name); ok || err != nil {
 		return c, err
 	}
 	form.Fail("ref", "err.ref_unknown", "ref", shortRef(wanted))
@@ -116,7 +116,7 @@ func (v *visit) choose(w db.Workload, repo db.Repository, form *templates.Form) 
 }
 
 // byPrefix finds a commit by its first characters: among the heads, and among what was deployed.
-func (v *visit) byPrefix(w db.Workload, heads map[string]string, name, usual string) (chosen, bool, error) {
+func (v *visit) byPrefix(w db.Workload, heads map[string]string, name string) (chosen, bool, error) {
 	if !shortHash.MatchString(name) {
 		return chosen{}, false, nil
 	}

@@ -171,3 +171,42 @@ func TestHistory(t *testing.T) {
 	b.get("/workloads/shop/deployments?ref=dev").is(t, http.StatusOK, "Nothing matches.")
 	b.get("/workloads/shop/deployments?before=x").is(t, http.StatusBadRequest)
 }
+
+// TestEveryFaultIsSaid: each code has a title in both languages, and what it names is on the page.
+func TestEveryFaultIsSaid(t *testing.T) {
+	s := newShop(newWorld(t))
+	b := s.owner()
+	for code, c := range map[string]struct {
+		values map[string]string
+		en, ru string
+	}{
+		"fetch_auth":    {nil, "The forge refused access", "Git-сервер не дал доступ"},
+		"fetch_gone":    {map[string]string{"commit": hash("gone")}, "Commit " + hash("gone")[:7] + " is not on the forge", "Коммита " + hash("gone")[:7]},
+		"build_exit":    {map[string]string{"step": "RUN make", "code": "2"}, "Build step RUN make ended with code 2", "Шаг сборки RUN make"},
+		"build_timeout": {map[string]string{"limit": "1h0m0s"}, "took longer than 1\u00a0h 0\u00a0min", "заняла больше"},
+		"no_dockerfile": {map[string]string{"path": "Dockerfile"}, "Dockerfile is not in the repository", "нет файла Dockerfile"},
+		"image_denied":  {map[string]string{"image": "acme/x"}, "The registry refused acme/x", "Реестр не отдал"},
+		"image_missing": {map[string]string{"image": "acme/x"}, "acme/x does not exist", "не существует"},
+		"disk_low":      {map[string]string{"free": "5000000", "need": "1000000000"}, "5.0\u00a0MB free", "Мало места"},
+		"exited":        {map[string]string{"code": "3"}, "stopped with exit code 3", "завершилась с кодом 3"},
+		"oom":           {nil, "ran out of memory", "не хватило памяти"},
+		"check_status":  {map[string]string{"path": "/up", "status": "500", "expected": "200–399"}, "/up answered 500, expected 200–399", "Ответ на /up: 500"},
+		"check_timeout": {map[string]string{"path": "/up", "limit": "5s"}, "/up gave no answer within 5.0\u00a0s", "Нет ответа на /up"},
+		"interrupted":   {nil, "Tinyforge was restarted", "был перезапущен"},
+		"of_tomorrow":   {nil, "The new copy did not get ready", "так и не стала готова"},
+	} {
+		s.push(code, code)
+		dep := s.claim()
+		s.through(dep, db.PhaseGating)
+		dep.Error, dep.Fault = "In its own words", &db.Fault{Code: code, Values: c.values}
+		s.through(dep, db.PhaseUndoing, db.PhaseFailed)
+		for lang, want := range map[string]string{"en": c.en, "ru": c.ru} {
+			b.post("/language", "language", lang, "back", "/")
+			p := b.get(s.path(dep.ID))
+			p.is(t, http.StatusOK, `<p lang="en">In its own words</p>`)
+			if !strings.Contains(strings.ReplaceAll(p.body, "\u00a0", " "), strings.ReplaceAll(want, "\u00a0", " ")) {
+				t.Errorf("%s in %s is not said as %q: %s", code, lang, want, p.between(`<div class="panel bad">`, "</div>"))
+			}
+		}
+	}
+}

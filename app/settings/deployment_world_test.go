@@ -139,7 +139,7 @@ type releases struct {
 	err  error
 }
 
-func (r *releases) Inspect(_ context.Context, id db.ReleaseID) (settings.Running, error) {
+func (r *releases) Inspect(_ context.Context, _ db.ReleaseID) (settings.Running, error) {
 	return settings.Running{Running: true, Restarts: 2, Tail: []string{"listening on \x1b[32m:8080\x1b[0m", "<script>alert(1)</script>"}}, r.err
 }
 

@@ -20,8 +20,12 @@ type failure struct {
 	Where   string // the address of that line
 }
 
-// changes are the faults that a change of the workload's settings mends.
-var changes = []string{"port_refused", "check_status", "check_timeout", "oom", "no_dockerfile", "image_missing", "image_denied"}
+// faults are the codes that have texts, and whether a change of the workload's settings may mend what they mean.
+var faults = map[string]bool{
+	"fetch_auth": false, "fetch_gone": false, "build_exit": false, "build_timeout": false, "no_dockerfile": true, "image_denied": true,
+	"image_missing": true, "disk_low": false, "exited": false, "oom": true, "port_refused": true, "check_status": true, "check_timeout": true,
+	"interrupted": false,
+}
 
 // failure says why a deployment failed and what to do. before is the release that served then, if there was one.
 func (v *visit) failure(w db.Workload, dep db.Deployment, before []db.Deployment) (*failure, error) {
@@ -33,7 +37,7 @@ func (v *visit) failure(w db.Workload, dep db.Deployment, before []db.Deployment
 	if phase == "" || !v.Has(f.Title.Key) {
 		f.Title.Key = "fail.deployment"
 	}
-	if dep.Fault != nil {
+	if mends, known := faults[faultCode(dep)]; known {
 		title := templates.Message{Key: "fail." + dep.Fault.Code, Values: v.faultValues(*dep.Fault)}
 		if _, err := v.Say(title); err == nil {
 			f.Title = title
@@ -42,7 +46,7 @@ func (v *visit) failure(w db.Workload, dep db.Deployment, before []db.Deployment
 		if _, err := v.Say(todo); err == nil {
 			f.Todo = append(f.Todo, todo)
 		}
-		if v.user.Role.May(db.Administrator) && slices.Contains(changes, dep.Fault.Code) {
+		if mends && v.user.Role.May(db.Administrator) {
 			f.Change = workloadPath(w) + "/settings"
 		}
 	}
@@ -54,6 +58,13 @@ func (v *visit) failure(w db.Workload, dep db.Deployment, before []db.Deployment
 	number := strconv.Itoa(f.Line)
 	f.Where = address(deploymentPath(w, dep.ID), "from", number) + "#L" + number
 	return f, nil
+}
+
+func faultCode(dep db.Deployment) string {
+	if dep.Fault == nil {
+		return ""
+	}
+	return dep.Fault.Code
 }
 
 // serving says what visitors got of a failed deployment.

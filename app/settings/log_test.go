@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -113,5 +114,37 @@ func TestEventsOfLists(t *testing.T) {
 	}
 	if p := s.browser().get("/events"); p.StatusCode != http.StatusSeeOther {
 		t.Errorf("a stream for nobody: %d", p.StatusCode)
+	}
+}
+
+// TestEventsAndTheServer: a stream outlasts what the server allows an answer, and ends when the server is to end.
+func TestEventsAndTheServer(t *testing.T) {
+	s := newShop(newWorld(t))
+	b := s.owner()
+	s.push("A", "First")
+	dep := s.claim()
+	server := httptest.NewUnstartedServer(s.server.Config.Handler)
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
+	server.Start()
+	defer server.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+s.path(dep.ID)+"/events", nil)
+	must(t, err)
+	res, err := b.client.Do(req)
+	must(t, err)
+	defer func() { _ = res.Body.Close() }()
+	scanner := bufio.NewScanner(res.Body)
+	scanner.Buffer(nil, 1<<20)
+	late := time.AfterFunc(time.Second, func() { s.log(dep, "late") })
+	defer late.Stop()
+	came := false
+	for scanner.Scan() {
+		if strings.Contains(scanner.Text(), ">late<") || strings.Contains(scanner.Text(), "late</p>") {
+			came = true
+			s.pages.EndStreams()
+			s.pages.EndStreams()
+		}
+	}
+	if !came || scanner.Err() != nil {
+		t.Errorf("the late line came: %v, %v", came, scanner.Err())
 	}
 }

@@ -23,6 +23,7 @@ type world struct {
 	t      *testing.T
 	db     *db.DB
 	server *httptest.Server
+	pages  *settings.Settings
 	code   code
 	opener func(db.Forge) (app.Forge, error)
 
@@ -53,11 +54,11 @@ func newWorldOf(t *testing.T, change func(*settings.Config)) *world {
 		Sources: sources{}, Code: &w.code, Prober: prober{}, CheckRoute: checkRoute}
 	w.addForges(&c, mux)
 	change(&c)
-	pages := settings.New(c)
-	pages.Mount(mux)
+	w.pages = settings.New(c)
+	w.pages.Mount(mux)
 	w.server = httptest.NewServer(mux)
 	t.Cleanup(w.server.Close)
-	t.Cleanup(pages.EndStreams) // or the server would wait for them
+	t.Cleanup(w.pages.EndStreams) // or the server would wait for them
 	return w
 }
 

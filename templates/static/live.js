@@ -82,10 +82,12 @@ function lines(event) {
 if (followBox) {
   if (location.hash.startsWith("#L")) followBox.checked = false;
   else toEnd();
+  let top = log.scrollTop;
   log.addEventListener("scroll", () => {
-    followBox.checked = atEnd();
-    if (followBox.checked) toEnd();
+    if (atEnd()) { followBox.checked = true; toEnd(); } else if (log.scrollTop < top) followBox.checked = false;
+    top = log.scrollTop;
   });
+  addEventListener("resize", () => followBox.checked && toEnd());
   followBox.addEventListener("change", () => followBox.checked && toEnd());
   fresh.addEventListener("click", () => { followBox.checked = true; toEnd(); log.focus(); });
 } else if (log && !location.hash && !location.search) log.scrollTop = log.scrollHeight;

@@ -117,6 +117,9 @@ func (c *chromium) press(text string) {
 	c.t.Helper()
 	query := fmt.Sprintf(`//main//*[self::button or self::a or self::summary][normalize-space()=%q]`, text)
 	_, err := chromedp.RunResponse(c.ctx, chromedp.Click(query, chromedp.NodeVisible))
+	if err != nil && strings.Contains(err.Error(), "node with given id") { // a live page has replaced it meanwhile
+		_, err = chromedp.RunResponse(c.ctx, chromedp.Click(query, chromedp.NodeVisible))
+	}
 	if err != nil {
 		c.t.Fatalf("press %q at %s: %v", text, c.at(), err)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"tinyforge/db"
 )
 
 // What a client says about who it is does not reach the upstream.
@@ -177,6 +179,12 @@ func TestClientAborts(t *testing.T) {
 	waitFor(t, func() bool { return p.Stats()[0].InFlight == 0 })
 	if s := p.Stats()[0]; s.Requests != 2 || s.Failed != 0 {
 		t.Errorf("stats %+v", s)
+	}
+	if all, failed, ok := p.Counts(db.Route{Host: p.Stats()[0].Host}); all != 2 || failed != 0 || !ok {
+		t.Errorf("counts %d, %d, %v", all, failed, ok)
+	}
+	if _, _, ok := p.Counts(db.Route{Host: "elsewhere.test"}); ok {
+		t.Error("a host without a route is counted")
 	}
 	if out := p.logged.String(); out != "" {
 		t.Errorf("logged %q", out)

@@ -16,76 +16,63 @@ import (
 	"tinyforge/app"
 	"tinyforge/app/forgetest"
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
 )
 
 func TestS11_PendingSuccessAndFailureOnEveryForge(t *testing.T) {
-	for dialect, address := range dbtest.Databases(t) {
-		t.Run(dialect, func(t *testing.T) {
-			d := newDeskOn(t, address)
-			for _, kind := range kinds {
-				p := d.place(kind, string(kind))
-				good := p.queue(p.first, p.workload)[0]
-				d.until(1)
-				p.wantStates(p.first, "pending")
-				d.live(d.start())
-				d.until(1)
-				p.wantStates(p.first, "pending success")
-				for _, s := range p.forge.Statuses(p.repo.FullName, p.first) {
-					if s.Context != "tinyforge" || s.TargetURL != fmt.Sprintf("https://deploy.example.com/deployments/%d", good) {
-						t.Errorf("%s: %+v", kind, s)
-					}
-				}
-				if text := p.last(p.first).Description; !strings.HasPrefix(text, "Live in ") {
-					t.Errorf("%s: says %q", kind, text)
-				}
-
-				second := p.commit()
-				bad := p.queue(second, p.workload)[0]
-				d.until(1)
-				d.fail(d.start(), "Gate failed: GET /up answered 500 for 30 s; the previous release still serves")
-				d.until(1)
-				p.wantStates(second, "pending failure")
-				if s := p.last(second); s.Description != "Gate failed: GET /up answered 500 for 30 s; the previous release still serves" ||
-					s.TargetURL != fmt.Sprintf("https://deploy.example.com/deployments/%d", bad) {
-					t.Errorf("%s: %+v", kind, s)
-				}
-				p.wantStates(p.first, "pending success")
+	onEveryForge(t, func(t *testing.T, d *desk, kind forgetest.Kind, p *place) {
+		good := p.queue(p.first, p.workload)[0]
+		d.until(1)
+		p.wantStates(p.first, "pending")
+		d.live(d.start())
+		d.until(1)
+		p.wantStates(p.first, "pending success")
+		for _, s := range p.forge.Statuses(p.repo.FullName, p.first) {
+			if s.Context != "tinyforge" || s.TargetURL != fmt.Sprintf("https://deploy.example.com/deployments/%d", good) {
+				t.Errorf("%s: %+v", kind, s)
 			}
-		})
-	}
+		}
+		if text := p.last(p.first).Description; !strings.HasPrefix(text, "Live in ") {
+			t.Errorf("%s: says %q", kind, text)
+		}
+
+		second := p.commit()
+		bad := p.queue(second, p.workload)[0]
+		d.until(1)
+		d.fail(d.start(), "Gate failed: GET /up answered 500 for 30 s; the previous release still serves")
+		d.until(1)
+		p.wantStates(second, "pending failure")
+		if s := p.last(second); s.Description != "Gate failed: GET /up answered 500 for 30 s; the previous release still serves" ||
+			s.TargetURL != fmt.Sprintf("https://deploy.example.com/deployments/%d", bad) {
+			t.Errorf("%s: %+v", kind, s)
+		}
+		p.wantStates(p.first, "pending success")
+	})
 }
 
 // A commit that is live is a success, also after another deployment of it was superseded by a later push.
 func TestS11_WhatIsLiveStaysASuccess(t *testing.T) {
-	for dialect, address := range dbtest.Databases(t) {
-		t.Run(dialect, func(t *testing.T) {
-			d := newDeskOn(t, address)
-			for _, kind := range kinds {
-				p := d.place(kind, string(kind))
-				live := p.queue(p.first, p.workload)[0]
-				d.live(d.start())
-				d.until(1)
-				_, err := d.db.QueueRedeploy(t.Context(), live)
-				must(t, err)
-				d.until(1)
-				p.wantStates(p.first, "success pending")
+	onEveryForge(t, func(t *testing.T, d *desk, kind forgetest.Kind, p *place) {
+		live := p.queue(p.first, p.workload)[0]
+		d.live(d.start())
+		d.until(1)
+		_, err := d.db.QueueRedeploy(t.Context(), live)
+		must(t, err)
+		d.until(1)
+		p.wantStates(p.first, "success pending")
 
-				second := p.commit()
-				p.queue(second, p.workload)
-				d.until(2)
-				p.wantStates(p.first, "success pending success")
-				if s := p.last(p.first); !strings.HasPrefix(s.Description, "Live in ") || s.TargetURL != fmt.Sprintf("https://deploy.example.com/deployments/%d", live) {
-					t.Errorf("%s: %+v", kind, s)
-				}
-				p.wantStates(second, "pending")
-				d.fail(d.start(), "it does not start")
-				d.until(1)
-				p.wantStates(second, "pending failure")
-				p.wantStates(p.first, "success pending success")
-			}
-		})
-	}
+		second := p.commit()
+		p.queue(second, p.workload)
+		d.until(2)
+		p.wantStates(p.first, "success pending success")
+		if s := p.last(p.first); !strings.HasPrefix(s.Description, "Live in ") || s.TargetURL != fmt.Sprintf("https://deploy.example.com/deployments/%d", live) {
+			t.Errorf("%s: %+v", kind, s)
+		}
+		p.wantStates(second, "pending")
+		d.fail(d.start(), "it does not start")
+		d.until(1)
+		p.wantStates(second, "pending failure")
+		p.wantStates(p.first, "success pending success")
+	})
 }
 
 // The same forges, whose rows do not allow the loopback network where they are.

@@ -18,44 +18,38 @@ import (
 )
 
 func TestStatusesAreNeverOutOfOrder(t *testing.T) {
-	for dialect, address := range dbtest.Databases(t) {
-		t.Run(dialect, func(t *testing.T) {
-			d := newDeskOn(t, address)
-			for _, kind := range kinds {
-				p := d.place(kind, string(kind))
-				other := p.addWorkload("other-"+string(kind), `{}`)
-				arrived, goOn := make(chan struct{}, 10), make(chan struct{})
-				p.forge.Fault(func(r *http.Request) *forgetest.Fault {
-					if strings.Contains(r.URL.Path, "/statuses/") {
-						arrived <- struct{}{}
-						<-goOn
-					}
-					return nil
-				})
-				p.queue(p.first, p.workload)
-				stop, stopOther := d.report(), d.report() // two, as in two processes
-				wait(t, arrived)
-				d.live(d.start())
-				p.queue(p.first, other) // another reason to speak of the commit while somebody does
-				d.live(d.start())
-				if keys, err := d.db.DueReports(t.Context(), 10); err != nil || len(keys) != 0 {
-					t.Errorf("%s: somebody else may speak of %v at the same time, %v", kind, keys, err)
-				}
-				close(goOn)
-				for d.next().State != db.StatusSuccess {
-				}
-				stop()
-				stopOther()
-				states := strings.Fields(p.states(p.first))
-				if states[0] != "pending" || states[len(states)-1] != "success" || len(states) > 3 {
-					t.Errorf("%s: %v", kind, states)
-				}
-				if n, err := d.db.CountUnreported(t.Context()); err != nil || n != 0 {
-					t.Errorf("%d unreported, %v", n, err)
-				}
+	onEveryForge(t, func(t *testing.T, d *desk, kind forgetest.Kind, p *place) {
+		other := p.addWorkload("other-"+string(kind), `{}`)
+		arrived, goOn := make(chan struct{}, 10), make(chan struct{})
+		p.forge.Fault(func(r *http.Request) *forgetest.Fault {
+			if strings.Contains(r.URL.Path, "/statuses/") {
+				arrived <- struct{}{}
+				<-goOn
 			}
+			return nil
 		})
-	}
+		p.queue(p.first, p.workload)
+		stop, stopOther := d.report(), d.report() // two, as in two processes
+		wait(t, arrived)
+		d.live(d.start())
+		p.queue(p.first, other) // another reason to speak of the commit while somebody does
+		d.live(d.start())
+		if keys, err := d.db.DueReports(t.Context(), 10); err != nil || len(keys) != 0 {
+			t.Errorf("%s: somebody else may speak of %v at the same time, %v", kind, keys, err)
+		}
+		close(goOn)
+		for d.next().State != db.StatusSuccess {
+		}
+		stop()
+		stopOther()
+		states := strings.Fields(p.states(p.first))
+		if states[0] != "pending" || states[len(states)-1] != "success" || len(states) > 3 {
+			t.Errorf("%s: %v", kind, states)
+		}
+		if n, err := d.db.CountUnreported(t.Context()); err != nil || n != 0 {
+			t.Errorf("%d unreported, %v", n, err)
+		}
+	})
 }
 
 func TestTwoWorkloadsShareOneStatus(t *testing.T) {
@@ -162,38 +156,32 @@ func TestASupersededCommitNamesTheNewer(t *testing.T) {
 
 // A reporter that is stopped while it speaks to a forge leaves what the next one needs, and the next one need not wait.
 func TestARestartGoesOn(t *testing.T) {
-	for dialect, address := range dbtest.Databases(t) {
-		t.Run(dialect, func(t *testing.T) {
-			d := newDeskOn(t, address)
-			for _, kind := range kinds {
-				p := d.place(kind, string(kind))
-				asked := make(chan struct{}, 10)
-				p.forge.Fault(func(r *http.Request) *forgetest.Fault {
-					if !strings.Contains(r.URL.Path, "/statuses/") {
-						return nil
-					}
-					asked <- struct{}{}
-					return &forgetest.Fault{Silent: true}
-				})
-				id := p.queue(p.first, p.workload)[0]
-				stop := d.report()
-				wait(t, asked)
-				stop()
-				if got := d.next(); !errors.Is(got.err, context.Canceled) {
-					t.Errorf("%v", got.err)
-				}
-				if dep := d.deployment(id); dep.Reported != "" || dep.ReportAfter.After(time.Now()) {
-					t.Errorf("row %+v", dep)
-				}
-				p.forge.Fault(nil)
-				d.until(1)
-				p.wantStates(p.first, "pending")
-				d.live(d.start())
-				d.until(1)
-				p.wantStates(p.first, "pending success")
+	onEveryForge(t, func(t *testing.T, d *desk, _ forgetest.Kind, p *place) {
+		asked := make(chan struct{}, 10)
+		p.forge.Fault(func(r *http.Request) *forgetest.Fault {
+			if !strings.Contains(r.URL.Path, "/statuses/") {
+				return nil
 			}
+			asked <- struct{}{}
+			return &forgetest.Fault{Silent: true}
 		})
-	}
+		id := p.queue(p.first, p.workload)[0]
+		stop := d.report()
+		wait(t, asked)
+		stop()
+		if got := d.next(); !errors.Is(got.err, context.Canceled) {
+			t.Errorf("%v", got.err)
+		}
+		if dep := d.deployment(id); dep.Reported != "" || dep.ReportAfter.After(time.Now()) {
+			t.Errorf("row %+v", dep)
+		}
+		p.forge.Fault(nil)
+		d.until(1)
+		p.wantStates(p.first, "pending")
+		d.live(d.start())
+		d.until(1)
+		p.wantStates(p.first, "pending success")
+	})
 }
 
 func TestASilentForgeDelaysNoOther(t *testing.T) {

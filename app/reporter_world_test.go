@@ -77,6 +77,19 @@ func newDeskOn(t *testing.T, address string) *desk {
 	}
 }
 
+// onEveryForge runs f with a place on each kind of forge, one after the other at one desk, on each database.
+func onEveryForge(t *testing.T, f func(t *testing.T, d *desk, kind forgetest.Kind, p *place)) {
+	t.Helper()
+	for dialect, address := range dbtest.Databases(t) {
+		t.Run(dialect, func(t *testing.T) {
+			d := newDeskOn(t, address)
+			for _, kind := range kinds {
+				f(t, d, kind, d.place(kind, string(kind)))
+			}
+		})
+	}
+}
+
 func (d *desk) open(ctx context.Context, forgeID int64) (app.Forge, error) {
 	forge, err := d.forges.Open(ctx, forgeID)
 	if err != nil {

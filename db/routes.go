@@ -32,7 +32,7 @@ type Routing struct {
 	RouteOptions
 }
 
-// Hosts are all hosts that the workload claims, Host first.
+// Hosts are those of Routes: all hosts that the workload claims, Host first.
 func (w Workload) Hosts() (hosts []string) {
 	for _, rt := range w.Routes() {
 		hosts = append(hosts, rt.Host)
@@ -40,9 +40,9 @@ func (w Workload) Hosts() (hosts []string) {
 	return hosts
 }
 
-// Routes are the workload's routes: none when it has no Host.
+// Routes are the workload's routes: none when it has no Host, or is deleted.
 func (w Workload) Routes() (routes []Route) {
-	if w.Host == "" {
+	if w.Host == "" || w.DeletedAt != nil {
 		return nil
 	}
 	for _, host := range append([]string{w.Host}, w.Routing.Aliases...) {

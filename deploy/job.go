@@ -173,11 +173,9 @@ func retry(ctx context.Context, tries int, f func() error) error {
 		if tries--; err == nil || tries <= 0 {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if Sleep(ctx, pause) != nil {
 			return err
-		case <-time.After(pause):
-			pause *= 2
 		}
+		pause *= 2
 	}
 }

@@ -109,9 +109,6 @@ func (r *Recovery) knowHosts(ctx context.Context) error {
 	}
 	var errs []error
 	for _, w := range workloads {
-		if w.DeletedAt != nil {
-			continue
-		}
 		for _, route := range w.Routes() {
 			if _, err := r.Router.Current(ctx, route); errors.Is(err, ErrNoRoute) {
 				errs = append(errs, r.Router.Upsert(ctx, route, Upstream{}))
@@ -188,7 +185,10 @@ func (r *Recovery) serve(ctx context.Context, w db.Workload, state db.RuntimeSta
 	if live.State != Running || live.Upstream.Addr == "" {
 		errs = append(errs, r.point(ctx, w, live.Upstream)) // the address it had may be somebody else's by now
 		r.Log.WarnContext(ctx, "start what should run", "release", state.ReleaseID, "state", live.State, "exit_code", live.ExitCode)
-		if live, err = r.startAgain(ctx, w, state.Release, seen); err != nil {
+		if live, err = r.startAgain(ctx, w, state.Release, seen); err == nil {
+			w, err = r.DB.Workload(ctx, w.ID) // hosts and options may be others by now
+		}
+		if err != nil {
 			return errors.Join(append(errs, err)...)
 		}
 	}
@@ -232,15 +232,15 @@ func (r *Recovery) startAgain(ctx context.Context, w db.Workload, release db.Rel
 
 // leaveHosts takes the routes away of hosts that the workload has no more, unless another one has them by now.
 func (r *Recovery) leaveHosts(ctx context.Context, w db.Workload) error {
-	_, leaving, err := r.routes(ctx, w.ID)
+	leaving, err := r.DB.LeavingHosts(ctx, w.ID)
 	if err != nil {
 		return err
 	}
-	for _, route := range leaving {
-		if err := r.Router.Delete(ctx, route); err != nil {
+	for _, host := range leaving {
+		if err := r.Router.Delete(ctx, db.Route{WorkloadID: w.ID, Host: host}); err != nil {
 			return err
 		}
-		if err := r.DB.ForgetHost(ctx, w.ID, route.Host); err != nil {
+		if err := r.DB.ForgetHost(ctx, w.ID, host); err != nil {
 			return err
 		}
 	}
@@ -250,9 +250,8 @@ func (r *Recovery) leaveHosts(ctx context.Context, w db.Workload) error {
 // point upserts the workload's routes. Where one points there already that does nothing but release requests that are kept
 // waiting, and change the options. One that cannot be upserted does not keep the others from it.
 func (r *Recovery) point(ctx context.Context, w db.Workload, up Upstream) error {
-	routes, _, err := r.routes(ctx, w.ID)
-	errs := []error{err}
-	for _, route := range routes {
+	var errs []error
+	for _, route := range w.Routes() {
 		if current, err := r.Router.Current(ctx, route); err == nil && current != up {
 			r.Log.InfoContext(ctx, "correct route", "host", route.Host, "was", current.Addr, "is", up.Addr)
 		}

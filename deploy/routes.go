@@ -9,38 +9,26 @@ import (
 	"tinyforge/db"
 )
 
-// routes returns the workload's routes as its rows have them this moment, since hosts and options may be changed while a
-// deployment is in progress: its own, none when it is deleted, and those of hosts that it has given back and nobody else has
-// taken, which may still lead to what serves. They keep the options: what asked for a password must not be open for its
-// last moments.
-func (d *Deployer) routes(ctx context.Context, workloadID int64) (own, leaving []db.Route, err error) {
-	w, err := d.DB.Workload(ctx, workloadID)
-	if err != nil {
-		return nil, nil, err
-	}
-	if w.DeletedAt == nil {
-		own = w.Routes()
-	}
-	hosts, err := d.DB.LeavingHosts(ctx, workloadID)
-	for _, host := range hosts {
-		leaving = append(leaving, db.Route{WorkloadID: workloadID, Host: host, RouteOptions: w.Routing.RouteOptions})
-	}
-	return own, leaving, err
-}
-
-// routes are those that lead to what serves. The leaving ones are taken away by the recovery, as soon as nothing needs them.
+// routes are those that lead to what serves, as the rows have them this moment, since hosts and options may be changed while
+// a deployment is in progress: the workload's own, and those of hosts that it has given back and nobody else has taken, until
+// the recovery takes them away. They keep the options: what asked for a password must not be open for its last moments.
 func (j *job) routes(ctx context.Context) ([]db.Route, error) {
-	own, leaving, err := j.Deployer.routes(ctx, j.workload.ID)
-	if j.blue == nil {
-		leaving = nil // they never led anywhere
+	w, err := j.DB.Workload(ctx, j.workload.ID)
+	if err != nil || j.blue == nil { // without blue, hosts that were given back never led anywhere
+		return w.Routes(), err
 	}
-	return append(own, leaving...), err
+	leaving, err := j.DB.LeavingHosts(ctx, w.ID)
+	routes := w.Routes()
+	for _, host := range leaving {
+		routes = append(routes, db.Route{WorkloadID: w.ID, Host: host, RouteOptions: w.Routing.RouteOptions})
+	}
+	return routes, err
 }
 
 // checkRoutes says early what the router would refuse in the end: it may be another one than when the workload was saved.
 func (j *job) checkRoutes(ctx context.Context) error {
-	own, _, err := j.Deployer.routes(ctx, j.workload.ID)
-	for _, route := range own {
+	w, err := j.DB.Workload(ctx, j.workload.ID)
+	for _, route := range w.Routes() {
 		if err := j.Router.Check(route); err != nil {
 			return &Failure{Text: fmt.Sprintf("The router cannot serve %s: %v", route.Host, err)}
 		}

@@ -24,7 +24,7 @@ func (a *applier) planHosts(w manifestWorkload) {
 			continue
 		}
 		for _, other := range a.savedWorkloads {
-			if other.DeletedAt == nil && slices.Contains(other.Hosts(), h.host) && !a.manifest.hasWorkload(other.Name) {
+			if slices.Contains(other.Hosts(), h.host) && !a.manifest.hasWorkload(other.Name) {
 				a.faults = append(a.faults, h.at.fault("is the host of the workload %s, which is not in the file; --prune deletes it", other.Name))
 			}
 		}
@@ -54,11 +54,11 @@ func basicAuth(users []manifestUser, saved *db.Workload) (all []db.BasicAuth, er
 // hostHolders are the workloads of the database by host, as long as they have it.
 type hostHolders map[string]*db.Workload
 
-// holders leaves out those that are, or were just, deleted.
+// holders leaves out those that were just deleted. Those that are have no hosts.
 func (a *applier) holders() hostHolders {
 	held := hostHolders{}
 	for _, w := range a.savedWorkloads {
-		if w.DeletedAt == nil && (!a.prune || a.manifest.hasWorkload(w.Name)) {
+		if !a.prune || a.manifest.hasWorkload(w.Name) {
 			held.add(&w)
 		}
 	}

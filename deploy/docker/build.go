@@ -21,8 +21,8 @@ import (
 //
 // The log gets the steps and their output, a line at a time, in which values of secrets are blotted out. A write that
 // fails is not noticed. A build that fails is a *deploy.Failure that names the step; ctx ends the running step at once.
-// No account of this machine is used for base images, and none that was built here is one, but for spec's. The image carries spec's labels and an empty one for each other of
-// ours, whatever its Dockerfile says.
+// No account of this machine is used for base images, and none that was built here is one, but for spec's. The image carries
+// spec's labels and an empty one for each other of ours, whatever its Dockerfile says.
 func (e *Engine) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer) (string, error) {
 	spec = e.own(spec)
 	id, err := e.built(ctx, spec)

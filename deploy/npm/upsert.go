@@ -13,8 +13,9 @@ import (
 // reach up, several times in a row. When that cannot be had, the proxy host is pointed back at what it pointed to before,
 // and the error is a deploy.Failure. Where nginx goes to up already that costs a single request to nginx.
 //
-// A route that redirects is left to a Redirection Host that somebody makes there, see Check. A proxy host of somebody else is refused, unless it may be adopted. An adopted one keeps its settings, and until it
-// has a second release, the zero Upstream gives it back what it served before.
+// A route that redirects is left to a Redirection Host that somebody makes there, see Check. A proxy host of somebody else is
+// refused, unless it may be adopted. An adopted one keeps its settings, and until it has a second release, the zero Upstream
+// gives it back what it served before.
 func (r *Router) Upsert(ctx context.Context, rt db.Route, up deploy.Upstream) error {
 	host := hostKey(rt.Host)
 	if r.isReserved(host) {

@@ -127,6 +127,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 		{"janitor", janitor.Run},
 		{"reporter", app.NewReporter(store, forges.Open, choices.PublicURL, log).Run},
 		{"hooks", app.NewHookKeeper(store, forges.OpenRow, choices.PublicURL, 10*time.Minute, log).Run},
+		{"poller", webhooks.NewPoller(hooks, log).Run},
 		{"settings", chosen.Run},
 	}, router.Stages()...)
 	return runStages(ctx, log, append(stages, stage{"listener", store.Listen})...)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // oauth lets accounts sign in elsewhere: authorization codes with PKCE, for one application. It is part of GitHub's App; on
@@ -16,6 +17,8 @@ type oauth struct {
 	visitor string           // who looks at the page of authorization; "" declines
 	codes   map[string]grant // not yet redeemed
 	tokens  map[string]string
+
+	callbacks []string // of an App that was made of a manifest; nil when it takes any
 }
 
 // grant is what a code stands for.
@@ -48,6 +51,10 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.oauth.callbacks != nil && !slices.Contains(s.oauth.callbacks, q.Get("redirect_uri")) {
+		http.Error(w, "The redirect_uri is not associated with this application", http.StatusBadRequest)
+		return
+	}
 	answer := url.Values{"state": {q.Get("state")}}
 	if s.oauth.visitor == "" {
 		answer.Set("error", "access_denied")

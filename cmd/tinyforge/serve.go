@@ -62,22 +62,15 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	if err != nil {
 		return err
 	}
-	engine, err := docker.New(docker.Config{Host: c.DockerHost, Instance: instance, Network: c.Network, Log: log})
+	engine, runtime, closeRuntime, err := openRuntime(c, instance, log)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = engine.Close() }()
+	defer closeRuntime()
 	router, err := routerKinds()[c.Router](c, store, instance, log)
 	if err != nil {
 		return err
 	}
-	runtime, err := compose.New(compose.Config{
-		Host: c.DockerHost, Instance: instance, Network: c.Network, ConfigDir: filepath.Join(c.Data, "docker"), Log: log,
-	}, engine)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = runtime.Close() }()
 	if err := router.Listen(ctx); err != nil {
 		return err
 	}
@@ -97,8 +90,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	}
 	pages, err := newPages(settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
 		Sources: pageSources(deployer.Sources), Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, Releases: pageReleases{runtime}, CheckRoute: router.Check,
-		Apps: apps, Missed: hooks.LookForMissed, Server: machine{engine: engine, folder: c.Data, minFree: int64(c.MinFree)},
-		Health: &health{config: c, db: store, engine: engine, sites: router, choices: choices, instance: instance, started: time.Now()}})
+		Apps: apps, Missed: hooks.LookForMissed,
+		Health: &health{config: c, db: store, engine: engine, sites: router, instance: instance, started: time.Now()}})
 	if err != nil {
 		return err
 	}
@@ -127,9 +120,26 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 		{"janitor", janitor.Run},
 		{"reporter", app.NewReporter(store, forges.Open, choices.PublicURL, log).Run},
 		{"hooks", app.NewHookKeeper(store, forges.OpenRow, choices.PublicURL, 10*time.Minute, log).Run},
+		{"poller", webhooks.NewPoller(hooks, log).Run},
 		{"settings", chosen.Run},
 	}, router.Stages()...)
 	return runStages(ctx, log, append(stages, stage{"listener", store.Listen})...)
+}
+
+// openRuntime is Docker, and what runs stacks on it.
+func openRuntime(c config, instance string, log *slog.Logger) (engine *docker.Engine, runtime *compose.Runtime, closeBoth func(), err error) {
+	engine, err = docker.New(docker.Config{Host: c.DockerHost, Instance: instance, Network: c.Network, Log: log})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	runtime, err = compose.New(compose.Config{
+		Host: c.DockerHost, Instance: instance, Network: c.Network, ConfigDir: filepath.Join(c.Data, "docker"), Log: log,
+	}, engine)
+	if err != nil {
+		_ = engine.Close()
+		return nil, nil, nil, err
+	}
+	return engine, runtime, func() { _ = errors.Join(runtime.Close(), engine.Close()) }, nil
 }
 
 // newPages completes the configuration of the pages.

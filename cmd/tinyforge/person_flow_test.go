@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"tinyforge/app/forgetest"
-	"tinyforge/db"
 )
 
 // TestFromTheLinkToALiveSite: somebody follows the printed link, reads pages, and pushes.
@@ -27,7 +28,7 @@ func TestFromTheLinkToALiveSite(t *testing.T) {
 	p.connectsGitHub(forge)
 	p.picture("run-5-repositories")
 	p.makesTheWorkload(host)
-	p.sees("Live")
+	p.sees("Live", host)
 	p.picture("run-7-first-deployment")
 	if code, body := s.get(s.site+"/", host); code != http.StatusOK || strings.TrimSpace(body) != "one" {
 		t.Errorf("the site answers %d %s", code, body)
@@ -43,8 +44,8 @@ func TestFromTheLinkToALiveSite(t *testing.T) {
 		code, body := s.get(s.site+"/", host)
 		return code == http.StatusOK && strings.TrimSpace(body) == "two"
 	})
-	p.readsAFailure(s, c)
-	p.goesBack(s, c, host)
+	p.readsAFailure(c)
+	p.goesBack(s, host)
 }
 
 // connectsGitHub goes from the first page to the list of repositories. What the real GitHub would not ask for is told apart:
@@ -73,28 +74,28 @@ func (p *person) connectsGitHub(forge *forgetest.Server) {
 // makesTheWorkload makes one of the repository on whose forge's page the person is.
 func (p *person) makesTheWorkload(host string) {
 	p.Helper()
-	p.presses("New workload acme/site")
+	p.presses("Add a workload")
 	p.sees("Found in main")
 	p.types("domain", host)
 	p.picture("run-6-form")
 	p.presses("Create and deploy")
 }
 
-// readsAFailure: a push that does not become ready is explained on its page, to which the commit status leads.
-func (p *person) readsAFailure(s *service, c *clone) {
+// readsAFailure: a push that cannot be built is explained on its page, to which the commit status leads.
+func (p *person) readsAFailure(c *clone) {
 	p.Helper()
-	broken := c.release("three", "EXIT_AFTER=0s", "EXIT_CODE=3")
+	broken := c.push("Dockerfile", dockerfile("VERSION=three", "EXIT_AFTER=0s", "EXIT_CODE=3")+"RUN [\"/sampleapp\"]\n")
 	status := c.ends(broken, "failure", "the previous release still serves")
 	p.opens(status.TargetURL)
-	p.sees("Failed", "kept serving all the time")
+	p.sees("Failed", "ended with code 3", "the same command fails outside Tinyforge too", "kept serving all the time", "sampleapp three: will exit with 3")
 	p.picture("run-9-failure")
-	if d := s.deployments("site")[0]; d.Phase != db.PhaseFailed || d.Fault == nil {
-		p.Errorf("the deployment is %+v", d)
-	}
+	line := askPage(p, chromedp.Evaluate[string](`document.querySelector("#failed a[href*='#L']").textContent`))
+	p.presses(line)
+	p.sees("sampleapp three: will exit with 3")
 }
 
 // goesBack lets the release before serve again, from the page of the workload.
-func (p *person) goesBack(s *service, c *clone, host string) {
+func (p *person) goesBack(s *service, host string) {
 	p.Helper()
 	p.presses("site")
 	p.presses("Roll back to 1")

@@ -25,7 +25,7 @@ type forgePage struct {
 	Installations []db.Installation
 	Install       string // where an App is installed; "" where there is nothing to install
 	AppSettings   string
-	Next          string // where the first workload of it is made; "" when there is one, or no repository
+	Next          string       // where the first workload of it is made; "" when there is one, or no repository
 	HooksItself   bool         // each repository has a webhook of its own
 	Refusal       *hookRefusal // what may keep it from delivering, while nothing was
 

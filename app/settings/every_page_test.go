@@ -62,13 +62,19 @@ var everyPage = map[string]shown{
 
 // noPages answer with something else than a page of ours.
 var noPages = map[string]string{
-	"GET /{$}": "it leads on", "GET /sign-in/with/{forge}": "it leads on", "GET /deployments/{number}": "it leads on", "GET /sign-in/callback": "it leads on",
+	"GET /{$}":                  "it leads on",
+	"GET /sign-in/with/{forge}": "it leads on",
+	"GET /sign-in/callback":     "it leads on",
+	"GET /deployments/{number}": "it leads on",
 	"GET /workloads/{name}/env": "it leads on",
-	"GET /audit.csv":            "it is a file", "GET /workloads/{name}/deployments/{number}/log.txt": "it is a file",
-	"GET /events": "it does not end", "GET /workloads/{name}/events": "it does not end", "GET /workloads/{name}/deployments/{number}/events": "it does not end",
+	"GET /audit.csv":            "it is a file",
+	"GET /workloads/{name}/deployments/{number}/log.txt": "it is a file",
+	"GET /events":                  "it does not end",
+	"GET /workloads/{name}/events": "it does not end",
+	"GET /workloads/{name}/deployments/{number}/events": "it does not end",
 }
 
-// refusals are the statuses of pages that say why something is not there.
+// refusal tells whether a page says why something is not to be had.
 func refusal(address string) bool {
 	for _, part := range []string{"/nothing", "/none", "/99", "token=none", "/created", "/installed", "/forges/1/delete"} {
 		if strings.Contains(address, part) {

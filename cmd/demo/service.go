@@ -148,6 +148,16 @@ workloads:
 	return nil
 }
 
+// signInLink is where the first administrator begins.
+func (s *service) signInLink(ctx context.Context) (string, error) {
+	out, err := s.command(ctx, "sign-in-link").CombinedOutput()
+	_, link, found := strings.Cut(string(out), s.control)
+	if err != nil || !found {
+		return "", fmt.Errorf("sign-in-link: %w\n%s", err, out)
+	}
+	return s.control + strings.TrimSpace(link), nil
+}
+
 // command is a tinyforge with this service's options.
 func (s *service) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, s.binary, args...)

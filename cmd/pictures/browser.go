@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// picture is what a page looks like.
+type picture struct {
+	name string
+	png  []byte
+}
+
+// pages are reached from the overview, by links that are clicked one after the other.
+var pages = []struct {
+	name  string
+	links []string
+}{
+	{name: "overview"},
+	{name: "deployment", links: []string{`tbody a[href^="/workloads/"]`, `a[href$="/deployments/2"]`}},
+	{name: "workload-form", links: []string{`a[href="/workloads/new"]`, `a[href^="/workloads/new?repo="]`}},
+}
+
+// take signs in by the link and takes all pictures, with a browser whose files are in dir.
+func take(ctx context.Context, dir, link string) ([]picture, error) {
+	program, err := chromium()
+	if err != nil {
+		return nil, err
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
+		chromedp.DisableGPU, chromedp.UserDataDir(dir))
+	ctx, cancel := chromedp.NewExecAllocator(ctx, options...)
+	defer cancel()
+	ctx, cancel = chromedp.NewContext(ctx)
+	defer cancel()
+	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	if err := signIn(ctx, link); err != nil {
+		return nil, fmt.Errorf("sign in: %w", err)
+	}
+	var all []picture
+	for _, page := range pages {
+		if err := follow(ctx, append([]string{`.bar a[href="/workloads"]`}, page.links...)); err != nil {
+			return nil, fmt.Errorf("open %s: %w", page.name, err)
+		}
+		shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+		if err != nil {
+			return nil, fmt.Errorf("take picture of %s: %w", page.name, err)
+		}
+		all = append(all, picture{name: page.name, png: shot})
+	}
+	return all, nil
+}
+
+func chromium() (string, error) {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("there is no Chromium: run scripts/setup test")
+}
+
+// signIn makes the first administrator, in English and in a window of the pictures' size.
+func signIn(ctx context.Context, link string) error {
+	language := network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": "en"}}
+	if _, err := chromedp.Call(ctx, network.SetExtraHTTPHeaders, language); err != nil {
+		return err
+	}
+	window := emulation.SetDeviceMetricsOverrideParams{Width: 1280, Height: 800, DeviceScaleFactor: 1}
+	if _, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, window); err != nil {
+		return err
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate(link), chromedp.SendKeys("[name=password]", "correct horse battery staple")); err != nil {
+		return err
+	}
+	return follow(ctx, []string{"button.primary"})
+}
+
+// follow clicks one after the other and waits for the page that each leads to.
+func follow(ctx context.Context, links []string) error {
+	for _, link := range links {
+		answer, err := chromedp.RunResponse(ctx, chromedp.Click(link, chromedp.NodeVisible))
+		if err != nil {
+			return fmt.Errorf("click %s: %w", link, err)
+		}
+		if answer != nil && answer.Status >= 400 {
+			return fmt.Errorf("click %s: %s answers %d", link, answer.URL, answer.Status)
+		}
+	}
+	return nil
+}

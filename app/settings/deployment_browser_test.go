@@ -119,7 +119,7 @@ func TestLiveLogInABrowser(t *testing.T) {
 	s.finish(dep)
 	c.eventually(`document.title === "✓ #2 shop · Tinyforge"`)
 	c.eventually(`document.getElementById("state").textContent.includes("Live")`)
-	c.says("1,354 requests served, 0 requests failed during the switch")
+	c.says("1,354 requests served, 0 requests failed")
 	if got := ask(c, chromedp.Evaluate[int](`document.querySelectorAll("#log p").length`)); got != 104 {
 		t.Errorf("%d lines", got)
 	}

@@ -18,14 +18,15 @@ type picture struct {
 	png  []byte
 }
 
-// pages are reached from the overview, by links that are clicked one after the other.
+// pages are reached from the overview, by links that are clicked one after the other; then something is scrolled to.
 var pages = []struct {
 	name  string
 	links []string
+	show  string
 }{
 	{name: "overview"},
 	{name: "deployment", links: []string{`tbody a[href^="/workloads/"]`, `a[href$="/deployments/2"]`}},
-	{name: "workload-form", links: []string{`a[href="/workloads/new"]`, `a[href^="/workloads/new?repo="]`}},
+	{name: "workload-form", links: []string{`a[href="/workloads/new"]`, `a[href^="/workloads/new?repo="]`}, show: ".panel"},
 }
 
 // take signs in by the link and takes all pictures, with a browser whose files are in dir.
@@ -49,6 +50,11 @@ func take(ctx context.Context, dir, link string) ([]picture, error) {
 	for _, page := range pages {
 		if err := follow(ctx, append([]string{`.bar a[href="/workloads"]`}, page.links...)); err != nil {
 			return nil, fmt.Errorf("open %s: %w", page.name, err)
+		}
+		if page.show != "" {
+			if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](fmt.Sprintf("document.querySelector(%q).scrollIntoView()", page.show))); err != nil {
+				return nil, fmt.Errorf("scroll %s: %w", page.name, err)
+			}
 		}
 		shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 		if err != nil {

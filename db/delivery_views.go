@@ -141,12 +141,25 @@ func (d *DB) namesOf(ctx context.Context, table, column string, ids []int64) (ma
 	return names, err
 }
 
-// LastMove returns the delivery that last moved a ref of a repository, or ErrNotFound.
-func (d *DB) LastMove(ctx context.Context, repositoryID int64, ref string) (Delivery, error) {
-	var del Delivery
-	err := d.bun.NewSelect().Model(&del).Where("repository_id = ? AND ref = ? AND accepted", repositoryID, ref).
-		Order("id DESC").Limit(1).Scan(ctx)
-	return del, found("read last delivery", err)
+// LastMoves returns to which commit deliveries moved the refs of a repository last, by ref.
+func (d *DB) LastMoves(ctx context.Context, repositoryID int64) (map[string]string, error) {
+	var list []Delivery
+	last := d.bun.NewSelect().Model((*Delivery)(nil)).ColumnExpr("MAX(id)").Where("repository_id = ? AND accepted", repositoryID).Group("ref")
+	if err := d.bun.NewSelect().Model(&list).Column("ref", "after").Where("id IN (?)", last).Scan(ctx); err != nil {
+		return nil, found("read last deliveries", err)
+	}
+	moves := map[string]string{}
+	for _, del := range list {
+		moves[del.Ref] = del.After
+	}
+	return moves, nil
+}
+
+// IsMute tells whether a forge has delivered nothing yet, or last something of this event.
+func (d *DB) IsMute(ctx context.Context, forgeID int64, event string) (bool, error) {
+	var last []Delivery
+	err := d.bun.NewSelect().Model(&last).Column("event").Where("forge_id = ?", forgeID).Order("id DESC").Limit(1).Scan(ctx)
+	return len(last) == 0 || last[0].Event == event, found("read last delivery", err)
 }
 
 // UsedRepositories returns the repositories of a forge that workloads use and that it lets us see.

@@ -169,9 +169,9 @@ func TestDeliveryViews(t *testing.T) {
 		if _, err := f.DeliveryView(t.Context(), 99); !errors.Is(err, db.ErrNotFound) {
 			t.Errorf("none: %v", err)
 		}
-		last, err := f.LastMove(t.Context(), f.repo.ID, "refs/heads/main")
-		if err != nil || last.ExternalID != "3" {
-			t.Errorf("last move: %v, %v", last, err)
+		moves, err := f.LastMoves(t.Context(), f.repo.ID)
+		if err != nil || len(moves) != 1 || moves["refs/heads/main"] != "2222222222222222222222222222222222222222" {
+			t.Errorf("last moves: %v, %v", moves, err)
 		}
 		summaries, err := f.ForgeSummaries(t.Context())
 		f.check(err)

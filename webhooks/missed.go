@@ -20,6 +20,15 @@ const EventMissed = "missed"
 // It returns how many were found, and what was queued for them. Repeating it is harmless. An error of one repository does not
 // keep it from the others.
 func (h *Handler) LookForMissed(ctx context.Context, row db.Forge) (found int, queued []int64, err error) {
+	return h.look(ctx, row, func(workloads []db.Workload, repo db.Repository, ref, _ string) (before string, moved bool) {
+		return "", named(workloads, repo, ref)
+	})
+}
+
+// unknownBranch decides about a branch of which no delivery is known: whether it was pushed to, and from where.
+type unknownBranch func(workloads []db.Workload, repo db.Repository, ref, commit string) (before string, moved bool)
+
+func (h *Handler) look(ctx context.Context, row db.Forge, unknown unknownBranch) (found int, queued []int64, err error) {
 	forge, err := h.open(row)
 	if err != nil {
 		return 0, nil, err
@@ -30,7 +39,7 @@ func (h *Handler) LookForMissed(ctx context.Context, row db.Forge) (found int, q
 	}
 	var faults []error
 	for _, repo := range repos {
-		n, ids, err := h.lookAt(ctx, row, forge, repo)
+		n, ids, err := h.lookAt(ctx, row, forge, repo, unknown)
 		found, queued = found+n, append(queued, ids...)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", repo.FullName, err))
@@ -39,8 +48,14 @@ func (h *Handler) LookForMissed(ctx context.Context, row db.Forge) (found int, q
 	return found, queued, errors.Join(faults...)
 }
 
-func (h *Handler) lookAt(ctx context.Context, row db.Forge, forge app.Forge, repo db.Repository) (found int, queued []int64, err error) {
+// lookAt reads what was delivered before it asks for the branches: of a push that is delivered meanwhile the order is known
+// then, and what was seen before it does not come after it.
+func (h *Handler) lookAt(ctx context.Context, row db.Forge, forge app.Forge, repo db.Repository, unknown unknownBranch) (found int, queued []int64, err error) {
 	workloads, err := h.db.WorkloadsOf(ctx, repo.ID)
+	if err != nil {
+		return 0, nil, err
+	}
+	moves, err := h.db.LastMoves(ctx, repo.ID)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -52,17 +67,17 @@ func (h *Handler) lookAt(ctx context.Context, row db.Forge, forge app.Forge, rep
 		if !strings.HasPrefix(ref, "refs/heads/") || !followed(workloads, repo, ref) {
 			continue
 		}
-		last, err := h.db.LastMove(ctx, repo.ID, ref)
-		unknown := errors.Is(err, db.ErrNotFound)
-		switch {
-		case err != nil && !unknown:
-			return found, queued, err
-		case last.After == commit, unknown && !named(workloads, repo, ref):
+		before, known := moves[ref]
+		moved := before != commit
+		if !known {
+			before, moved = unknown(workloads, repo, ref, commit)
+		}
+		if !moved {
 			continue
 		}
 		done, err := h.record(ctx, row, app.Push{
 			DeliveryID: fmt.Sprintf("%s-%d-%s-%d", EventMissed, repo.ID, commit, time.Now().UnixMicro()), Event: EventMissed,
-			Repository: repo, Ref: ref, Before: last.After, After: commit, Commit: commit, RepositorySigned: true,
+			Repository: repo, Ref: ref, Before: before, After: commit, Commit: commit, RepositorySigned: true,
 		})
 		if err != nil {
 			return found, queued, err

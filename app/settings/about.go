@@ -9,15 +9,14 @@ import (
 // aboutPage says what runs and how it is.
 type aboutPage struct {
 	Facts  []Fact
-	Checks []Check
+	Checks []check
 	Text   string // of all, for the report of a fault; in English, without names and secrets
 }
 
 func (v *visit) about() error {
-	page := aboutPage{Facts: []Fact{{Key: "version", Value: v.Version}}}
+	page := aboutPage{Facts: []Fact{{Key: "version", Value: v.Version}}, Checks: v.checks(false)}
 	if v.Health != nil {
 		page.Facts = append(page.Facts, v.Health.Facts(v.r.Context())...)
-		page.Checks = v.Health.Checks(v.r.Context())
 	}
 	waiting, working, err := v.DB.CountUnfinished(v.r.Context())
 	if err != nil {

@@ -1,7 +1,6 @@
 package settings_test
 
 import (
-	"context"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -26,17 +25,10 @@ func (w *world) addForges(c *settings.Config, mux *http.ServeMux) {
 	must(w.t, err)
 	w.opener = forges.OpenRow
 	c.Forges, c.Apps, c.Missed = forges, apps, hooks.LookForMissed
-	c.Server = machine{}
+	c.Health = healthy{}
 	mux.Handle("POST /webhooks/{forge}", hooks)
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 }
-
-// machine is one that all is well with.
-type machine struct{}
-
-func (machine) Docker(context.Context) (string, error)     { return "29.1.2", nil }
-func (machine) Memory() (int64, error)                     { return 8_200_000_000, nil }
-func (machine) Disk(context.Context) (int64, int64, error) { return 41_000_000_000, 1 << 30, nil }
 
 // forgeServer is a forge with the repository acme/site, which is private and has one commit on main.
 type forgeServer struct {

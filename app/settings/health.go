@@ -9,12 +9,21 @@ import (
 type Health interface {
 	// Facts are versions and sizes, in the order of the page.
 	Facts(ctx context.Context) []Fact
-	// Checks are what has to be well.
-	Checks(ctx context.Context) []Check
+
 	// Proxy is what serves the sites.
 	Proxy(ctx context.Context) Proxy
-	// Free are the bytes that are free on the disk of Docker; 0 when that cannot be told.
-	Free(ctx context.Context) int64
+
+	// Database returns why the database does not answer.
+	Database(ctx context.Context) error
+
+	// Docker returns the version of the engine.
+	Docker(ctx context.Context) (version string, err error)
+
+	// Memory returns the bytes of memory that the machine has.
+	Memory() (int64, error)
+
+	// Free returns how many bytes are free on the disk that builds are written to.
+	Free(ctx context.Context) (int64, error)
 }
 
 // Fact is one thing that is known. It has a Value, which is said in any language as it is, or Bytes, or a time.
@@ -23,13 +32,6 @@ type Fact struct {
 	Value string
 	Bytes int64
 	At    time.Time
-}
-
-// Check is one thing that was looked at.
-type Check struct {
-	Key    string // of the text check.KEY; check.KEY_todo says what to do
-	State  string // "ok", "warn", "failed"
-	Detail string // in English; "" when there is none
 }
 
 // Proxy is what serves the sites.

@@ -2,6 +2,7 @@ package settings_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,27 +18,35 @@ func (healthy) Facts(context.Context) []settings.Fact {
 	return []settings.Fact{{Key: "go", Value: "1.26.8"}, {Key: "docker", Value: "28.2.2"}, {Key: "memory", Bytes: 8 << 30}, {Key: "started", At: time.Now()}}
 }
 
-func (healthy) Checks(context.Context) []settings.Check {
-	return []settings.Check{{Key: "database", State: "ok"}, {Key: "docker", State: "failed", Detail: "does not answer"}, {Key: "address", State: "warn", Detail: "secret.example.com"}}
-}
-
 func (healthy) Proxy(context.Context) settings.Proxy {
 	return settings.Proxy{Kind: "npm", Word: "does not answer", Facts: []settings.Fact{{Key: "npm_url", Value: "http://127.0.0.1:81"}}}
 }
 
-func (healthy) Free(context.Context) int64 { return 41_200_000_000 }
+func (healthy) Database(context.Context) error         { return nil }
+func (healthy) Docker(context.Context) (string, error) { return "29.1.2", nil }
+func (healthy) Memory() (int64, error)                 { return 8_200_000_000, nil }
+func (healthy) Free(context.Context) (int64, error)    { return 41_200_000_000, nil }
+
+// ailing is a server whose Docker is away and whose disk is full.
+type ailing struct{ healthy }
+
+func (ailing) Docker(context.Context) (string, error) {
+	return "", errors.New("Cannot connect to the Docker daemon\nat a socket")
+}
+func (ailing) Free(context.Context) (int64, error) { return 1000, nil }
 
 func withHealth(c *settings.Config) {
 	c.Health, c.Tidy = healthy{}, func(context.Context) error { return nil }
 }
 
 func TestAbout(t *testing.T) {
-	w := newWorldOf(t, withHealth)
-	b := w.owner()
+	w := newWorldOf(t, func(c *settings.Config) { withHealth(c); c.Health = ailing{} })
+	b := w.ownerAt("https://secret.example.com")
 	p := b.get("/about")
-	p.is(t, http.StatusOK, "28.2.2", "does not answer", "Start Docker", "Docker: failed\n", "Deployments in the queue: 0\n")
-	_, text, _ := strings.Cut(p.body, "<pre")
-	if strings.Contains(text, "secret.example.com") {
+	p.is(t, http.StatusOK, "28.2.2", "does not answer", "Cannot connect to the Docker daemon<", "Start Docker", "Docker: failed\n", "Database: ok\n",
+		"No build starts below the limit", "Deployments in the queue: 0\n")
+	_, text, found := strings.Cut(p.body, "<pre")
+	if !found || strings.Contains(text, "secret.example.com") {
 		t.Error("the text for a report names a host")
 	}
 	b.get("/settings/proxy").is(t, http.StatusOK, "Nginx Proxy Manager", "http://127.0.0.1:81", "--router npm")

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -48,7 +49,7 @@ func (s *Settings) catch(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			p := recover()
-			if p == nil || p == http.ErrAbortHandler {
+			if err, _ := p.(error); p == nil || errors.Is(err, http.ErrAbortHandler) {
 				return
 			}
 			id := rand.Text()[:10]

@@ -24,7 +24,7 @@ func (v *visit) retentionPage(form *templates.Form) retentionPage {
 	page := retentionPage{Form: form, FixedReleases: v.Fixed(OptionKeepReleases), FixedFree: v.Fixed(OptionMinFree),
 		Releases: int64(v.KeepReleases), Floor: v.MinFree, CanTidy: v.Tidy != nil}
 	if v.Health != nil {
-		page.Free = v.Health.Free(v.r.Context())
+		page.Free, _ = v.Health.Free(v.r.Context())
 	}
 	return page
 }

@@ -9,7 +9,7 @@ import (
 // startPage is the way from nothing to the first deployment.
 type startPage struct {
 	Steps  []startStep
-	Checks []serverCheck
+	Checks []check
 	Done   bool // all of it
 	May    bool // the visitor may do it
 }
@@ -37,7 +37,8 @@ func (v *visit) start() error {
 			only = forgePath(id)
 		}
 	}
-	page := startPage{May: v.user.Role.May(db.Administrator), Checks: v.serverChecks(), Steps: []startStep{
+	may := v.user.Role.May(db.Administrator)
+	page := startPage{May: may, Checks: v.checks(may && v.r.URL.Query().Get("check") == "address"), Steps: []startStep{
 		{Title: "start.forge", Text: "start.forge_text", Done: len(sums) > 0, Href: "/forges/new", Action: "act.connect_forge"},
 		{Title: "start.repositories", Text: "start.repositories_text", Done: repositories > 0, Href: only, Action: "act.choose_repositories"},
 		{Title: "start.workload", Text: "start.workload_text", Done: workloads > 0, Href: "/workloads/new", Action: "act.add_workload"},

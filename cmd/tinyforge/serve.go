@@ -97,8 +97,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	}
 	pages, err := newPages(settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
 		Sources: pageSources(deployer.Sources), Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, Releases: pageReleases{runtime}, CheckRoute: router.Check,
-		Apps: apps, Missed: hooks.LookForMissed, Server: machine{engine: engine, folder: c.Data, minFree: int64(c.MinFree)},
-		Health: &health{config: c, db: store, engine: engine, sites: router, choices: choices, instance: instance, started: time.Now()}})
+		Apps: apps, Missed: hooks.LookForMissed,
+		Health: &health{config: c, db: store, engine: engine, sites: router, instance: instance, started: time.Now()}})
 	if err != nil {
 		return err
 	}
@@ -127,6 +127,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 		{"janitor", janitor.Run},
 		{"reporter", app.NewReporter(store, forges.Open, choices.PublicURL, log).Run},
 		{"hooks", app.NewHookKeeper(store, forges.OpenRow, choices.PublicURL, 10*time.Minute, log).Run},
+		{"poller", webhooks.NewPoller(hooks, log).Run},
 		{"settings", chosen.Run},
 	}, router.Stages()...)
 	return runStages(ctx, log, append(stages, stage{"listener", store.Listen})...)

@@ -3,8 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"tinyforge/app/settings"
 	"tinyforge/db"
+	"tinyforge/deploy"
 	"tinyforge/deploy/docker"
 )
 
@@ -22,7 +24,6 @@ type health struct {
 	db       *db.DB
 	engine   *docker.Engine
 	sites    sites
-	choices  *settings.Choices
 	instance string
 	started  time.Time
 }
@@ -50,10 +51,10 @@ func (h *health) Facts(ctx context.Context) []settings.Fact {
 		facts = append(facts, settings.Fact{Key: "docker", Value: d.Version}, settings.Fact{Key: "api", Value: d.API}, settings.Fact{Key: "storage", Value: d.Driver},
 			settings.Fact{Key: "memory", Bytes: d.Memory})
 	}
-	if free := h.Free(ctx); free > 0 {
+	if free, err := h.Free(ctx); err == nil {
 		facts = append(facts, settings.Fact{Key: "free_docker", Bytes: free})
 	}
-	if free := freeOn(h.config.Data); free > 0 {
+	if free, err := deploy.FreeSpace(h.config.Data); err == nil {
 		facts = append(facts, settings.Fact{Key: "free_data", Bytes: free})
 	}
 	return append(facts, settings.Fact{Key: "proxy", Value: h.config.Router})
@@ -86,37 +87,27 @@ func shortVersion() string {
 	return "?"
 }
 
-// Checks implements settings.Health.
-func (h *health) Checks(ctx context.Context) []settings.Check {
+// Database implements settings.Health.
+func (h *health) Database(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healthPatience)
 	defer cancel()
-	checks := []settings.Check{h.check("database", h.db.Ping(ctx)), h.check("docker", h.engine.Ping(ctx))}
-	proxy := settings.Check{Key: "proxy", State: "ok"}
-	if word, _ := h.sites.State(ctx); word != "ok" {
-		proxy.State, proxy.Detail = "failed", word
-	}
-	checks = append(checks, proxy)
-	chosen, err := h.choices.Read(ctx)
-	if err != nil {
-		return checks
-	}
-	address, disk := settings.Check{Key: "address", State: "ok", Detail: chosen.PublicURL}, settings.Check{Key: "disk", State: "ok"}
-	if chosen.PublicURL == "" {
-		address.State = "warn"
-	}
-	for _, free := range []int64{h.Free(ctx), freeOn(h.config.Data)} {
-		if free > 0 && free < chosen.MinFree {
-			disk.State = "failed"
-		}
-	}
-	return append(checks, address, disk)
+	return h.db.Ping(ctx)
 }
 
-func (h *health) check(key string, err error) settings.Check {
-	if err != nil {
-		return settings.Check{Key: key, State: "failed", Detail: "does not answer"}
+// Docker implements settings.Health.
+func (h *health) Docker(ctx context.Context) (version string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	defer cancel()
+	return h.engine.Version(ctx)
+}
+
+// Memory implements settings.Health.
+func (h *health) Memory() (int64, error) {
+	var info syscall.Sysinfo_t
+	if err := syscall.Sysinfo(&info); err != nil {
+		return 0, fmt.Errorf("read size of memory: %w", err)
 	}
-	return settings.Check{Key: key, State: "ok"}
+	return int64(info.Totalram) * int64(info.Unit), nil //nolint:gosec // no machine has 8 exabytes
 }
 
 // Proxy implements settings.Health.
@@ -143,20 +134,13 @@ func proxyFacts() map[string]func(*config) settings.Proxy {
 	}
 }
 
-// Free implements settings.Health.
-func (h *health) Free(ctx context.Context) int64 {
+// Free implements settings.Health: of Docker's disk or, where that cannot be told, of the data's.
+func (h *health) Free(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	defer cancel()
 	free, err := h.engine.FreeSpace(ctx)
-	if err != nil {
-		return 0
+	if errors.Is(err, errors.ErrUnsupported) {
+		return deploy.FreeSpace(h.config.Data)
 	}
-	return free
-}
-
-// freeOn are the bytes that are free on the disk of a folder, 0 when that cannot be told.
-func freeOn(dir string) int64 {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(filepath.Clean(dir), &fs); err != nil {
-		return 0
-	}
-	return int64(fs.Bavail) * fs.Bsize
+	return free, err
 }

@@ -77,7 +77,7 @@ func auditHref(e db.AuditEntry) string {
 	case e.Kind == "workload":
 		return "/workloads/" + url.PathEscape(e.Subject)
 	case e.Kind == "deployment" && strings.Trim(e.Subject, "0123456789") == "":
-		return "/d/" + e.Subject
+		return "/deployments/" + e.Subject
 	}
 	return ""
 }

@@ -19,6 +19,7 @@ type appManifest struct {
 	URL         string            `json:"url"`
 	RedirectURL string            `json:"redirect_url"`
 	SetupURL    string            `json:"setup_url"`
+	Callbacks   []string          `json:"callback_urls"`
 	Permissions map[string]string `json:"default_permissions"`
 	Events      []string          `json:"default_events"`
 	Hook        *struct {
@@ -116,6 +117,7 @@ func (g *gitHub) makeApp(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.s.mu.Lock()
+	g.s.oauth.callbacks = append([]string{}, m.Callbacks...)
 	g.made = madeApp{manifest: m, organization: r.PostFormValue("organization"), code: randomHex(20)}
 	g.hook = ""
 	if m.Hook != nil {
@@ -159,7 +161,7 @@ func (g *gitHub) convert(w http.ResponseWriter, r *http.Request) {
 	answerJSON(w, http.StatusCreated, map[string]any{
 		"id": g.appID, "slug": slug, "node_id": nodeID("App", g.appID), "owner": owner, "name": name,
 		"external_url": g.made.manifest.URL, "html_url": g.s.url + "/apps/" + slug, "permissions": g.made.manifest.Permissions,
-		"events": g.made.manifest.Events, "client_id": "Iv1.8a61f9b3a7aba766", "client_secret": randomHex(20), "webhook_secret": secret,
+		"events": g.made.manifest.Events, "client_id": g.s.oauth.clientID, "client_secret": g.s.oauth.clientSecret, "webhook_secret": secret,
 		"pem": string(private),
 	})
 }

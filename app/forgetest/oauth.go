@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // oauth lets accounts sign in elsewhere: authorization codes with PKCE, for one application. It is part of GitHub's App; on
@@ -13,9 +14,10 @@ type oauth struct {
 	clientID, clientSecret string
 
 	// Under Server.mu.
-	visitor string           // who looks at the page of authorization; "" declines
-	codes   map[string]grant // not yet redeemed
-	tokens  map[string]string
+	callbacks []string         // to which people may be led back; nil means anywhere
+	visitor   string           // who looks at the page of authorization; "" declines
+	codes     map[string]grant // not yet redeemed
+	tokens    map[string]string
 }
 
 // grant is what a code stands for.
@@ -48,6 +50,10 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.oauth.callbacks != nil && !slices.Contains(s.oauth.callbacks, q.Get("redirect_uri")) {
+		http.Error(w, "The redirect_uri is not associated with this application.", http.StatusNotFound)
+		return
+	}
 	answer := url.Values{"state": {q.Get("state")}}
 	if s.oauth.visitor == "" {
 		answer.Set("error", "access_denied")

@@ -18,7 +18,7 @@ type picture struct {
 	png  []byte
 }
 
-// pages are reached from the overview, by links that are clicked one after the other; then something is scrolled to.
+// pages are reached from the overview, by links that are followed one after the other; then something is scrolled to.
 var pages = []struct {
 	name  string
 	links []string
@@ -87,18 +87,23 @@ func signIn(ctx context.Context, link string) error {
 	if err := chromedp.Do(ctx, chromedp.Navigate(link), chromedp.SendKeys("[name=password]", "correct horse battery staple")); err != nil {
 		return err
 	}
-	return follow(ctx, []string{"button.primary"})
+	_, err := chromedp.RunResponse(ctx, chromedp.Click("button.primary", chromedp.NodeVisible))
+	return err
 }
 
-// follow clicks one after the other and waits for the page that each leads to.
+// follow opens what one link after the other leads to. It clicks none: a live page may replace one under the hand.
 func follow(ctx context.Context, links []string) error {
 	for _, link := range links {
-		answer, err := chromedp.RunResponse(ctx, chromedp.Click(link, chromedp.NodeVisible))
+		address, err := chromedp.Run(ctx, chromedp.Evaluate[string](fmt.Sprintf("document.querySelector(%q).href", link)))
 		if err != nil {
-			return fmt.Errorf("click %s: %w", link, err)
+			return fmt.Errorf("find %s: %w", link, err)
 		}
-		if answer != nil && answer.Status >= 400 {
-			return fmt.Errorf("click %s: %s answers %d", link, answer.URL, answer.Status)
+		answer, err := chromedp.RunResponse(ctx, chromedp.Navigate(address))
+		if err != nil {
+			return fmt.Errorf("open %s: %w", address, err)
+		}
+		if answer == nil || answer.Status >= 400 {
+			return fmt.Errorf("open %s: it answers %+v", address, answer)
 		}
 	}
 	return nil

@@ -111,7 +111,7 @@ func (p *Poller) ask(ctx context.Context, row db.Forge, one *poll) {
 	}
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	one.busy, one.fault, one.due = false, fault, time.Now().Add(pollDelivers - pollMute/2)
+	one.busy, one.fault, one.due = false, fault, time.Now().Add(pollDelivers-pollMute/2)
 	if mute {
 		one.due = time.Time{}
 	}

@@ -19,7 +19,7 @@ type appManifest struct {
 	URL         string            `json:"url"`
 	RedirectURL string            `json:"redirect_url"`
 	SetupURL    string            `json:"setup_url"`
-	Callbacks   []string          `json:"callback_urls"`
+	Callbacks   []string          `json:"callback_urls"` // where people who sign in elsewhere may be sent back to
 	Permissions map[string]string `json:"default_permissions"`
 	Events      []string          `json:"default_events"`
 	Hook        *struct {
@@ -117,8 +117,8 @@ func (g *gitHub) makeApp(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.s.mu.Lock()
-	g.s.oauth.callbacks = append([]string{}, m.Callbacks...)
 	g.made = madeApp{manifest: m, organization: r.PostFormValue("organization"), code: randomHex(20)}
+	g.s.oauth.callbacks = append([]string{}, m.Callbacks...)
 	g.hook = ""
 	if m.Hook != nil {
 		g.hook = m.Hook.URL

@@ -14,10 +14,11 @@ type oauth struct {
 	clientID, clientSecret string
 
 	// Under Server.mu.
-	callbacks []string         // to which people may be led back; nil means anywhere
-	visitor   string           // who looks at the page of authorization; "" declines
-	codes     map[string]grant // not yet redeemed
-	tokens    map[string]string
+	visitor string           // who looks at the page of authorization; "" declines
+	codes   map[string]grant // not yet redeemed
+	tokens  map[string]string
+
+	callbacks []string // of an App that was made of a manifest; nil when it takes any
 }
 
 // grant is what a code stands for.
@@ -51,7 +52,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.oauth.callbacks != nil && !slices.Contains(s.oauth.callbacks, q.Get("redirect_uri")) {
-		http.Error(w, "The redirect_uri is not associated with this application.", http.StatusNotFound)
+		http.Error(w, "The redirect_uri is not associated with this application", http.StatusBadRequest)
 		return
 	}
 	answer := url.Values{"state": {q.Get("state")}}

@@ -40,8 +40,7 @@ func (a *Apps) Manifest(n app.NewApp) (string, error) {
 	m["name"], m["url"], m["public"] = n.Name, n.PublicURL, false
 	m["redirect_url"] = n.PublicURL + "/forges/github/created"
 	m["setup_url"], m["setup_on_update"] = n.PublicURL+"/forges/github/installed", true
-	m["callback_urls"] = []string{n.PublicURL + "/sign-in/callback"} // without it accounts of GitHub could not sign in
-	m["request_oauth_on_install"] = false
+	m["callback_urls"], m["request_oauth_on_install"] = []string{n.PublicURL + "/sign-in/callback"}, false
 	m["hook_attributes"] = map[string]any{"url": app.HookURL(n.PublicURL, n.Forge), "active": true}
 	if !n.Webhook {
 		delete(m, "hook_attributes")

@@ -59,7 +59,7 @@ func TestAppsByManifest(t *testing.T) {
 	if secret := s.Row("hub").Credentials.WebhookSecret; secret != "another" {
 		t.Errorf("the secret is %q", secret)
 	}
-	for callback, want := range map[string]int{n.PublicURL + "/sign-in/callback": http.StatusFound, n.PublicURL + "/sign-in": http.StatusNotFound} {
+	for callback, want := range map[string]int{n.PublicURL + "/sign-in/callback": http.StatusFound, n.PublicURL + "/sign-in": http.StatusBadRequest} {
 		if got := authorized(t, s.URL(), row.Credentials.ClientID, callback); got != want {
 			t.Errorf("signing in by way of %s answers %d, want %d", callback, got, want)
 		}

@@ -50,7 +50,7 @@ func TestAbout(t *testing.T) {
 		t.Error("the text for a report names a host")
 	}
 	b.get("/settings/proxy").is(t, http.StatusOK, "Nginx Proxy Manager", "http://127.0.0.1:81", "--router npm")
-	b.get("/settings/retention").is(t, http.StatusOK, "Free now: 41.2")
+	b.get("/settings/retention").is(t, http.StatusOK, "Free now: 1")
 	b.post("/settings/retention/tidy").leads(t, "/settings/retention")
 	w.audited("settings.tidied", "")
 }

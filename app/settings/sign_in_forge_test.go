@@ -1,6 +1,7 @@
 package settings_test
 
 import (
+	"html"
 	"net/http"
 	"net/url"
 	"strings"
@@ -112,4 +113,20 @@ func TestGitLabSignsNobodyIn(t *testing.T) {
 	must(t, w.db.SaveForge(t.Context(), &row))
 	b.get("/settings/sign-in/1").is(t, http.StatusNotFound)
 	b.get("/settings/users").is(t, http.StatusOK, "First connect a GitHub")
+}
+
+// TestSignInByTheAppThatWasMade: an App that GitHub made for us lets people sign in without another setting.
+func TestSignInByTheAppThatWasMade(t *testing.T) {
+	w, s := newWorld(t), newForgeServer(t, forgetest.Options{Kind: forgetest.GitHub})
+	b := w.ownerAt("https://deploy.example.com")
+	w.begun(b, s)
+	p := b.get("/forges/new/github/1")
+	back, err := url.Parse(w.press(s, html.UnescapeString(find(t, p.body, `action="(http[^"]+)"`)), html.UnescapeString(find(t, p.body, `name="manifest" value="([^"]+)"`))))
+	must(t, err)
+	b.get(back.RequestURI()).leads(t, s.URL()+"/apps/tinyforge-x7k2/installations/new?state=1")
+	b.post("/settings/users", "username", "octo", "role", "viewer", "account_forge", "github-acme", "account_login", "octo-cat").leads(t, "/settings/users/2")
+	octo := w.browser()
+	octo.get("/sign-in").is(t, http.StatusOK, "Sign in with github-acme")
+	s.Visitor("octo-cat")
+	octo.get(octo.follow("/workloads").RequestURI()).leads(t, "/workloads")
 }

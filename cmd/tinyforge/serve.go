@@ -62,22 +62,15 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	if err != nil {
 		return err
 	}
-	engine, err := docker.New(docker.Config{Host: c.DockerHost, Instance: instance, Network: c.Network, Log: log})
+	engine, runtime, closeRuntime, err := openRuntime(c, instance, log)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = engine.Close() }()
+	defer closeRuntime()
 	router, err := routerKinds()[c.Router](c, store, instance, log)
 	if err != nil {
 		return err
 	}
-	runtime, err := compose.New(compose.Config{
-		Host: c.DockerHost, Instance: instance, Network: c.Network, ConfigDir: filepath.Join(c.Data, "docker"), Log: log,
-	}, engine)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = runtime.Close() }()
 	if err := router.Listen(ctx); err != nil {
 		return err
 	}
@@ -131,6 +124,22 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 		{"settings", chosen.Run},
 	}, router.Stages()...)
 	return runStages(ctx, log, append(stages, stage{"listener", store.Listen})...)
+}
+
+// openRuntime is Docker, and what runs stacks on it.
+func openRuntime(c config, instance string, log *slog.Logger) (engine *docker.Engine, runtime *compose.Runtime, closeBoth func(), err error) {
+	engine, err = docker.New(docker.Config{Host: c.DockerHost, Instance: instance, Network: c.Network, Log: log})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	runtime, err = compose.New(compose.Config{
+		Host: c.DockerHost, Instance: instance, Network: c.Network, ConfigDir: filepath.Join(c.Data, "docker"), Log: log,
+	}, engine)
+	if err != nil {
+		_ = engine.Close()
+		return nil, nil, nil, err
+	}
+	return engine, runtime, func() { _ = errors.Join(runtime.Close(), engine.Close()) }, nil
 }
 
 // newPages completes the configuration of the pages.

@@ -59,24 +59,6 @@ func TestAppsByManifest(t *testing.T) {
 	if secret := s.Row("hub").Credentials.WebhookSecret; secret != "another" {
 		t.Errorf("the secret is %q", secret)
 	}
-	for callback, want := range map[string]int{n.PublicURL + "/sign-in/callback": http.StatusFound, n.PublicURL + "/sign-in": http.StatusBadRequest} {
-		if got := authorized(t, s.URL(), row.Credentials.ClientID, callback); got != want {
-			t.Errorf("signing in by way of %s answers %d, want %d", callback, got, want)
-		}
-	}
-}
-
-// authorized asks GitHub to lead somebody back who signs in with the App.
-func authorized(t *testing.T, address, clientID, callback string) int {
-	t.Helper()
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Get(address + "/login/oauth/authorize?" + url.Values{"client_id": {clientID}, "response_type": {"code"}, "redirect_uri": {callback},
-		"state": {"s"}, "code_challenge": {"c"}, "code_challenge_method": {"S256"}}.Encode())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	return resp.StatusCode
 }
 
 // made posts a manifest and presses the button, and returns the code that comes back.

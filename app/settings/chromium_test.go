@@ -50,6 +50,7 @@ func (w *world) tab(lang string, script bool) *chromium {
 	w.t.Cleanup(func() { cancel(); <-read })
 	call(c, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": lang}})
 	call(c, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !script})
+	call(c, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}) // whatever other tabs do
 	c.window(1280)
 	return c
 }

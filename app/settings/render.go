@@ -52,6 +52,9 @@ func (v *visit) render(status int, name string, f frame, page any) error {
 		t.Current = t.Key == "nav."+f.Section
 		f.Nav = append(f.Nav, t)
 	}
+	if v.resumed {
+		f.Flash = &templates.Message{Key: "flash.not_saved_signed_in"}
+	}
 	if f.Flash == nil {
 		f.Flash = v.takeFlash()
 	}
@@ -83,6 +86,10 @@ func (v *visit) render(status int, name string, f frame, page any) error {
 
 // invalid shows a form again with what is wrong with it.
 func (v *visit) invalid(name string, f frame, form *templates.Form, page any) error {
+	if form.Resumed { // nobody has said that it is all
+		form.Errors = nil
+		return v.render(http.StatusOK, name, f, page)
+	}
 	f.Form = form
 	return v.render(http.StatusUnprocessableEntity, name, f, page)
 }

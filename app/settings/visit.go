@@ -22,7 +22,8 @@ type visit struct {
 	r       *http.Request
 	user    db.User // zero before sign-in
 	session db.Session
-	Chosen  // as they were at the beginning of the visit
+	resumed bool // the form was typed before the session
+	Chosen       // as they were at the beginning of the visit
 	*templates.Printer
 }
 
@@ -45,7 +46,7 @@ func (s *Settings) page(rt route) http.Handler {
 		switch {
 		case err != nil:
 		case rt.needs != "" && v.user.ID == 0:
-			err = v.askToSignIn()
+			err = v.askToSignIn(rt)
 		case rt.needs != "" && !v.user.Role.May(rt.needs):
 			err = refuse(http.StatusForbidden, "http.403_role", "role", v.say("role."+string(rt.needs)))
 		default:

@@ -22,8 +22,9 @@ type visit struct {
 	r       *http.Request
 	user    db.User // zero before sign-in
 	session db.Session
-	resumed bool // the form was typed before the session
-	Chosen       // as they were at the beginning of the visit
+	needs   db.Role // of the route
+	resumed bool    // the form was typed before the session
+	Chosen          // as they were at the beginning of the visit
 	*templates.Printer
 }
 
@@ -42,6 +43,7 @@ func (s *Settings) visit(w http.ResponseWriter, r *http.Request) *visit {
 func (s *Settings) page(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := s.visit(w, r)
+		v.needs = rt.needs
 		err := v.recognize()
 		switch {
 		case err != nil:

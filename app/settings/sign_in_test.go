@@ -67,20 +67,6 @@ func TestSignInIsLimited(t *testing.T) {
 	b.do(http.MethodPost, "/sign-in", map[string][]string{"username": {"ann"}, "password": {password}}, "X-Forwarded-For", "10.9.9.9, 203.0.113.7").leads(t, "/workloads")
 }
 
-// TestFormWithoutASession: what was typed is shown again after signing in, and nothing is done by itself.
-func TestFormWithoutASession(t *testing.T) {
-	w := newWorld(t)
-	w.owner()
-	b := w.browser()
-	p := b.post("/workloads", "name", "shop <b>", "env", "A=1\r\nB=2")
-	p.is(t, http.StatusUnauthorized, "what you typed is kept")
-	_, after, _ := strings.Cut(p.body, `name="resume" value="`)
-	resume, _, _ := strings.Cut(after, `"`)
-	b.post("/sign-in", "username", "ann", "password", password, "resume", resume).
-		is(t, http.StatusOK, "shop &lt;b&gt;</textarea>", "A=1\nB=2</textarea>", `action="/workloads"`)
-	b.post("/sign-in", "username", "ann", "password", password, "resume", "forged").leads(t, "/workloads")
-}
-
 func TestWritesFromOtherSitesAreRefused(t *testing.T) {
 	w := newWorld(t)
 	b := w.owner()

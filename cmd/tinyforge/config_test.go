@@ -180,7 +180,6 @@ func TestHelp(t *testing.T) {
 		},
 		"apply": {"prune", "public-url", "router"}, "remove": {"volumes"}, "migrate": {},
 		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "cancel": {},
-		"sign-in-link": {"listen", "public-url"},
 	}
 	for _, c := range commands() {
 		var out bytes.Buffer

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"tinyforge/app"
 	"tinyforge/db"
@@ -39,9 +40,11 @@ type Config struct {
 // Settings serves the pages. It is safe for concurrent use.
 type Settings struct {
 	Config
-	tries *tries
-	hash  *hasher
-	turns *turns
+	tries   *tries
+	hash    *hasher
+	turns   *turns
+	streams *streams
+	recheck time.Duration // after which an open stream looks again whether it may go on
 
 	ended   chan struct{} // from then on streams of events end
 	endOnce sync.Once
@@ -55,7 +58,7 @@ func New(c Config) *Settings {
 	if c.Forges == nil {
 		c.Forges = app.NewForges(c.DB, nil)
 	}
-	return &Settings{Config: c, tries: newTries(), hash: newHasher(), turns: newTurns(), ended: make(chan struct{})}
+	return &Settings{Config: c, tries: newTries(), hash: newHasher(), turns: newTurns(), streams: newStreams(), recheck: streamCheck, ended: make(chan struct{})}
 }
 
 // Mount adds the pages to a mux.
@@ -63,6 +66,9 @@ func (s *Settings) Mount(mux *http.ServeMux) {
 	mux.Handle("GET /static/{hash}/{name}", s.Templates.Static())
 	for _, rt := range s.routes() {
 		mux.Handle(rt.pattern, s.protect(s.page(rt)))
+	}
+	for _, method := range methods {
+		mux.Handle(method+" /", s.protect(s.page(route{do: func(v *visit) error { return v.nothing(mux) }})))
 	}
 	s.mountAPI(mux)
 }

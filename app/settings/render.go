@@ -129,7 +129,7 @@ func (v *visit) fail(err error) {
 	case errors.As(err, &a):
 		v.show(a.code, a.message)
 	case errors.As(err, &tooLarge):
-		v.show(http.StatusRequestEntityTooLarge, templates.Message{Key: "http.413", Values: []any{"limit", v.Size(tooLarge.Limit)}})
+		v.show(http.StatusRequestEntityTooLarge, templates.Message{Key: "http.413", Values: []any{"limit", v.Size(tooLarge.Limit)}}, templates.Message{Key: "http.413_back"})
 	case errors.Is(err, db.ErrNotFound):
 		v.show(http.StatusNotFound, templates.Message{Key: "http.404"})
 	case v.r.Context().Err() != nil: // who asked has gone

@@ -24,13 +24,17 @@ func (v *visit) savePassword() error {
 	}
 	f, page := v.settingsFrame("people.password"), passwordPage{form, v.user.Password != ""}
 	if page.Has {
-		v.checkPassword(form, "password_now")
+		if err := v.checkPassword(form, "password_now"); err != nil {
+			return err
+		}
 	}
-	checkNewPassword(form, "password_new", v.user.Name, "tinyforge")
+	if form.Valid() { // or strangers could have us weigh passwords
+		checkNewPassword(form, "password_new", v.user.Name, "tinyforge")
+	}
 	if !form.Valid() {
 		return v.invalid("settings/password", f, form, page)
 	}
-	hash, err := v.hash.make(form.Get("password_new"))
+	hash, err := v.hash.make(v.r.Context(), form.Get("password_new"))
 	if err != nil {
 		return err
 	}
@@ -47,15 +51,32 @@ func (v *visit) savePassword() error {
 }
 
 // checkPassword notes when it is not the visitor's password. Tries are counted as those of signing in are.
-func (v *visit) checkPassword(form *templates.Form, field string) {
-	wait := v.tries.wait(v.address(), time.Now())
-	switch {
-	case form.Get(field) == "":
+func (v *visit) checkPassword(form *templates.Form, field string) error {
+	if form.Get(field) == "" {
 		form.Fail(field, "err.required")
+		return nil
+	}
+	ok, wait, err := v.tryPassword(form.Get(field), v.user.Password)
+	switch {
+	case err != nil:
+		return err
 	case wait > 0:
 		form.Fail(field, "err.too_many_tries", "when", v.Ago(time.Now().Add(wait)))
-	case !v.hash.fits(form.Get(field), v.user.Password):
-		v.tries.fail(v.address(), time.Now())
+	case !ok:
 		form.Fail(field, "err.password_wrong")
 	}
+	return nil
+}
+
+// tryPassword tells whether a password belongs to a hash, or how long this address has to wait before it may ask.
+func (v *visit) tryPassword(password, hash string) (ok bool, wait time.Duration, err error) {
+	address, begun := v.address(), time.Now()
+	if wait := v.tries.begin(address, begun); wait > 0 {
+		return false, wait, nil
+	}
+	ok, err = v.hash.fits(v.r.Context(), password, hash)
+	if ok || err != nil {
+		v.tries.takeBack(address, begun)
+	}
+	return ok, 0, err
 }

@@ -39,9 +39,10 @@ type Config struct {
 // Settings serves the pages. It is safe for concurrent use.
 type Settings struct {
 	Config
-	tries *tries
-	hash  *hasher
-	turns *turns
+	tries      *tries // of passwords and of accounts
+	tokenTries *tries // of tokens that nobody has
+	hash       *hasher
+	turns      *turns
 
 	ended   chan struct{} // from then on streams of events end
 	endOnce sync.Once
@@ -55,7 +56,7 @@ func New(c Config) *Settings {
 	if c.Forges == nil {
 		c.Forges = app.NewForges(c.DB, nil)
 	}
-	return &Settings{Config: c, tries: newTries(), hash: newHasher(), turns: newTurns(), ended: make(chan struct{})}
+	return &Settings{Config: c, tries: newTries(), tokenTries: newTries(), hash: newHasher(), turns: newTurns(), ended: make(chan struct{})}
 }
 
 // Mount adds the pages to a mux.

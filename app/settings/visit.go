@@ -59,7 +59,7 @@ func (s *Settings) page(rt route) http.Handler {
 
 // recognize finds out who is signed in. Nobody is not an error.
 func (v *visit) recognize() error {
-	cookie, err := v.r.Cookie(v.cookieName())
+	cookie, err := v.r.Cookie(v.hostCookie("session"))
 	if err != nil {
 		return nil
 	}
@@ -126,12 +126,12 @@ func (v *visit) secure() bool {
 	return v.r.TLS != nil || v.behindProxy() && v.r.Header.Get("X-Forwarded-Proto") == "https"
 }
 
-// cookieName is another one over HTTPS: there the browser takes it from this host alone.
-func (v *visit) cookieName() string {
+// hostCookie names a cookie. Over HTTPS the browser takes it from this host alone.
+func (v *visit) hostCookie(name string) string {
 	if v.secure() {
-		return "__Host-session"
+		return "__Host-" + name
 	}
-	return "session"
+	return name
 }
 
 // origin is the address that the browser has of this Tinyforge.

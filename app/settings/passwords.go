@@ -24,28 +24,27 @@ const (
 	hashesQueued = 20
 )
 
-// hashing is what OWASP asks of Argon2id, the same on every machine.
-var hashing = argon2id.Params{Memory: 46 << 10, Iterations: 1, Parallelism: 2, SaltLength: 16, KeyLength: 32}
+// dear is what OWASP asks of Argon2id, the same on every machine.
+var dear = argon2id.Params{Memory: 46 << 10, Iterations: 1, Parallelism: 2, SaltLength: 16, KeyLength: 32}
 
 // errCrowded says that too many people are signing in.
 var errCrowded = errors.New("too many passwords are being checked")
 
 // hasher bounds how many hashes are made at a time, and how many wait for that.
 type hasher struct {
-	places chan struct{} // of those at work
-	all    chan struct{} // of these and of those that wait
-	nobody string        // takes as long as any other and fits nothing
+	places chan struct{}   // of those at work
+	all    chan struct{}   // of these and of those that wait
+	params argon2id.Params // of new hashes
 }
 
 func newHasher() *hasher {
-	return &hasher{
-		places: make(chan struct{}, hashesAtOnce), all: make(chan struct{}, hashesAtOnce+hashesQueued), nobody: nobodysHash(hashing),
-	}
+	return &hasher{make(chan struct{}, hashesAtOnce), make(chan struct{}, hashesAtOnce+hashesQueued), dear}
 }
 
-// nobodysHash is written as a hash is, and is of nothing.
-func nobodysHash(p argon2id.Params) string {
+// nobody is a hash that takes as long as a new one, and is of no password.
+func (h *hasher) nobody() string {
 	zeros := func(n uint32) string { return base64.RawStdEncoding.EncodeToString(make([]byte, n)) }
+	p := h.params
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.Memory, p.Iterations, p.Parallelism, zeros(p.SaltLength), zeros(p.KeyLength))
 }
 
@@ -71,7 +70,7 @@ func (h *hasher) make(ctx context.Context, password string) (string, error) {
 		return "", err
 	}
 	defer leave()
-	hash, err := argon2id.CreateHash(password, &hashing)
+	hash, err := argon2id.CreateHash(password, &h.params)
 	if err != nil {
 		return "", fmt.Errorf("hash password: %w", err)
 	}
@@ -87,7 +86,7 @@ func (h *hasher) fits(ctx context.Context, password, hash string) (bool, error) 
 	defer leave()
 	known := hash != ""
 	if !known {
-		hash = h.nobody
+		hash = h.nobody()
 	}
 	ok, err := argon2id.ComparePasswordAndHash(password, hash)
 	return err == nil && ok && known, nil

@@ -51,23 +51,25 @@ func TestCrowdIsToldWhenToComeAgain(t *testing.T) {
 	}
 }
 
-// TestNobodyTakesAsLong: whether a name exists shows in nothing.
-func TestNobodyTakesAsLong(t *testing.T) {
-	h := newHasher()
-	made, err := h.make(t.Context(), "x")
+// TestPasswordsAreHashedDearly: whoever steals the hashes pays 46 MiB for each try, and who signs in as nobody waits as long.
+func TestPasswordsAreHashedDearly(t *testing.T) {
+	h := New(Config{}).hash
+	hash, err := h.make(t.Context(), "correct horse battery staple")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, _, _, err := argon2id.DecodeHash(made)
-	if err != nil {
-		t.Fatal(err)
+	for _, s := range []string{hash, h.nobody()} {
+		if p, salt, key, err := argon2id.DecodeHash(s); err != nil || *p != dear || len(salt) != 16 || len(key) != 32 || !strings.HasPrefix(s, "$argon2id$v=19$m=47104,t=1,p=2$") {
+			t.Errorf("the hash is %s (%v)", s, err)
+		}
 	}
-	got, _, _, err := argon2id.DecodeHash(h.nobody)
-	if err != nil || *got != *want {
-		t.Errorf("nobody's is made with %+v, others with %+v (%v)", got, want, err)
-	}
-	if ok, err := h.fits(t.Context(), "", ""); ok || err != nil {
-		t.Errorf("no password signs in: %v, %v", ok, err)
+	for _, c := range []struct {
+		password, hash string
+		fits           bool
+	}{{"correct horse battery staple", hash, true}, {"correct horse battery", hash, false}, {"", "", false}} {
+		if ok, err := h.fits(t.Context(), c.password, c.hash); ok != c.fits || err != nil {
+			t.Errorf("%q fits %q: %v, %v", c.password, c.hash, ok, err)
+		}
 	}
 }
 

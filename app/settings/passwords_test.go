@@ -76,7 +76,7 @@ func TestPasswordsAreHashedDearly(t *testing.T) {
 // TestLongPasswordsAreWeighedInPart: what comes after 64 characters does not count, and so takes no time.
 func TestLongPasswordsAreWeighedInPart(t *testing.T) {
 	for password, good := range map[string]bool{
-		strings.Repeat("a", 64) + "correct horse battery staple": false,
+		strings.Repeat("a", 64) + "correct horse battery staple":  false,
 		"correct horse battery staple" + strings.Repeat("ж", 170): true,
 	} {
 		form := filled("password", password)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 
 	"tinyforge/app"
@@ -31,6 +32,8 @@ type Config struct {
 	Tidy       func(ctx context.Context) error // removes what is not kept any more; nil means that nothing can be
 	Apps       Apps                            // makes GitHub Apps
 
+	TrustedProxies []netip.Prefix // of reverse proxies that are believed whom a request comes from; nil means loopback
+
 	// Missed looks for pushes that were not delivered, records them, and returns how many there were and the deployments that
 	// were queued for them.
 	Missed func(ctx context.Context, row db.Forge) (found int, queued []int64, err error)
@@ -55,6 +58,9 @@ func New(c Config) *Settings {
 	}
 	if c.Forges == nil {
 		c.Forges = app.NewForges(c.DB, nil)
+	}
+	if c.TrustedProxies == nil {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	}
 	return &Settings{Config: c, tries: newTries(), tokenTries: newTries(), hash: newHasher(), turns: newTurns(), ended: make(chan struct{})}
 }

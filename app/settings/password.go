@@ -14,7 +14,7 @@ type passwordPage struct {
 }
 
 func (v *visit) passwordForm() error {
-	return v.render(http.StatusOK, "settings/password", v.settingsFrame("people.password"), passwordPage{filled(), v.user.Password != ""})
+	return v.render(http.StatusOK, "settings/password", v.settingsFrame("people.password"), passwordPage{filled("end_tokens", "on"), v.user.Password != ""})
 }
 
 func (v *visit) savePassword() error {
@@ -44,7 +44,16 @@ func (v *visit) savePassword() error {
 	if _, err := v.DB.EndOtherSessions(v.r.Context(), v.user.ID, v.session.ID); err != nil {
 		return err
 	}
-	if err := v.audit("user.password", v.user.Name, ""); err != nil {
+	if form.Is("end_tokens", "on") {
+		if _, err := v.DB.EndAPITokens(v.r.Context(), v.user.ID); err != nil {
+			return err
+		}
+	}
+	action := "user.password"
+	if !page.Has {
+		action = "user.first_password"
+	}
+	if err := v.audit(action, v.user.Name, ""); err != nil {
 		return err
 	}
 	return v.redirect("/settings/password", templates.Message{Key: "flash.password_changed"})

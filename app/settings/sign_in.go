@@ -94,8 +94,14 @@ func (v *visit) signInPage(form *templates.Form, resume string) (signInPage, err
 	return page, err
 }
 
-// startSession signs a user in with this browser.
+// startSession signs a user in with this browser, in place of whoever was.
 func (v *visit) startSession(user db.User) error {
+	if v.session.ID != 0 {
+		if err := v.DB.EndSession(v.r.Context(), v.session.UserID, v.session.ID); err != nil && !errors.Is(err, db.ErrNotFound) {
+			return err
+		}
+		v.session = db.Session{}
+	}
 	token, err := v.DB.StartSession(v.r.Context(), user.ID, v.address(), v.r.UserAgent())
 	if err != nil {
 		return err

@@ -163,6 +163,8 @@ func (p page) is(t *testing.T, status int, says ...string) {
 	}
 }
 
+func (p page) says(text string) bool { return strings.Contains(p.body, text) }
+
 // leads checks that the answer is a redirect to a page.
 func (p page) leads(t *testing.T, to string) {
 	t.Helper()

@@ -119,7 +119,7 @@ func TestDeploymentPage(t *testing.T) {
 	first := s.live("A", "First")
 	b.get(s.path(first.ID)).is(t, http.StatusOK, "<title>✓ #1 shop", "Live", "Readiness check", "waiting to be reported", s.commits+first.Commit)
 	second := s.live("B", "Second")
-	b.get(s.path(second.ID)).is(t, http.StatusOK, "1,354 requests served, 0 requests failed during the switch")
+	b.get(s.path(second.ID)).is(t, http.StatusOK, "1,354 requests served, 0 requests failed")
 	b.get(s.path(first.ID)).is(t, http.StatusOK, "Was live", "Roll back to 1")
 	failed := s.failed("C", "Third")
 	b.get(s.path(failed.ID)).is(t, http.StatusOK, "<title>✕ #3 shop", "Nothing answers on port 8080 of the new copy", "kept serving all the time",

@@ -96,7 +96,7 @@ func TestMissedPushesAreFound(t *testing.T) {
 	b := w.owner()
 	s, row, workload := w.connected(b)
 	b.post(forgeAt(row, "/missed")).leads(t, forgeAt(row, "#deliveries"))
-	b.get(forgeAt(row, "")).is(t, http.StatusOK, "1 missed push found", "Started deployment 1", "missed", `<a href="/workloads/site">site</a>`)
+	b.get(forgeAt(row, "")).is(t, http.StatusOK, "1 missed push found", `<a href="/deployments/1">Started deployment 1</a>`, "missed", `<a href="/workloads/site">site</a>`)
 	b.post(forgeAt(row, "/missed")).leads(t, forgeAt(row, "#deliveries"))
 	b.get(forgeAt(row, "")).is(t, http.StatusOK, "No push was missed.")
 
@@ -112,7 +112,8 @@ func TestMissedPushesAreFound(t *testing.T) {
 	b.post(forgeAt(row, "/missed"))
 	b.get(forgeAt(row, "")).is(t, http.StatusOK, "1 missed push found")
 
-	b.get("/deliveries/1").is(t, http.StatusOK, "This push was not delivered", "refs/heads/main", "Started deployment 1")
+	b.get("/deliveries/1").is(t, http.StatusOK, "This push was not delivered", "refs/heads/main", `<a href="/deployments/1">Started deployment 1</a>`)
+	b.get("/deployments/1").leads(t, "/workloads/site/deployments/1")
 	b.get("/deliveries/99").is(t, http.StatusNotFound)
 	b.get("/deliveries/x").is(t, http.StatusNotFound)
 	b.get(forgeAt(row, "?outcome=refused")).is(t, http.StatusOK, "No such delivery")
@@ -240,5 +241,5 @@ func TestStart(t *testing.T) {
 	b := w.owner()
 	b.get("/start").is(t, http.StatusOK, "Connect a forge", "After the step before.", "29.1.2", "8.2\u00a0GB", "private address")
 	_, _, _ = w.connected(b)
-	b.get("/start").is(t, http.StatusOK, "All is set up", "41.0")
+	b.get("/start").is(t, http.StatusOK, "All is set up", "41.2")
 }

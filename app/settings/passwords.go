@@ -17,14 +17,17 @@ const (
 )
 
 // hasher bounds how many hashes are made at a time: each takes 64 MiB.
-type hasher struct{ places chan struct{} }
+type hasher struct {
+	places chan struct{}
+	params *argon2id.Params // of new hashes
+}
 
-func newHasher() *hasher { return &hasher{make(chan struct{}, 2)} }
+func newHasher() *hasher { return &hasher{make(chan struct{}, 2), argon2id.DefaultParams} }
 
 func (h *hasher) make(password string) (string, error) {
 	h.places <- struct{}{}
 	defer func() { <-h.places }()
-	hash, err := argon2id.CreateHash(password, argon2id.DefaultParams)
+	hash, err := argon2id.CreateHash(password, h.params)
 	if err != nil {
 		return "", fmt.Errorf("hash password: %w", err)
 	}

@@ -153,12 +153,21 @@ func (v *visit) show(code int, m templates.Message, more ...templates.Message) {
 	}
 }
 
-// nothing answers for addresses that lead nowhere.
-func (v *visit) nothing() error {
+// methods are those that lead anywhere.
+var methods = [...]string{http.MethodGet, http.MethodPost}
+
+// nothing answers for addresses that lead nowhere, and for those that lead somewhere by another method.
+func (v *visit) nothing(mux *http.ServeMux) error {
 	path := v.r.URL.Path
 	if to := strings.TrimRight(path, "/"); to != path && localPath(to) && v.r.Method == http.MethodGet {
 		http.Redirect(v.w, v.r, (&url.URL{Path: to}).EscapedPath(), http.StatusPermanentRedirect)
 		return nil
+	}
+	for _, method := range methods {
+		if _, pattern := mux.Handler(&http.Request{Method: method, URL: v.r.URL, Host: v.r.Host}); pattern != method+" /" {
+			v.w.Header().Set("Allow", method)
+			return refuse(http.StatusMethodNotAllowed, "http.405")
+		}
 	}
 	return refuse(http.StatusNotFound, "http.404")
 }

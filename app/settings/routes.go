@@ -34,8 +34,6 @@ func (s *Settings) routes() []route {
 		{"GET /about", db.Viewer, (*visit).about},
 		{"GET /audit", db.Administrator, (*visit).auditLog},
 		{"GET /audit.csv", db.Administrator, (*visit).auditCSV},
-		{"GET /", "", (*visit).nothing},
-		{"POST /", "", (*visit).nothing},
 	})
 }
 

@@ -67,5 +67,8 @@ func (s *Settings) Mount(mux *http.ServeMux) {
 	for _, rt := range s.routes() {
 		mux.Handle(rt.pattern, s.protect(s.page(rt)))
 	}
+	for _, method := range methods {
+		mux.Handle(method+" /", s.protect(s.page(route{do: func(v *visit) error { return v.nothing(mux) }})))
+	}
 	s.mountAPI(mux)
 }

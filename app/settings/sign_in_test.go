@@ -107,3 +107,22 @@ func TestLanguage(t *testing.T) {
 	b.post("/language", "language", "xx").is(t, http.StatusBadRequest)
 	b.post("/language", "language", "ru", "back", "//evil.example.com").leads(t, "/")
 }
+
+// TestAnotherMethod: an address that takes forms says so to those who open it.
+func TestAnotherMethod(t *testing.T) {
+	b := newWorld(t).owner()
+	for _, path := range []string{"/workloads/shop/deploy", "/sign-out", "/webhooks/git"} {
+		p := b.get(path)
+		p.is(t, http.StatusMethodNotAllowed, "go to the page with the form")
+		if allow := p.Header.Get("Allow"); allow != http.MethodPost {
+			t.Errorf("%s allows %q", path, allow)
+		}
+	}
+	p := b.post("/about")
+	p.is(t, http.StatusMethodNotAllowed)
+	if allow := p.Header.Get("Allow"); allow != http.MethodGet {
+		t.Errorf("about allows %q", allow)
+	}
+	b.get("/nowhere").is(t, http.StatusNotFound)
+	b.post("/nowhere").is(t, http.StatusNotFound)
+}

@@ -112,8 +112,9 @@ func TestAuditPage(t *testing.T) {
 	for range 130 {
 		must(t, w.db.Audit(t.Context(), db.AuditEntry{Actor: "=cmd()", Action: "workload.other", Subject: "shop <b>", Detail: "domain", Address: "192.0.2.1"}))
 	}
+	must(t, w.db.Audit(t.Context(), db.AuditEntry{Actor: "ann", Action: "deployment.cancelled", Subject: "7"}))
 	p := b.get("/audit")
-	p.is(t, http.StatusOK, "shop &lt;b&gt;", "workload.other", "/workloads/shop%20%3Cb%3E", "/audit?before=")
+	p.is(t, http.StatusOK, `href="/deployments/7"`, "shop &lt;b&gt;", "workload.other", "/workloads/shop%20%3Cb%3E", "/audit?before=")
 	_, after, _ := strings.Cut(p.body, `href="/audit?before=`)
 	before, _, _ := strings.Cut(after, `"`)
 	p = b.get("/audit?before=" + before)

@@ -1,13 +1,18 @@
 package settings_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +35,32 @@ type world struct {
 	address string // of the database
 }
 
+// compiled are the pages of every world: to read them takes longer than most tests.
+var compiled = sync.OnceValues(func() (*templates.Set, error) { return templates.New(time.Now) })
+
+// emptyDatabase is a file of SQLite in which every migration has run.
+var emptyDatabase = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "tinyforge-settings-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	keys, err := db.NewKeyring()
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "tinyforge.db")
+	store, err := db.Open(context.Background(), "sqlite://"+filepath.ToSlash(file), keys)
+	if err != nil {
+		return nil, err
+	}
+	_, err = store.Migrate(context.Background())
+	if err = errors.Join(err, store.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
+})
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	return newWorldOf(t, func(*settings.Config) {})
@@ -41,12 +72,13 @@ func newWorldOf(t *testing.T, change func(*settings.Config)) *world {
 	keys, err := db.NewKeyring()
 	must(t, err)
 	address := dbtest.SQLite(t)
+	empty, err := emptyDatabase()
+	must(t, err)
+	must(t, os.WriteFile(strings.TrimPrefix(address, "sqlite://"), empty, 0o600))
 	store, err := db.Open(t.Context(), address, keys)
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
-	_, err = store.Migrate(t.Context())
-	must(t, err)
-	set, err := templates.New(time.Now)
+	set, err := compiled()
 	must(t, err)
 	w := &world{t: t, db: store, address: address}
 	mux := http.NewServeMux()
@@ -55,6 +87,7 @@ func newWorldOf(t *testing.T, change func(*settings.Config)) *world {
 	w.addForges(&c, mux)
 	change(&c)
 	w.pages = settings.New(c)
+	w.pages.HashCheaply()
 	w.pages.Mount(mux)
 	w.server = httptest.NewServer(mux)
 	t.Cleanup(w.server.Close)

@@ -110,8 +110,8 @@ func (c *config) declare(o *options) {
 	if o.command.name == "remove" {
 		f.BoolVar(&c.Volumes, "volumes", false, "remove the workload's volumes, with all that is in them")
 	}
-	f.StringVar(&c.Listen, "listen", "127.0.0.1:4040", "`address` for webhooks, health and metrics; reached from outside through the proxy at --public-url")
-	f.StringVar(&c.ListenPublic, "listen-public", "", "`address` for webhooks alone and what commit statuses link to, for a proxy of yours; a free one on loopback when empty")
+	f.StringVar(&c.Listen, "listen", "127.0.0.1:4040", "`address` for pages, webhooks, health and metrics; reached from outside through the proxy at --public-url")
+	f.StringVar(&c.ListenPublic, "listen-public", "", "`address` for pages and webhooks without health and metrics, for a proxy of yours; a free one on loopback when empty")
 	c.declareRouter(f)
 	f.StringVar(&c.ProxyHTTP, "proxy-http", defaultHTTP, "`address` on which the proxy serves HTTP; off for none")
 	f.StringVar(&c.ProxyHTTPS, "proxy-https", defaultHTTPS, "`address` on which the proxy serves HTTPS, with certificates that it gets itself; off for none")

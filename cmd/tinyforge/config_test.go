@@ -178,7 +178,7 @@ func TestHelp(t *testing.T) {
 			"liveness", "log-format", "log-level", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url",
 			"proxy-http", "proxy-https", "public-url", "router", "site-program", "workers", "TINYFORGE_NPM_PASSWORD",
 		},
-		"apply": {"prune", "public-url", "router"}, "remove": {"volumes"}, "migrate": {},
+		"apply": {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {},
 		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "cancel": {},
 	}
 	for _, c := range commands() {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,12 +74,7 @@ const historyShown = 50
 
 // of does the request for a workload, and perhaps a deployment of it.
 func (do request) of(ctx context.Context, c config, args []string, out io.Writer) error {
-	if path, sqlite := strings.CutPrefix(c.Database, "sqlite://"); sqlite {
-		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("there is no Tinyforge in %s: give the --data of your tinyforge serve, or set TINYFORGE_DATA to it", c.Data)
-		}
-	}
-	store, err := readyStore(ctx, c)
+	store, err := existingStore(ctx, c)
 	if err != nil {
 		return err
 	}

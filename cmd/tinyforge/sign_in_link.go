@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 
 	"tinyforge/app/settings"
@@ -20,12 +19,7 @@ func signInLink(ctx context.Context, c config, args []string, in invocation) err
 	if len(args) > 1 {
 		return errors.New("sign-in-link takes the name of one user at most: tinyforge sign-in-link [NAME]")
 	}
-	if path, sqlite := strings.CutPrefix(c.Database, "sqlite://"); sqlite {
-		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("there is no Tinyforge in %s: give the --data of your tinyforge serve, or set TINYFORGE_DATA to it", c.Data)
-		}
-	}
-	store, err := readyStore(ctx, c)
+	store, err := existingStore(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,16 @@ func readyStore(ctx context.Context, c config) (*db.DB, error) {
 	return store, nil
 }
 
+// existingStore is readyStore for commands about what is there: they make no database.
+func existingStore(ctx context.Context, c config) (*db.DB, error) {
+	if path, sqlite := strings.CutPrefix(c.Database, "sqlite://"); sqlite {
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("there is no Tinyforge in %s: give the --data of your tinyforge serve, or set TINYFORGE_DATA to it", c.Data)
+		}
+	}
+	return readyStore(ctx, c)
+}
+
 // sealingKey returns the configured key or the one in the data folder, which is made at the first start.
 func sealingKey(c config) (*db.Keyring, error) {
 	if c.Key != "" {

@@ -42,7 +42,8 @@ type Settings struct {
 	Config
 	tries   *tries
 	hash    *hasher
-	turns   *turns
+	turns   *turns // of forges
+	looks   *turns // of users, into repositories
 	streams *streams
 	recheck time.Duration // after which an open stream looks again whether it may go on
 
@@ -58,7 +59,7 @@ func New(c Config) *Settings {
 	if c.Forges == nil {
 		c.Forges = app.NewForges(c.DB, nil)
 	}
-	return &Settings{Config: c, tries: newTries(), hash: newHasher(), turns: newTurns(), streams: newStreams(), recheck: streamCheck, ended: make(chan struct{})}
+	return &Settings{Config: c, tries: newTries(), hash: newHasher(), turns: newTurns(), looks: newTurns(), streams: newStreams(), recheck: streamCheck, ended: make(chan struct{})}
 }
 
 // Mount adds the pages to a mux.

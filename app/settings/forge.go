@@ -69,7 +69,9 @@ func (v *visit) forge() error {
 	page.State = forgeStateOf(row, len(page.Installations), time.Now())
 	page.HooksItself = row.AppID == 0
 	if row.AppURL != "" {
-		page.Install = installPath(row)
+		if page.Install, err = v.installPath(row); err != nil {
+			return err
+		}
 	}
 	if err := v.fillRepositories(&page); err != nil {
 		return err

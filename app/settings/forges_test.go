@@ -161,6 +161,14 @@ func TestChangeAndDisconnectForge(t *testing.T) {
 	edit("networks", "nonsense").is(t, http.StatusUnprocessableEntity, "Line 1 is not loopback")
 	edit("networks", "").is(t, http.StatusUnprocessableEntity, "in a private network", "Allow the network loopback")
 	edit("networks", "loopback", "token", "wrong").is(t, http.StatusUnprocessableEntity, "refused the token")
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("the token is sent elsewhere: %s %v", r.URL, r.Header)
+	}))
+	defer other.Close()
+	for _, op := range []string{"", "check.forge"} {
+		b.post(forgeAt(row, "/edit"), "version", version, "base_url", other.URL, "networks", "loopback", "op", op).
+			is(t, http.StatusUnprocessableEntity, "Type the token too")
+	}
 	edit("networks", "loopback", "op", "check.forge").is(t, http.StatusOK, "The connection works")
 	edit("networks", "loopback\n10.0.0.0/8", "token", s.NewToken(forgetest.Access{Scopes: []string{"write:repository"}})).leads(t, forgeAt(row, ""))
 	if now := w.forgeNamed("git"); now.Credentials.Token == row.Credentials.Token || len(now.Networks) != 2 || now.Credentials.WebhookSecret != row.Credentials.WebhookSecret {
@@ -234,5 +242,4 @@ func TestStart(t *testing.T) {
 	b.get("/start").is(t, http.StatusOK, "Connect a forge", "After the step before.", "29.1.2", "8.2\u00a0GB", "private address")
 	_, _, _ = w.connected(b)
 	b.get("/start").is(t, http.StatusOK, "All is set up", "41.2")
-	b.get("/start?check=address").is(t, http.StatusOK)
 }

@@ -46,7 +46,8 @@ type Settings struct {
 	tries      *tries // of passwords and of accounts
 	tokenTries *tries // of tokens that nobody has
 	hash       *hasher
-	turns      *turns
+	turns      *turns // of forges
+	looks      *turns // of users, into repositories
 	streams    *streams
 	recheck    time.Duration // after which an open stream looks again whether it may go on
 
@@ -65,7 +66,7 @@ func New(c Config) *Settings {
 	if c.TrustedProxies == nil {
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	}
-	return &Settings{Config: c, tries: newTries(), tokenTries: newTries(), hash: newHasher(), turns: newTurns(), streams: newStreams(),
+	return &Settings{Config: c, tries: newTries(), tokenTries: newTries(), hash: newHasher(), turns: newTurns(), looks: newTurns(), streams: newStreams(),
 		recheck: streamCheck, ended: make(chan struct{})}
 }
 

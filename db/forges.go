@@ -61,20 +61,30 @@ type Credentials struct {
 	// OldSecret is the webhook secret before this one. It is good until OldUntil, in seconds since 1970.
 	OldSecret string `json:"old_secret,omitempty"`
 	OldUntil  int64  `json:"old_until,omitempty"`
+
+	// Untold means that nobody knows whether the forge has WebhookSecret yet. Until it has, OldSecret is good.
+	Untold bool `json:"untold,omitempty"`
 }
 
 // oldSecretLife is for how long deliveries that are signed with the secret before are taken.
 const oldSecretLife = 24 * time.Hour
 
-// Rotate makes secret the webhook secret. The one before is good for a day more.
+// Rotate makes secret the webhook secret, which the forge is to be told. It does nothing while there is one that it was not told:
+// what it signs with would be forgotten.
 func (c *Credentials) Rotate(secret string) {
-	c.OldSecret, c.OldUntil = c.WebhookSecret, now().Add(oldSecretLife).Unix()
-	c.WebhookSecret = secret
+	if !c.Untold {
+		c.OldSecret, c.WebhookSecret, c.Untold = c.WebhookSecret, secret, true
+	}
+}
+
+// Told notes that the forge signs with the webhook secret. The one before is good for a day more.
+func (c *Credentials) Told() {
+	c.Untold, c.OldUntil = false, now().Add(oldSecretLife).Unix()
 }
 
 // WebhookSecrets are those that deliveries may be signed with now.
 func (c Credentials) WebhookSecrets() []string {
-	if c.OldSecret == "" || now().Unix() >= c.OldUntil {
+	if c.OldSecret == "" || !c.Untold && now().Unix() >= c.OldUntil {
 		return []string{c.WebhookSecret}
 	}
 	return []string{c.WebhookSecret, c.OldSecret}

@@ -144,7 +144,7 @@ func (d *DB) createForge(ctx context.Context, db bun.IDB, f *Forge) error {
 }
 
 // ChangeForge saves what somebody changed of a forge that exists: addresses, networks, credentials, and what is known of the
-// account. It returns ErrForgeChanged, and does nothing, when the row is not any more as it was read.
+// App and the account. It returns ErrForgeChanged, and does nothing, when the row is not any more as it was read.
 func (d *DB) ChangeForge(ctx context.Context, f *Forge) error {
 	sealed, err := d.keys.seal(f.Credentials.clear(), sealForge)
 	if err != nil {
@@ -153,7 +153,7 @@ func (d *DB) ChangeForge(ctx context.Context, f *Forge) error {
 	read := f.UpdatedAt
 	f.Sealed, f.UpdatedAt = sealed, now()
 	ok, err := affected(d.bun.NewUpdate().Model(f).
-		Column("url", "api_url", "networks", "sealed", "owner", "owner_is_organization", "token_until", "updated_at").
+		Column("url", "api_url", "networks", "app_id", "app_url", "app_slug", "sealed", "owner", "owner_is_organization", "token_until", "updated_at").
 		Where("id = ? AND updated_at = ?", f.ID, read).Exec(ctx))
 	if err == nil && !ok {
 		f.UpdatedAt, err = read, ErrForgeChanged

@@ -88,6 +88,9 @@ func (v *visit) forge() error {
 	if row.Fault != "" {
 		f.Notices = append(f.Notices, templates.Message{Key: "note.forge_fault", Values: []any{"detail", row.Fault}})
 	}
+	if row.Credentials.Untold && page.May {
+		f.Notices = append(f.Notices, templates.Message{Key: "note.secret_untold"})
+	}
 	if page.State.Word == "expired" || page.State.Word == "expires" {
 		f.Notices = append(f.Notices, templates.Message{Key: "note.token_until", Values: []any{"date", v.Short(row.TokenUntil)}})
 	}

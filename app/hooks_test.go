@@ -10,11 +10,10 @@ import (
 
 	"tinyforge/app"
 	"tinyforge/app/forgetest"
-	"tinyforge/db/dbtest"
 )
 
 func TestHooksFollowTheWorkloads(t *testing.T) {
-	for dialect, address := range dbtest.Databases(t) {
+	for dialect, address := range migrated.Databases(t) {
 		t.Run(dialect, func(t *testing.T) {
 			d := newDeskOn(t, address)
 			hub, site := d.place(forgetest.GitHub, "hub"), d.place(forgetest.Gitea, "site")

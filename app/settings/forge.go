@@ -71,7 +71,9 @@ func (v *visit) forge() error {
 	page.State = forgeStateOf(row, len(page.Installations), time.Now())
 	page.HooksItself = row.AppID == 0
 	if row.AppURL != "" {
-		page.Install = installPath(row)
+		if page.Install, err = v.installPath(row); err != nil {
+			return err
+		}
 	}
 	if err := v.fillRepositories(&page); err != nil {
 		return err
@@ -85,6 +87,9 @@ func (v *visit) forge() error {
 	f := v.forgeFrame(row.Name)
 	if row.Fault != "" {
 		f.Notices = append(f.Notices, templates.Message{Key: "note.forge_fault", Values: []any{"detail", row.Fault}})
+	}
+	if row.Credentials.Untold && page.May {
+		f.Notices = append(f.Notices, templates.Message{Key: "note.secret_untold"})
 	}
 	if page.State.Word == "expired" || page.State.Word == "expires" {
 		f.Notices = append(f.Notices, templates.Message{Key: "note.token_until", Values: []any{"date", v.Short(row.TokenUntil)}})

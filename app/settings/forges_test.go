@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,6 +148,54 @@ func TestRotateSecret(t *testing.T) {
 	}
 }
 
+func TestASecretThatCouldNotBeToldIsToldAgain(t *testing.T) {
+	w := newWorld(t)
+	b := w.owner()
+	s, row, workload := w.connected(b)
+	w.hook(row, workload)
+	before := s.Hooks("acme/site")[0]
+	s.Fault(func(*http.Request) *forgetest.Fault { return &forgetest.Fault{Status: http.StatusBadGateway} })
+	for range 2 { // the forge goes on to sign with the first secret
+		b.post(forgeAt(row, "/rotate")).leads(t, forgeAt(row, ""))
+		b.get(forgeAt(row, "")).is(t, http.StatusOK, "could not be told the new secret (502 Bad Gateway)", "was not told its new webhook secret yet")
+		if known := w.forgeNamed("git").Credentials.WebhookSecrets(); !slices.Contains(known, row.Credentials.WebhookSecret) {
+			t.Fatalf("what the forge signs with is refused: it is not one of %d secrets", len(known))
+		}
+	}
+	b.get(forgeAt(row, "/edit")).is(t, http.StatusOK, "Tell the secret again")
+	s.Fault(nil)
+	commit := s.push("While it signs with the old secret")
+	b.post(forgeAt(row, "/rotate")).leads(t, forgeAt(row, ""))
+	b.get(forgeAt(row, "")).is(t, http.StatusOK, "The webhook has a new secret")
+	b.get(forgeAt(row, "/edit")).is(t, http.StatusOK, "Make a new secret")
+	now := w.forgeNamed("git").Credentials
+	if hooks := s.Hooks("acme/site"); len(hooks) != 1 || hooks[0].Secret == before.Secret || now.OldSecret != row.Credentials.WebhookSecret || now.Untold {
+		t.Errorf("the webhooks are %+v", hooks)
+	}
+	if moves, err := w.db.LastMoves(t.Context(), workload.RepositoryID); err != nil || moves["refs/heads/main"] != commit {
+		t.Errorf("delivered %v, %v", moves, err)
+	}
+	b.get("/audit").is(t, http.StatusOK, "made a new webhook secret", "told the webhook secret again")
+}
+
+func TestRotationLooksForMissedPushesInAnyCase(t *testing.T) {
+	w := newWorld(t)
+	b := w.owner()
+	s, row, workload := w.connected(b)
+	commit := s.push("Before there was a webhook")
+	s.Fault(func(r *http.Request) *forgetest.Fault { // it is told nothing, and may be read
+		if strings.Contains(r.URL.Path, "/hooks") {
+			return &forgetest.Fault{Status: http.StatusBadGateway}
+		}
+		return nil
+	})
+	b.post(forgeAt(row, "/rotate")).leads(t, forgeAt(row, ""))
+	b.get(forgeAt(row, "")).is(t, http.StatusOK, "could not be told")
+	if moves, err := w.db.LastMoves(t.Context(), workload.RepositoryID); err != nil || moves["refs/heads/main"] != commit {
+		t.Errorf("found %v, %v", moves, err)
+	}
+}
+
 func TestChangeAndDisconnectForge(t *testing.T) {
 	w := newWorld(t)
 	b := w.owner()
@@ -161,6 +210,14 @@ func TestChangeAndDisconnectForge(t *testing.T) {
 	edit("networks", "nonsense").is(t, http.StatusUnprocessableEntity, "Line 1 is not loopback")
 	edit("networks", "").is(t, http.StatusUnprocessableEntity, "in a private network", "Allow the network loopback")
 	edit("networks", "loopback", "token", "wrong").is(t, http.StatusUnprocessableEntity, "refused the token")
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("the token is sent elsewhere: %s %v", r.URL, r.Header)
+	}))
+	defer other.Close()
+	for _, op := range []string{"", "check.forge"} {
+		b.post(forgeAt(row, "/edit"), "version", version, "base_url", other.URL, "networks", "loopback", "op", op).
+			is(t, http.StatusUnprocessableEntity, "Type the token too")
+	}
 	edit("networks", "loopback", "op", "check.forge").is(t, http.StatusOK, "The connection works")
 	edit("networks", "loopback\n10.0.0.0/8", "token", s.NewToken(forgetest.Access{Scopes: []string{"write:repository"}})).leads(t, forgeAt(row, ""))
 	if now := w.forgeNamed("git"); now.Credentials.Token == row.Credentials.Token || len(now.Networks) != 2 || now.Credentials.WebhookSecret != row.Credentials.WebhookSecret {
@@ -234,5 +291,4 @@ func TestStart(t *testing.T) {
 	b.get("/start").is(t, http.StatusOK, "Connect a forge", "After the step before.", "29.1.2", "8.2\u00a0GB", "private address")
 	_, _, _ = w.connected(b)
 	b.get("/start").is(t, http.StatusOK, "All is set up", "41.2")
-	b.get("/start?check=address").is(t, http.StatusOK)
 }

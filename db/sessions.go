@@ -80,6 +80,12 @@ func (d *DB) SessionUser(ctx context.Context, token, address string) (s Session,
 	return s, u, err
 }
 
+// SessionOwner returns whose a session was by its token, also when its time is over; ErrNotFound when somebody ended it.
+func (d *DB) SessionOwner(ctx context.Context, token string) (userID int64, err error) {
+	err = d.bun.NewSelect().Model((*Session)(nil)).Column("user_id").Where("hash = ?", hashOf(token)).Scan(ctx, &userID)
+	return userID, found("read session", err)
+}
+
 // Sessions returns a user's sessions, the one last seen first.
 func (d *DB) Sessions(ctx context.Context, userID int64) (list []Session, err error) {
 	err = d.bun.NewSelect().Model(&list).Where("user_id = ? AND expires_at > ?", userID, now()).

@@ -73,9 +73,15 @@ func TestDeployNow(t *testing.T) {
 			t.Errorf("%s queued %s", ref, dep.Ref)
 		}
 	}
-	b.post("/workloads/shop/deploy", "ref", hash("elsewhere")).leads(t, fmt.Sprintf("/workloads/shop/deployments/%d", s.newest(s.workload).ID))
+	before := s.newest(s.workload).ID
+	b.post("/workloads/shop/deploy", "ref", hash("of a fork")).is(t, http.StatusUnprocessableEntity, "push it to a branch first", hash("of a fork"))
 	b.post("/workloads/shop/deploy", "ref", "no<b>thing").is(t, http.StatusUnprocessableEntity, "no&lt;b&gt;thing is not on the forge", `value="no&lt;b&gt;thing"`, "<details open>")
+	if now := s.newest(s.workload).ID; now != before {
+		t.Errorf("deployment %d was queued", now)
+	}
 	s.code.err = errors.New("the forge answered 502")
+	s.code.heads = nil
+	b.post("/workloads/shop/deploy", "ref", commit, "again", "yes").leads(t, s.path(before+1)) // it was deployed before
 	b.post("/workloads/shop/deploy").is(t, http.StatusUnprocessableEntity, "the forge answered 502")
 }
 

@@ -87,7 +87,7 @@ func (v *visit) beginGitHub() error {
 	for _, word := range networks {
 		page.Offers = append(page.Offers, networkOffer{word, hostAndPort(host)})
 	}
-	if form.Error("host") == nil && host != githubURL {
+	if form.Error("host") == nil && host != githubURL && !form.Resumed {
 		if offer := v.reach(form, "host", host, networks); offer != nil {
 			page.Offers = append(page.Offers, *offer)
 		}

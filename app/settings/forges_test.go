@@ -233,6 +233,6 @@ func TestStart(t *testing.T) {
 	b := w.owner()
 	b.get("/start").is(t, http.StatusOK, "Connect a forge", "After the step before.", "29.1.2", "8.2\u00a0GB", "private address")
 	_, _, _ = w.connected(b)
-	b.get("/start").is(t, http.StatusOK, "All is set up", "41.0")
+	b.get("/start").is(t, http.StatusOK, "All is set up", "41.2")
 	b.get("/start?check=address").is(t, http.StatusOK)
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"tinyforge/db"
@@ -53,6 +55,9 @@ func (v *visit) render(status int, name string, f frame, page any) error {
 		t.Current = t.Key == "nav."+f.Section
 		f.Nav = append(f.Nav, t)
 	}
+	if v.resumed {
+		f.Flash = &templates.Message{Key: "flash.not_saved_signed_in"}
+	}
 	if f.Flash == nil {
 		f.Flash = v.takeFlash()
 	}
@@ -84,6 +89,10 @@ func (v *visit) render(status int, name string, f frame, page any) error {
 
 // invalid shows a form again with what is wrong with it.
 func (v *visit) invalid(name string, f frame, form *templates.Form, page any) error {
+	if form.Resumed { // nobody has said that it is all
+		form.Errors = nil
+		return v.render(http.StatusOK, name, f, page)
+	}
 	f.Form = form
 	return v.render(http.StatusUnprocessableEntity, name, f, page)
 }
@@ -156,22 +165,21 @@ func (v *visit) show(code int, m templates.Message, more ...templates.Message) {
 	}
 }
 
-// nothing answers for addresses that lead nowhere.
-func (v *visit) nothing() error {
-	if path := v.r.URL.Path; len(path) > 1 && path[len(path)-1] == '/' && v.r.Method == http.MethodGet {
-		http.Redirect(v.w, v.r, trimSlashes(path), http.StatusPermanentRedirect)
+// methods are those that lead anywhere.
+var methods = [...]string{http.MethodGet, http.MethodPost}
+
+// nothing answers for addresses that lead nowhere, and for those that lead somewhere by another method.
+func (v *visit) nothing(mux *http.ServeMux) error {
+	path := v.r.URL.Path
+	if to := strings.TrimRight(path, "/"); to != path && localPath(to) && v.r.Method == http.MethodGet {
+		http.Redirect(v.w, v.r, (&url.URL{Path: to}).EscapedPath(), http.StatusPermanentRedirect)
 		return nil
 	}
+	for _, method := range methods {
+		if _, pattern := mux.Handler(&http.Request{Method: method, URL: v.r.URL, Host: v.r.Host}); pattern != method+" /" {
+			v.w.Header().Set("Allow", method)
+			return refuse(http.StatusMethodNotAllowed, "http.405")
+		}
+	}
 	return refuse(http.StatusNotFound, "http.404")
-}
-
-// trimSlashes takes the slashes off the end and leaves one at the beginning, so that no other host is meant.
-func trimSlashes(path string) string {
-	for len(path) > 1 && path[len(path)-1] == '/' {
-		path = path[:len(path)-1]
-	}
-	for len(path) > 1 && (path[1] == '/' || path[1] == '\\') {
-		path = path[1:]
-	}
-	return path
 }

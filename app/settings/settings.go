@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 
 	"tinyforge/app"
 	"tinyforge/db"
@@ -46,6 +47,8 @@ type Settings struct {
 	tokenTries *tries // of tokens that nobody has
 	hash       *hasher
 	turns      *turns
+	streams    *streams
+	recheck    time.Duration // after which an open stream looks again whether it may go on
 
 	ended   chan struct{} // from then on streams of events end
 	endOnce sync.Once
@@ -62,7 +65,8 @@ func New(c Config) *Settings {
 	if c.TrustedProxies == nil {
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	}
-	return &Settings{Config: c, tries: newTries(), tokenTries: newTries(), hash: newHasher(), turns: newTurns(), ended: make(chan struct{})}
+	return &Settings{Config: c, tries: newTries(), tokenTries: newTries(), hash: newHasher(), turns: newTurns(), streams: newStreams(),
+		recheck: streamCheck, ended: make(chan struct{})}
 }
 
 // Mount adds the pages to a mux.
@@ -70,6 +74,9 @@ func (s *Settings) Mount(mux *http.ServeMux) {
 	mux.Handle("GET /static/{hash}/{name}", s.Templates.Static())
 	for _, rt := range s.routes() {
 		mux.Handle(rt.pattern, s.protect(s.page(rt)))
+	}
+	for _, method := range methods {
+		mux.Handle(method+" /", s.protect(s.page(route{do: func(v *visit) error { return v.nothing(mux) }})))
 	}
 	s.mountAPI(mux)
 }

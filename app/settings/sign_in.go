@@ -3,7 +3,6 @@ package settings
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"time"
 
 	"tinyforge/db"
@@ -13,7 +12,7 @@ import (
 // signInPage is what the page of signing in shows.
 type signInPage struct {
 	Form    *templates.Form
-	Resume  string // sealed: what was posted without a session
+	Resume  string // sealed: what was sent without a session
 	Command string // that prints a new link
 	Forges  []forgeRow
 }
@@ -125,49 +124,4 @@ func (v *visit) signOut() error {
 		v.setSession("", -1)
 	}
 	return v.redirect("/sign-in", templates.Message{Key: "flash.signed_out"})
-}
-
-// askToSignIn answers a request of nobody. What was typed into a form is kept for after, sealed.
-func (v *visit) askToSignIn() error {
-	if v.r.Method == http.MethodGet || v.r.Method == http.MethodHead {
-		return v.redirect("/sign-in?next="+url.QueryEscape(v.r.URL.RequestURI()), templates.Message{})
-	}
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
-	resume, err := v.DB.SealDraft("resume", interrupted{v.r.URL.RequestURI(), form.Values}, resumeLife)
-	if err != nil {
-		return err
-	}
-	if len(resume) > resumeLimit {
-		resume = ""
-	}
-	f := v.signInFrame()
-	f.Notices = []templates.Message{{Key: "note.session_over"}}
-	page, err := v.signInPage(filled(), resume)
-	if err != nil {
-		return err
-	}
-	return v.render(http.StatusUnauthorized, "people/sign-in", f, page)
-}
-
-const (
-	resumeLife  = 15 * time.Minute
-	resumeLimit = 512 << 10
-)
-
-// interrupted is a form that was sent without a session.
-type interrupted struct {
-	Path   string
-	Values url.Values
-}
-
-// resume shows the form that was interrupted, filled in as it was; it is not sent by itself.
-func (v *visit) resume(sealed string) error {
-	var was interrupted
-	if err := v.DB.OpenDraft("resume", sealed, &was); err != nil || !localPath(was.Path) {
-		return v.redirect("/workloads", templates.Message{})
-	}
-	return v.render(http.StatusOK, "people/resume", frame{Title: v.say("title.resume"), Flash: &templates.Message{Key: "flash.not_saved_signed_in"}}, was)
 }

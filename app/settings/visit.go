@@ -22,7 +22,9 @@ type visit struct {
 	r       *http.Request
 	user    db.User // zero before sign-in
 	session db.Session
-	Chosen  // as they were at the beginning of the visit
+	needs   db.Role // of the route
+	resumed bool    // the form was typed before the session
+	Chosen          // as they were at the beginning of the visit
 	*templates.Printer
 }
 
@@ -41,11 +43,12 @@ func (s *Settings) visit(w http.ResponseWriter, r *http.Request) *visit {
 func (s *Settings) page(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := s.visit(w, r)
+		v.needs = rt.needs
 		err := v.recognize()
 		switch {
 		case err != nil:
 		case rt.needs != "" && v.user.ID == 0:
-			err = v.askToSignIn()
+			err = v.askToSignIn(rt)
 		case rt.needs != "" && !v.user.Role.May(rt.needs):
 			err = refuse(http.StatusForbidden, "http.403_role", "role", v.say("role."+string(rt.needs)))
 		default:

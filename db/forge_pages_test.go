@@ -71,11 +71,18 @@ func TestChangeForge(t *testing.T) {
 		second := first
 		first.URL, first.TokenUntil = "https://hub.example.com", time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
 		first.Credentials.Rotate("new")
+		first.Credentials.Rotate("newer") // while the forge was not told the one before
 		f.check(f.ChangeForge(t.Context(), &first))
 		got, err := f.Forge(t.Context(), f.forge.ID)
 		f.check(err)
 		if got.URL != first.URL || !got.TokenUntil.Equal(first.TokenUntil) || fmt.Sprint(got.Credentials.WebhookSecrets()) != "[new hook secret]" {
 			t.Errorf("got %+v, %v", got, got.Credentials.WebhookSecrets())
+		}
+		if got.Credentials.OldUntil = 1; len(got.Credentials.WebhookSecrets()) != 2 {
+			t.Error("what the forge signs with is not good any more, and it was not told another secret")
+		}
+		if got.Credentials.Told(); fmt.Sprint(got.Credentials.WebhookSecrets()) != "[new hook secret]" {
+			t.Errorf("what was signed before the forge was told is refused: %v", got.Credentials.WebhookSecrets())
 		}
 		got.Credentials.OldUntil = 1
 		if secrets := got.Credentials.WebhookSecrets(); fmt.Sprint(secrets) != "[new]" {

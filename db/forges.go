@@ -61,20 +61,30 @@ type Credentials struct {
 	// OldSecret is the webhook secret before this one. It is good until OldUntil, in seconds since 1970.
 	OldSecret string `json:"old_secret,omitempty"`
 	OldUntil  int64  `json:"old_until,omitempty"`
+
+	// Untold means that nobody knows whether the forge has WebhookSecret yet. Until it has, OldSecret is good.
+	Untold bool `json:"untold,omitempty"`
 }
 
 // oldSecretLife is for how long deliveries that are signed with the secret before are taken.
 const oldSecretLife = 24 * time.Hour
 
-// Rotate makes secret the webhook secret. The one before is good for a day more.
+// Rotate makes secret the webhook secret, which the forge is to be told. It does nothing while there is one that it was not told:
+// what it signs with would be forgotten.
 func (c *Credentials) Rotate(secret string) {
-	c.OldSecret, c.OldUntil = c.WebhookSecret, now().Add(oldSecretLife).Unix()
-	c.WebhookSecret = secret
+	if !c.Untold {
+		c.OldSecret, c.WebhookSecret, c.Untold = c.WebhookSecret, secret, true
+	}
+}
+
+// Told notes that the forge signs with the webhook secret. The one before is good for a day more.
+func (c *Credentials) Told() {
+	c.Untold, c.OldUntil = false, now().Add(oldSecretLife).Unix()
 }
 
 // WebhookSecrets are those that deliveries may be signed with now.
 func (c Credentials) WebhookSecrets() []string {
-	if c.OldSecret == "" || now().Unix() >= c.OldUntil {
+	if c.OldSecret == "" || !c.Untold && now().Unix() >= c.OldUntil {
 		return []string{c.WebhookSecret}
 	}
 	return []string{c.WebhookSecret, c.OldSecret}
@@ -134,7 +144,7 @@ func (d *DB) createForge(ctx context.Context, db bun.IDB, f *Forge) error {
 }
 
 // ChangeForge saves what somebody changed of a forge that exists: addresses, networks, credentials, and what is known of the
-// account. It returns ErrForgeChanged, and does nothing, when the row is not any more as it was read.
+// App and the account. It returns ErrForgeChanged, and does nothing, when the row is not any more as it was read.
 func (d *DB) ChangeForge(ctx context.Context, f *Forge) error {
 	sealed, err := d.keys.seal(f.Credentials.clear(), sealForge)
 	if err != nil {
@@ -143,7 +153,7 @@ func (d *DB) ChangeForge(ctx context.Context, f *Forge) error {
 	read := f.UpdatedAt
 	f.Sealed, f.UpdatedAt = sealed, now()
 	ok, err := affected(d.bun.NewUpdate().Model(f).
-		Column("url", "api_url", "networks", "sealed", "owner", "owner_is_organization", "token_until", "updated_at").
+		Column("url", "api_url", "networks", "app_id", "app_url", "app_slug", "sealed", "owner", "owner_is_organization", "token_until", "updated_at").
 		Where("id = ? AND updated_at = ?", f.ID, read).Exec(ctx))
 	if err == nil && !ok {
 		f.UpdatedAt, err = read, ErrForgeChanged

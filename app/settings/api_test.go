@@ -274,6 +274,8 @@ func TestAPIRefuses(t *testing.T) {
 	for range 10 {
 		viewer.call(http.MethodGet, "/api/v1/workloads", "", 401)
 	}
-	viewer.token = good
 	viewer.call(http.MethodGet, "/api/v1/workloads", "", 429)
+	viewer.token = good // others' wrong ones do not keep it out
+	viewer.call(http.MethodGet, "/api/v1/workloads", "", 200)
+	b.post("/sign-in", "username", "ann", "password", "wrong").is(t, http.StatusUnprocessableEntity) // and nobody from signing in
 }

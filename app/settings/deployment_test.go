@@ -195,6 +195,7 @@ func TestEveryFaultIsSaid(t *testing.T) {
 		"image_missing": {map[string]string{"image": "acme/x"}, "acme/x does not exist", "не существует"},
 		"disk_low":      {map[string]string{"free": "5000000", "need": "1000000000"}, "5.0\u00a0MB free", "Мало места"},
 		"exited":        {map[string]string{"code": "3"}, "stopped with exit code 3", "завершилась с кодом 3"},
+		"restarted":     {nil, "ended by itself and had to be restarted", "сама завершилась, и её пришлось перезапустить"},
 		"oom":           {nil, "ran out of memory", "не хватило памяти"},
 		"check_status":  {map[string]string{"path": "/up", "status": "500", "expected": "200–399"}, "/up answered 500, expected 200–399", "Ответ на /up: 500"},
 		"check_timeout": {map[string]string{"path": "/up", "limit": "5s"}, "/up gave no answer within 5.0\u00a0s", "Нет ответа на /up"},

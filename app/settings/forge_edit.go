@@ -132,8 +132,8 @@ func networkWords(form *templates.Form) (words []string) {
 	return words
 }
 
-// rotate gives the forge another webhook secret. What is signed with the one before is taken for a day more: deliveries on
-// their way, and repositories that cannot be told at once.
+// rotate gives the forge another webhook secret, or tells it the one that it could not be told. What is signed with the one
+// before is taken until then, and for a day more: deliveries on their way, and repositories that cannot be told at once.
 func (v *visit) rotate() error {
 	row, err := v.pathForge()
 	if err != nil {
@@ -143,25 +143,52 @@ func (v *visit) rotate() error {
 	if err != nil {
 		return err
 	}
-	row.Credentials.Rotate(newSecret())
-	if err := v.DB.ChangeForge(v.r.Context(), &row); err != nil {
-		return err
+	action := "forge.told"
+	if !row.Credentials.Untold {
+		action = "forge.rotated"
+		row.Credentials.Rotate(newSecret())
+		err := v.DB.ChangeForge(v.r.Context(), &row)
+		if errors.Is(err, db.ErrForgeChanged) {
+			return refuse(http.StatusConflict, "err.forge_changed", "forge", row.Name)
+		} else if err != nil {
+			return err
+		}
 	}
-	if err := v.audit("forge.rotated", row.Name, ""); err != nil {
+	if err := v.audit(action, row.Name, ""); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), forgePatience)
 	defer cancel()
+	untold := v.tellSecret(ctx, row, forge)
+	if untold == nil {
+		untold = v.told(ctx, row)
+	}
+	_, _, unseen := v.Missed(ctx, row)
 	said := templates.Message{Key: "flash.secret_rotated"}
-	if err := v.tellSecret(ctx, row, forge); err != nil {
+	switch {
+	case untold != nil:
+		said = templates.Message{Key: "flash.secret_untold", Values: []any{"detail", detailOf(untold)}}
+	case unseen != nil:
+		said = templates.Message{Key: "flash.missed_failed", Values: []any{"detail", detailOf(unseen)}}
+	}
+	if err := errors.Join(untold, unseen); err != nil {
 		v.Log.WarnContext(ctx, "rotate webhook secret", "forge", row.Name, "error", err)
-		said = templates.Message{Key: "flash.secret_untold", Values: []any{"detail", detailOf(err)}}
 	}
 	return v.redirect(forgePath(row.ID), said)
 }
 
+// told notes that the forge has the row's secret, unless it has another one by now.
+func (v *visit) told(ctx context.Context, row db.Forge) error {
+	now, err := v.DB.Forge(ctx, row.ID)
+	if err != nil || now.Credentials.WebhookSecret != row.Credentials.WebhookSecret {
+		return err
+	}
+	now.Credentials.Told()
+	return v.DB.ChangeForge(ctx, &now)
+}
+
 // tellSecret makes what sends webhooks sign with the row's secret. Forges never show a secret, so webhooks of repositories are
-// made anew: what is pushed in between is found by the look for missed pushes.
+// made anew: what is pushed in between is missed.
 func (v *visit) tellSecret(ctx context.Context, row db.Forge, before app.Forge) error {
 	url := app.HookURL(v.publicURL(), row.Name)
 	if installer, ok := before.(app.Installer); ok {
@@ -187,9 +214,5 @@ func (v *visit) tellSecret(ctx context.Context, row db.Forge, before app.Forge) 
 		}
 		faults = append(faults, err)
 	}
-	if err := errors.Join(faults...); err != nil {
-		return err
-	}
-	_, _, err = v.Missed(ctx, row)
-	return err
+	return errors.Join(faults...)
 }

@@ -92,6 +92,7 @@ func (v *visit) beginGitHub() error {
 			page.Offers = append(page.Offers, *offer)
 		}
 	}
+	page.Private = page.Private && len(page.Offers) == 0 // a server in a private network may reach what GitHub cannot
 	page.More = form.Error("host") != nil || form.Error("app_name") != nil
 	if !form.Valid() {
 		return v.invalid("forges/github", v.githubFrame(), form, page)
@@ -189,7 +190,7 @@ func (v *visit) register() error {
 	if err != nil {
 		return err
 	}
-	page := registerPage{Request: r, Private: privateHost(v.publicHost()), Host: v.publicHost(), Mine: r.UserID == v.user.ID}
+	page := registerPage{Request: r, Private: privateHost(v.publicHost()) && len(r.Networks) == 0, Host: v.publicHost(), Mine: r.UserID == v.user.ID}
 	page.Manifest, err = v.Apps.Manifest(app.NewApp{Name: r.AppName, Forge: r.Name, PublicURL: v.publicURL(), Webhook: r.Webhook})
 	if err != nil {
 		return err

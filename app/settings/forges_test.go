@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -144,6 +145,54 @@ func TestRotateSecret(t *testing.T) {
 		if d.Code/100 != 2 {
 			t.Errorf("a delivery was answered %d: %s", d.Code, d.Answer)
 		}
+	}
+}
+
+func TestASecretThatCouldNotBeToldIsToldAgain(t *testing.T) {
+	w := newWorld(t)
+	b := w.owner()
+	s, row, workload := w.connected(b)
+	w.hook(row, workload)
+	before := s.Hooks("acme/site")[0]
+	s.Fault(func(*http.Request) *forgetest.Fault { return &forgetest.Fault{Status: http.StatusBadGateway} })
+	for range 2 { // the forge goes on to sign with the first secret
+		b.post(forgeAt(row, "/rotate")).leads(t, forgeAt(row, ""))
+		b.get(forgeAt(row, "")).is(t, http.StatusOK, "could not be told the new secret (502 Bad Gateway)", "was not told its new webhook secret yet")
+		if known := w.forgeNamed("git").Credentials.WebhookSecrets(); !slices.Contains(known, row.Credentials.WebhookSecret) {
+			t.Fatalf("what the forge signs with is refused: it is not one of %d secrets", len(known))
+		}
+	}
+	b.get(forgeAt(row, "/edit")).is(t, http.StatusOK, "Tell the secret again")
+	s.Fault(nil)
+	commit := s.push("While it signs with the old secret")
+	b.post(forgeAt(row, "/rotate")).leads(t, forgeAt(row, ""))
+	b.get(forgeAt(row, "")).is(t, http.StatusOK, "The webhook has a new secret")
+	b.get(forgeAt(row, "/edit")).is(t, http.StatusOK, "Make a new secret")
+	now := w.forgeNamed("git").Credentials
+	if hooks := s.Hooks("acme/site"); len(hooks) != 1 || hooks[0].Secret == before.Secret || now.OldSecret != row.Credentials.WebhookSecret || now.Untold {
+		t.Errorf("the webhooks are %+v", hooks)
+	}
+	if moves, err := w.db.LastMoves(t.Context(), workload.RepositoryID); err != nil || moves["refs/heads/main"] != commit {
+		t.Errorf("delivered %v, %v", moves, err)
+	}
+	b.get("/audit").is(t, http.StatusOK, "made a new webhook secret", "told the webhook secret again")
+}
+
+func TestRotationLooksForMissedPushesInAnyCase(t *testing.T) {
+	w := newWorld(t)
+	b := w.owner()
+	s, row, workload := w.connected(b)
+	commit := s.push("Before there was a webhook")
+	s.Fault(func(r *http.Request) *forgetest.Fault { // it is told nothing, and may be read
+		if strings.Contains(r.URL.Path, "/hooks") {
+			return &forgetest.Fault{Status: http.StatusBadGateway}
+		}
+		return nil
+	})
+	b.post(forgeAt(row, "/rotate")).leads(t, forgeAt(row, ""))
+	b.get(forgeAt(row, "")).is(t, http.StatusOK, "could not be told")
+	if moves, err := w.db.LastMoves(t.Context(), workload.RepositoryID); err != nil || moves["refs/heads/main"] != commit {
+		t.Errorf("found %v, %v", moves, err)
 	}
 }
 

@@ -138,6 +138,7 @@ func TestUsersAndTokensInABrowser(t *testing.T) {
 			c.open("/settings/tokens")
 			c.says("No tokens.")
 			c.fill("token_name", "release script")
+			c.fill("password_now", password)
 			c.press("Make a token")
 			c.says("It is shown only now.")
 			token := ask(c, chromedp.Text("code.once"))

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"tinyforge/db"
 	"tinyforge/templates"
@@ -128,6 +129,9 @@ func (v *visit) fail(err error) {
 	switch {
 	case errors.As(err, &a):
 		v.show(a.code, a.message)
+	case errors.Is(err, errCrowded):
+		v.retryAfter(busyFor)
+		v.show(http.StatusServiceUnavailable, templates.Message{Key: "http.503"})
 	case errors.As(err, &tooLarge):
 		v.show(http.StatusRequestEntityTooLarge, templates.Message{Key: "http.413", Values: []any{"limit", v.Size(tooLarge.Limit)}})
 	case errors.Is(err, db.ErrNotFound):
@@ -138,6 +142,14 @@ func (v *visit) fail(err error) {
 		v.Log.ErrorContext(v.r.Context(), "page", "request", id, "path", v.r.URL.Path, "error", err)
 		v.show(http.StatusInternalServerError, templates.Message{Key: "http.500", Values: []any{"id", id}})
 	}
+}
+
+// busyFor is when to come again where too many people are signing in.
+const busyFor = 10 * time.Second
+
+// retryAfter says in the answer when to come again.
+func (v *visit) retryAfter(wait time.Duration) {
+	v.w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 }
 
 // show answers with a page that is only a text, and more below it.

@@ -61,7 +61,7 @@ func (v *visit) askToSignIn(rt route) error {
 // interrupted is what this request sends, without passwords.
 func (v *visit) interrupted(rt route) (was interrupted, err error) {
 	was = interrupted{Path: v.r.URL.RequestURI(), Back: v.cameFrom()}
-	if cookie, err := v.r.Cookie(v.cookieName()); err == nil {
+	if cookie, err := v.r.Cookie(v.hostCookie("session")); err == nil {
 		was.UserID, err = v.DB.SessionOwner(v.r.Context(), cookie.Value)
 		if err != nil && !errors.Is(err, db.ErrNotFound) {
 			return was, err

@@ -80,7 +80,7 @@ func (v *visit) setup() error {
 	if !form.Valid() {
 		return v.invalid("people/setup", v.setupFrame(), form, page)
 	}
-	if user.Password, err = v.hash.make(form.Get("password")); err != nil {
+	if user.Password, err = v.hash.make(v.r.Context(), form.Get("password")); err != nil {
 		return err
 	}
 	if err := v.DB.UseSignInLink(v.r.Context(), page.Token, &user); errors.Is(err, db.ErrNotFound) {

@@ -3,7 +3,6 @@ package settings
 import (
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"tinyforge/db"
@@ -49,23 +48,24 @@ func (v *visit) signIn() error {
 	if err != nil {
 		return err
 	}
-	if wait := v.tries.wait(v.address(), time.Now()); wait > 0 {
-		form.Fail("password", "err.too_many_tries", "when", v.Ago(time.Now().Add(wait)))
-		v.w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-		f := v.signInFrame()
-		f.Form = form
-		return v.render(http.StatusTooManyRequests, "people/sign-in", f, page)
-	}
 	user, err := v.DB.UserByName(v.r.Context(), form.Get("username"))
 	if err != nil && !errors.Is(err, db.ErrNotFound) {
 		return err
 	}
-	if !v.hash.fits(form.Get("password"), user.Password) {
-		v.tries.fail(v.address(), time.Now())
+	ok, wait, err := v.tryPassword(form.Get("password"), user.Password)
+	switch {
+	case err != nil:
+		return err
+	case wait > 0:
+		form.Fail("password", "err.too_many_tries", "when", v.Ago(time.Now().Add(wait)))
+		v.retryAfter(wait)
+		f := v.signInFrame()
+		f.Form = form
+		return v.render(http.StatusTooManyRequests, "people/sign-in", f, page)
+	case !ok:
 		form.Fail("password", "err.credentials")
 		return v.invalid("people/sign-in", v.signInFrame(), form, page)
 	}
-	v.tries.succeed(v.address())
 	if err := v.startSession(user); err != nil {
 		return err
 	}
@@ -93,8 +93,14 @@ func (v *visit) signInPage(form *templates.Form, resume string) (signInPage, err
 	return page, err
 }
 
-// startSession signs a user in with this browser.
+// startSession signs a user in with this browser, in place of whoever was.
 func (v *visit) startSession(user db.User) error {
+	if v.session.ID != 0 {
+		if err := v.DB.EndSession(v.r.Context(), v.session.UserID, v.session.ID); err != nil && !errors.Is(err, db.ErrNotFound) {
+			return err
+		}
+		v.session = db.Session{}
+	}
 	token, err := v.DB.StartSession(v.r.Context(), user.ID, v.address(), v.r.UserAgent())
 	if err != nil {
 		return err
@@ -106,7 +112,7 @@ func (v *visit) startSession(user db.User) error {
 
 // setSession gives the browser its cookie. It is Lax, since the way back from a forge begins elsewhere.
 func (v *visit) setSession(token string, maxAge int) {
-	http.SetCookie(v.w, &http.Cookie{Name: v.cookieName(), Value: token, Path: "/", HttpOnly: true, Secure: v.secure(),
+	http.SetCookie(v.w, &http.Cookie{Name: v.hostCookie("session"), Value: token, Path: "/", HttpOnly: true, Secure: v.secure(),
 		SameSite: http.SameSiteLaxMode, MaxAge: maxAge})
 }
 

@@ -9,8 +9,6 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -38,27 +36,18 @@ type world struct {
 // compiled are the pages of every world: to read them takes longer than most tests.
 var compiled = sync.OnceValues(func() (*templates.Set, error) { return templates.New(time.Now) })
 
-// emptyDatabase is a file of SQLite in which every migration has run.
-var emptyDatabase = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "tinyforge-settings-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
+// migrated is a database in which every migration has run.
+var migrated = dbtest.NewTemplate(func(address string) error {
 	keys, err := db.NewKeyring()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	file := filepath.Join(dir, "tinyforge.db")
-	store, err := db.Open(context.Background(), "sqlite://"+filepath.ToSlash(file), keys)
+	store, err := db.Open(context.Background(), address, keys)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	_, err = store.Migrate(context.Background())
-	if err = errors.Join(err, store.Close()); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(file)
+	return errors.Join(err, store.Close())
 })
 
 func newWorld(t *testing.T) *world {
@@ -71,10 +60,7 @@ func newWorldOf(t *testing.T, change func(*settings.Config)) *world {
 	t.Helper()
 	keys, err := db.NewKeyring()
 	must(t, err)
-	address := dbtest.SQLite(t)
-	empty, err := emptyDatabase()
-	must(t, err)
-	must(t, os.WriteFile(strings.TrimPrefix(address, "sqlite://"), empty, 0o600))
+	address := migrated.SQLite(t)
 	store, err := db.Open(t.Context(), address, keys)
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
@@ -162,6 +148,8 @@ func (p page) is(t *testing.T, status int, says ...string) {
 		}
 	}
 }
+
+func (p page) says(text string) bool { return strings.Contains(p.body, text) }
 
 // leads checks that the answer is a redirect to a page.
 func (p page) leads(t *testing.T, to string) {

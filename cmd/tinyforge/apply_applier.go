@@ -83,10 +83,7 @@ func (a *applier) planForge(f manifestForge) {
 				"the forge %s is of kind %s, which cannot be changed: choose another name", saved.Name, saved.Kind))
 			return
 		}
-		p.saved = &saved
-		if p.row.Credentials.WebhookSecret == "" {
-			p.row.Credentials.WebhookSecret = saved.Credentials.WebhookSecret
-		}
+		p.saved, p.row = &saved, f.over(saved)
 	}
 	if p.row.Credentials.WebhookSecret == "" {
 		p.row.Credentials.WebhookSecret = rand.Text()

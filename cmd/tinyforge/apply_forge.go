@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"tinyforge/app"
@@ -124,6 +125,31 @@ func (r *manifestReader) forge(n *manifestNode) manifestForge {
 	}
 	f.valid = len(r.faults) == before
 	return f
+}
+
+// over is a forge of the database as the file wants it. What the file does not speak of stays: what people set on pages, and
+// what deliveries on their way are signed with.
+func (f manifestForge) over(row db.Forge) db.Forge {
+	is, was := f.row, row
+	row.URL, row.APIURL, row.AppID, row.Networks = is.URL, is.APIURL, is.AppID, is.Networks
+	c := &row.Credentials
+	c.Token, c.PrivateKey, c.SigningToken = is.Credentials.Token, is.Credentials.PrivateKey, is.Credentials.SigningToken
+	switch secret := is.Credentials.WebhookSecret; {
+	case secret == "" || secret == c.WebhookSecret:
+	case c.Untold:
+		c.WebhookSecret = secret
+	default:
+		c.Rotate(secret)
+		c.Told()
+	}
+	if row.AppID != was.AppID {
+		row.AppURL, row.AppSlug, row.Owner, row.OwnerIsOrganization = "", "", "", false
+		c.ClientID, c.ClientSecret = "", ""
+	}
+	if c.Token != was.Credentials.Token {
+		row.TokenUntil = time.Time{}
+	}
+	return row
 }
 
 // fitKind demands the keys of the kind, and those only.

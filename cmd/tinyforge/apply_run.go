@@ -124,8 +124,12 @@ func (a *applier) saveForge(ctx context.Context, f *plannedForge) error {
 	if err := a.dropHooks(ctx, f); err != nil {
 		return err
 	}
-	if err := a.store.SaveForge(ctx, &f.row); err != nil {
-		return err
+	save := a.store.ChangeForge
+	if f.saved == nil {
+		save = a.store.CreateForge
+	}
+	if err := save(ctx, &f.row); err != nil {
+		return f.at.fault("%v: apply again", err)
 	}
 	a.said(createdOr(changed, f.saved == nil), "forge %s", f.row.Name)
 	var err error

@@ -182,7 +182,7 @@ type reload struct {
 
 func (v *visit) reload(running bool, seconds int) reload {
 	query := v.r.URL.Query()
-	if !running || query.Get("refresh") == "off" {
+	if !running || query.Get("refresh") == "off" || v.r.Method == http.MethodPost {
 		return reload{}
 	}
 	query.Set("refresh", "off")

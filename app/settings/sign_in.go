@@ -138,7 +138,7 @@ func (v *visit) askToSignIn() error {
 		resume = ""
 	}
 	f := v.signInFrame()
-	f.Notices = []templates.Message{{Key: "note.session_over"}}
+	f.Path, f.Notices = "/sign-in", []templates.Message{{Key: "note.session_over"}}
 	page, err := v.signInPage(filled(), resume)
 	if err != nil {
 		return err

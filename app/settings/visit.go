@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/text/language"
 
@@ -141,6 +143,16 @@ func (v *visit) origin() string {
 		scheme = "https"
 	}
 	return (&url.URL{Scheme: scheme, Host: v.r.Host}).String()
+}
+
+// stay does something that goes on for a while when the visitor leaves: half of it is worse than none.
+func (v *visit) stay(limit time.Duration, do func() error) error {
+	asked := v.r
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(asked.Context()), limit)
+	defer cancel()
+	v.r = asked.WithContext(ctx)
+	defer func() { v.r = asked }()
+	return do()
 }
 
 // id is the number in the address, or the refusal of one that is none.

@@ -5,16 +5,20 @@ LINTER   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 export CGO_ENABLED = 0
 
-.PHONY: help demo test race lint fuzz build clean
+.PHONY: help demo pictures test race lint fuzz build clean
 
 help:            ## what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo:            ## three pushes under load, on this machine's Docker; KEEP=1 leaves it running
+demo:            ## three pushes under load, on this machine's Docker; KEEP=1 leaves it and its pages running
 	scripts/setup demo
 	$(GO) run ./cmd/demo
 
-test:            ## everything, on real Docker, git, SQLite and PostgreSQL
+pictures:        ## the README's, in Chromium, from pages of the demo
+	scripts/setup pictures
+	$(GO) run ./cmd/pictures .github/pictures
+
+test:            ## everything, on real Docker, git, SQLite, PostgreSQL and Chromium
 	scripts/setup test
 	$(GO) vet ./...
 	$(GO) test -count=1 -p 2 -timeout 30m ./...

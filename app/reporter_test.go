@@ -14,7 +14,6 @@ import (
 
 	"tinyforge/app/forgetest"
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
 )
 
 func TestStatusesAreNeverOutOfOrder(t *testing.T) {
@@ -185,7 +184,7 @@ func TestARestartGoesOn(t *testing.T) {
 }
 
 func TestASilentForgeDelaysNoOther(t *testing.T) {
-	for dialect, address := range dbtest.Databases(t) {
+	for dialect, address := range migrated.Databases(t) {
 		t.Run(dialect, func(t *testing.T) {
 			d := newDeskOn(t, address)
 			silent := d.place(forgetest.Gitea, "silent")

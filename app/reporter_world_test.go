@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -56,9 +57,23 @@ func (f telling) SetStatus(ctx context.Context, repo db.Repository, s app.Status
 	return err
 }
 
+// migrated is a database in which every migration has run.
+var migrated = dbtest.NewTemplate(func(address string) error {
+	keys, err := db.NewKeyring()
+	if err != nil {
+		return err
+	}
+	store, err := db.Open(context.Background(), address, keys)
+	if err != nil {
+		return err
+	}
+	_, err = store.Migrate(context.Background())
+	return errors.Join(err, store.Close())
+})
+
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	return newDeskOn(t, dbtest.SQLite(t))
+	return newDeskOn(t, migrated.SQLite(t))
 }
 
 func newDeskOn(t *testing.T, address string) *desk {
@@ -68,8 +83,6 @@ func newDeskOn(t *testing.T, address string) *desk {
 	store, err := db.Open(t.Context(), address, keys)
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
-	_, err = store.Migrate(t.Context())
-	must(t, err)
 	return &desk{
 		t: t, db: store, log: new(lockedBuffer), told: make(chan told, 1000),
 		dir:    filepath.Dir(strings.TrimPrefix(address, "sqlite://")),
@@ -80,7 +93,7 @@ func newDeskOn(t *testing.T, address string) *desk {
 // onEveryForge runs f with a place on each kind of forge, one after the other at one desk, on each database.
 func onEveryForge(t *testing.T, f func(t *testing.T, d *desk, kind forgetest.Kind, p *place)) {
 	t.Helper()
-	for dialect, address := range dbtest.Databases(t) {
+	for dialect, address := range migrated.Databases(t) {
 		t.Run(dialect, func(t *testing.T) {
 			d := newDeskOn(t, address)
 			for _, kind := range kinds {

@@ -58,3 +58,13 @@ func (d *DB) DeleteAPIToken(ctx context.Context, userID, id int64) error {
 	}
 	return found("delete token", err)
 }
+
+// EndAPITokens ends all tokens of a user. It returns how many.
+func (d *DB) EndAPITokens(ctx context.Context, userID int64) (int, error) {
+	r, err := d.bun.NewDelete().Model((*APIToken)(nil)).Where("user_id = ?", userID).Exec(ctx)
+	if err != nil {
+		return 0, found("end tokens", err)
+	}
+	n, err := r.RowsAffected()
+	return int(n), found("end tokens", err)
+}

@@ -1,8 +1,10 @@
 package db_test
 
 import (
+	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -39,9 +41,23 @@ type fixture struct {
 	sent     int
 }
 
+// current is a database in which every migration has run.
+var current = dbtest.NewTemplate(func(address string) error {
+	keys, err := db.NewKeyring()
+	if err != nil {
+		return err
+	}
+	d, err := db.Open(context.Background(), address, keys)
+	if err != nil {
+		return err
+	}
+	_, err = d.Migrate(context.Background())
+	return errors.Join(err, d.Close())
+})
+
 // each runs a test on both databases.
 func each(t *testing.T, test func(t *testing.T, f *fixture)) {
-	for dialect, address := range dbtest.Databases(t) {
+	for dialect, address := range current.Databases(t) {
 		t.Run(dialect, func(t *testing.T) { test(t, newFixture(t, address)) })
 	}
 }

@@ -13,6 +13,9 @@ import (
 // SessionLife is how long a session lasts that is not used.
 const SessionLife = 30 * 24 * time.Hour
 
+// LongestSession is how long a session lasts, however much it is used.
+const LongestSession = 90 * 24 * time.Hour
+
 // seenEvery is how often a session in use is written down.
 const seenEvery = time.Minute
 
@@ -65,6 +68,9 @@ func (d *DB) SessionUser(ctx context.Context, token, address string) (s Session,
 	}
 	if t.Sub(s.SeenAt) > seenEvery || s.Address != address {
 		s.SeenAt, s.ExpiresAt, s.Address = t, t.Add(SessionLife), address
+		if last := s.CreatedAt.Add(LongestSession); s.ExpiresAt.After(last) {
+			s.ExpiresAt = last
+		}
 		_, err := d.bun.NewUpdate().Model(&s).Column("seen_at", "expires_at", "address").WherePK().Exec(ctx)
 		if err != nil {
 			return s, u, found("save session", err)
@@ -72,6 +78,12 @@ func (d *DB) SessionUser(ctx context.Context, token, address string) (s Session,
 	}
 	u, err = d.User(ctx, s.UserID)
 	return s, u, err
+}
+
+// SessionOwner returns whose a session was by its token, also when its time is over; ErrNotFound when somebody ended it.
+func (d *DB) SessionOwner(ctx context.Context, token string) (userID int64, err error) {
+	err = d.bun.NewSelect().Model((*Session)(nil)).Column("user_id").Where("hash = ?", hashOf(token)).Scan(ctx, &userID)
+	return userID, found("read session", err)
 }
 
 // Sessions returns a user's sessions, the one last seen first.

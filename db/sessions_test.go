@@ -63,6 +63,12 @@ func TestSessionsExpire(t *testing.T) {
 		}
 		f.exec("UPDATE sessions SET expires_at = ?", old)
 		f.signedIn(map[string]bool{token: false})
+		if owner, err := f.SessionOwner(ctx, token); err != nil || owner != ann.ID {
+			t.Errorf("expired, it was of %d (%v)", owner, err)
+		}
+		if _, err := f.SessionOwner(ctx, "another"); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("a session that never was: %v", err)
+		}
 		if list, err := f.Sessions(ctx, ann.ID); err != nil || len(list) != 0 {
 			t.Errorf("sessions %v, %v", list, err)
 		}

@@ -58,15 +58,15 @@ func (d *DB) readLink(ctx context.Context, tx bun.Tx, token string) (int64, erro
 }
 
 // UseSignInLink uses a link up and, in the same transaction, saves the user: u becomes the first administrator, or password
-// and language of the user that SignInLink named become u's, and all their sessions end. It returns ErrNotFound when the
-// link is not good.
+// and language of the user that SignInLink named become u's, and all their sessions, tokens and links end. It returns
+// ErrNotFound when the link is not good.
 func (d *DB) UseSignInLink(ctx context.Context, token string, u *User) error {
 	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		id, err := d.readLink(ctx, tx, token)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.NewDelete().Model((*signInLink)(nil)).Where("hash = ?", hashOf(token)).Exec(ctx); err != nil {
+		if err := endLinks(ctx, tx, id); err != nil {
 			return err
 		}
 		if u.ID = id; id == 0 {
@@ -77,8 +77,18 @@ func (d *DB) UseSignInLink(ctx context.Context, token string, u *User) error {
 		if _, err := tx.NewUpdate().Model(u).Column("password", "language", "updated_at").WherePK().Exec(ctx); err != nil {
 			return err
 		}
-		_, err = tx.NewDelete().Model((*Session)(nil)).Where("user_id = ?", u.ID).Exec(ctx)
-		return err
+		for _, of := range []any{(*Session)(nil), (*APIToken)(nil)} {
+			if _, err := tx.NewDelete().Model(of).Where("user_id = ?", u.ID).Exec(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return found("use sign-in link", err)
+}
+
+// endLinks ends all links of a user, or those for the first administrator.
+func endLinks(ctx context.Context, tx bun.Tx, userID int64) error {
+	_, err := tx.NewDelete().Model((*signInLink)(nil)).Where("COALESCE(user_id, 0) = ?", userID).Exec(ctx)
+	return found("end sign-in links", err)
 }

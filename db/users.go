@@ -42,8 +42,8 @@ type User struct {
 	Password string // a hash, as argon2id writes it; "" means that no password signs in
 	Account  string // of a forge that signs in too, see AccountOf; "" means none. Unique
 
-	// AccountID is the forge's own number of the account, known after the first sign-in by it. Logins can be given up and taken
-	// by somebody else, numbers cannot. SaveUser forgets it with the account.
+	// AccountID is the forge's own number of the account, "" until it is known. Logins can be given up and taken by somebody
+	// else, numbers cannot. SaveUser changes it with the account, or while it is "".
 	AccountID string
 
 	Language string // "en", "ru"; "" means what the browser asks for
@@ -87,8 +87,8 @@ func (d *DB) HasUsers(ctx context.Context) (bool, error) {
 	return ok, found("read users", err)
 }
 
-// SaveUser inserts the user when ID is 0, filling it in, or changes the one with this ID. It returns ErrNameTaken,
-// ErrLastAdministrator and ErrNotFound.
+// SaveUser inserts the user when ID is 0, filling it in, or changes name, role and account of the one with this ID. It returns
+// ErrNameTaken, ErrLastAdministrator and ErrNotFound.
 func (d *DB) SaveUser(ctx context.Context, u *User) error {
 	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error { return d.saveUser(ctx, tx, u) })
 	if uniqueViolation(err) {
@@ -104,8 +104,8 @@ func (d *DB) saveUser(ctx context.Context, tx bun.Tx, u *User) error {
 		_, err := tx.NewInsert().Model(u).Exec(ctx)
 		return err
 	}
-	ok, err := affected(tx.NewUpdate().Model(u).ExcludeColumn("created_at", "account_id").
-		Set("account_id = CASE WHEN account = ? THEN account_id ELSE '' END", u.Account).WherePK().Exec(ctx))
+	ok, err := affected(tx.NewUpdate().Model(u).Column("name", "role", "account", "updated_at").
+		Set("account_id = CASE WHEN account = ? AND account_id <> '' THEN account_id ELSE ? END", u.Account, u.AccountID).WherePK().Exec(ctx))
 	if err == nil && !ok {
 		return ErrNotFound
 	}
@@ -114,21 +114,26 @@ func (d *DB) saveUser(ctx context.Context, tx bun.Tx, u *User) error {
 
 // SetLanguage changes the language of a user alone.
 func (d *DB) SetLanguage(ctx context.Context, id int64, language string) error {
-	return d.setUser(ctx, id, "language", language)
+	return d.setUser(ctx, d.bun, id, "language", language)
 }
 
-// SetPassword changes the password of a user alone: a hash.
+// SetPassword changes the password of a user alone: a hash. Links that would set another are not good any more.
 func (d *DB) SetPassword(ctx context.Context, id int64, hash string) error {
-	return d.setUser(ctx, id, "password", hash)
+	return d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := d.setUser(ctx, tx, id, "password", hash); err != nil {
+			return err
+		}
+		return endLinks(ctx, tx, id)
+	})
 }
 
 // SetAccountID notes the number of a user's account.
 func (d *DB) SetAccountID(ctx context.Context, id int64, number string) error {
-	return d.setUser(ctx, id, "account_id", number)
+	return d.setUser(ctx, d.bun, id, "account_id", number)
 }
 
-func (d *DB) setUser(ctx context.Context, id int64, column, value string) error {
-	ok, err := affected(d.bun.NewUpdate().Model((*User)(nil)).Set("? = ?", bun.Ident(column), value).Set("updated_at = ?", now()).
+func (d *DB) setUser(ctx context.Context, in bun.IDB, id int64, column, value string) error {
+	ok, err := affected(in.NewUpdate().Model((*User)(nil)).Set("? = ?", bun.Ident(column), value).Set("updated_at = ?", now()).
 		Where("id = ?", id).Exec(ctx))
 	if err == nil && !ok {
 		err = ErrNotFound

@@ -170,7 +170,7 @@ func exited(i Instance) error {
 	case i.State == Missing:
 		return &Failure{Text: "Gate failed: somebody removed the container"}
 	case i.Restarts > 0 && i.State == Running: // with what exit code is forgotten by now
-		return &Failure{Text: fmt.Sprintf("Gate failed: %s ended by itself and had to be restarted", who)}
+		return &Failure{Text: fmt.Sprintf("Gate failed: %s ended by itself and had to be restarted", who), Fault: FaultOf("restarted")}
 	case i.Restarts > 0:
 		return &Failure{Text: fmt.Sprintf("Gate failed: %s ended with exit code %d and had to be restarted", who, i.ExitCode), Fault: ended}
 	}

@@ -7,8 +7,9 @@ import (
 
 // Form is what somebody typed and what is wrong with it, so that a page can show both again.
 type Form struct {
-	Values url.Values
-	Errors []FieldError // in the order of the fields
+	Values  url.Values
+	Errors  []FieldError // in the order of the fields
+	Resumed bool         // it was sent too late to count, and waits to be sent again
 }
 
 // FieldError is what is wrong with one field.
@@ -52,8 +53,8 @@ func (f *Form) Error(name string) *Message {
 	return nil
 }
 
-// Valid tells whether nothing is wrong.
-func (f *Form) Valid() bool { return len(f.Errors) == 0 }
+// Valid tells whether nothing is wrong and what it says may be done.
+func (f *Form) Valid() bool { return len(f.Errors) == 0 && !f.Resumed }
 
 // Field is a field of a form as the templates "input", "area" and so on want it. Its texts are f.NAME.label and f.NAME.hint;
 // with "text" among the options, f.TEXT.label and f.TEXT.hint.

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -110,20 +109,19 @@ func (s *Settings) api(rt apiRoute) http.Handler {
 	})
 }
 
-// answer lets those in who may.
+// answer lets those in who may. Wrong tokens of others do not keep a right one out.
 func (c *apiCall) answer(rt apiRoute) (any, error) {
 	v := &visit{Settings: c.Settings, w: c.w, r: c.r}
-	if wait := c.tries.wait(v.address(), time.Now()); wait > 0 {
-		c.w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-		return nil, apiRefuse(http.StatusTooManyRequests, "too many requests with a wrong token: try again after %s", wait.Round(time.Second))
-	}
 	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" {
 		return nil, c.unknown("send a token with the header Authorization: Bearer TOKEN; tokens are made in the settings, under Tokens")
 	}
 	user, err := c.DB.APITokenUser(c.r.Context(), strings.TrimSpace(token))
 	if errors.Is(err, db.ErrNotFound) {
-		c.tries.fail(v.address(), time.Now())
+		if wait := c.tokenTries.begin(v.address(), time.Now()); wait > 0 {
+			v.retryAfter(wait)
+			return nil, apiRefuse(http.StatusTooManyRequests, "too many requests with a wrong token: try again after %s", wait.Round(time.Second))
+		}
 		return nil, c.unknown("this token is not known, or it has ended: make another one in the settings, under Tokens")
 	} else if err != nil {
 		return nil, err

@@ -193,6 +193,13 @@ func TestAPIDeploys(t *testing.T) {
 	}
 	w.audited("deployment.queued", idOf(second))
 	w.audited("deployment.cancelled", idOf(newest[0].ID))
+
+	_, err = w.db.QueueCommit(t.Context(), wl.ID, "refs/heads/main", commit, "Known words", "ann")
+	must(t, err)
+	must(t, json.Unmarshal([]byte(s.call(http.MethodPost, "/api/v1/workloads/shop/deployments", "", 202)), &dep))
+	if told, err := w.db.Deployment(t.Context(), dep.ID); err != nil || told.Message != "Known words" || told.Author != "ann" {
+		t.Errorf("what is known of the commit is not told again: %q by %q, %v", told.Message, told.Author, err)
+	}
 }
 
 func TestAPILog(t *testing.T) {
@@ -259,6 +266,8 @@ func TestAPIRefuses(t *testing.T) {
 	for range 10 {
 		viewer.call(http.MethodGet, "/api/v1/workloads", "", 401)
 	}
-	viewer.token = good
 	viewer.call(http.MethodGet, "/api/v1/workloads", "", 429)
+	viewer.token = good // others' wrong ones do not keep it out
+	viewer.call(http.MethodGet, "/api/v1/workloads", "", 200)
+	b.post("/sign-in", "username", "ann", "password", "wrong").is(t, http.StatusUnprocessableEntity) // and nobody from signing in
 }

@@ -111,7 +111,11 @@ func (c *apiCall) deploy() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	dep, err := c.DB.QueueCommit(c.r.Context(), w.ID, ref, commit, "", "")
+	known, err := c.DB.DeployedCommit(c.r.Context(), w.ID, commit)
+	if err != nil && !errors.Is(err, db.ErrNotFound) {
+		return nil, err
+	}
+	dep, err := c.DB.QueueCommit(c.r.Context(), w.ID, ref, commit, known.Message, known.Author)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package settings_test
 import "testing"
 
 func TestFirstSignInInABrowser(t *testing.T) {
+	t.Parallel()
 	for _, script := range []bool{true, false} {
 		w := newWorld(t)
 		c := w.tab("ru", script)

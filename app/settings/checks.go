@@ -2,6 +2,7 @@ package settings
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -77,7 +78,8 @@ func (v *visit) checkDisk() check {
 	return check{Key: "disk", State: "ok", Found: templates.Message{Key: "check.disk_free", Values: []any{"free", v.Size(free)}}}
 }
 
-// checkAddress says what is known of the address and, where it is called, who answers.
+// checkAddress says what is known of the address and, where it is called, who answers. An address that nobody has set is what
+// the request says, and is not called.
 func (v *visit) checkAddress(call bool) check {
 	c := check{Key: "address", State: "none", Found: templates.Message{Text: v.publicURL()}}
 	switch {
@@ -86,14 +88,17 @@ func (v *visit) checkAddress(call bool) check {
 	case privateHost(v.publicHost()):
 		c.State, c.Found = "warn", templates.Message{Key: "text.private_address", Values: []any{"host", v.publicHost()}}
 	}
-	if !call {
+	if !call || v.PublicURL == "" {
 		return c
 	}
 	found := func(key string) templates.Message {
-		return templates.Message{Key: key, Values: []any{"url", v.publicURL()}}
+		return templates.Message{Key: key, Values: []any{"url", v.PublicURL}}
 	}
 	status, err := v.callAddress()
+	_, refused := errors.AsType[*app.RefusedError](err)
 	switch {
+	case refused:
+		c.State, c.Found = "warn", found("check.address_refused")
 	case err != nil:
 		c.State, c.Found, c.Detail = "failed", found("check.address_silent"), detailOf(err)
 	case status != http.StatusOK:
@@ -104,16 +109,16 @@ func (v *visit) checkAddress(call bool) check {
 	return c
 }
 
-// callAddress returns what /healthz answers there.
+// callAddress returns what /healthz answers there, or an *app.RefusedError where that is in no network that forges may be in.
 func (v *visit) callAddress() (status int, err error) {
-	client, err := app.NewClient([]string{"loopback", "private"})
+	client, err := app.NewClient(v.Networks)
 	if err != nil {
 		return 0, err
 	}
 	defer client.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(v.r.Context(), 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.publicURL()+"/healthz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.PublicURL+"/healthz", nil)
 	if err != nil {
 		return 0, err
 	}

@@ -89,9 +89,10 @@ func (v *visit) choose(w db.Workload, repo db.Repository, form *templates.Form) 
 		form.Fail("ref", "err.ref_which", "pattern", w.RefPattern)
 		return chosen{}, nil
 	}
-	if fullHash.MatchString(name) {
-		ref, err := v.refOf(w, name, usual)
-		return chosen{ref, name}, err
+	if fullHash.MatchString(name) { // what was deployed before needs no forge
+		if c, ok, err := v.byPrefix(w, nil, name); ok || err != nil {
+			return c, err
+		}
 	}
 	heads, err := v.heads(repo)
 	if err != nil {
@@ -110,6 +111,10 @@ func (v *visit) choose(w db.Workload, repo db.Repository, form *templates.Form) 
 	}
 	if c, ok, err := v.byPrefix(w, heads, name); ok || err != nil {
 		return c, err
+	}
+	if fullHash.MatchString(name) { // forges show commits of other people's forks too
+		form.Fail("ref", "err.commit_unknown", "commit", short(name))
+		return chosen{}, nil
 	}
 	form.Fail("ref", "err.ref_unknown", "ref", shortRef(wanted))
 	return chosen{}, nil
@@ -130,15 +135,6 @@ func (v *visit) byPrefix(w db.Workload, heads map[string]string, name string) (c
 		return chosen{}, false, nil
 	}
 	return chosen{dep.Ref, dep.Commit}, err == nil, err
-}
-
-// refOf is the ref by which a commit was deployed before, else the usual one.
-func (v *visit) refOf(w db.Workload, commit, usual string) (string, error) {
-	dep, err := v.DB.DeployedCommit(v.r.Context(), w.ID, commit)
-	if errors.Is(err, db.ErrNotFound) {
-		return usual, nil
-	}
-	return dep.Ref, err
 }
 
 // usualRef is the ref that a workload follows; of several the one that was deployed last. "" where that is not known.

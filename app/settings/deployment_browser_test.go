@@ -39,6 +39,7 @@ func (c *chromium) look(name string) {
 
 // TestFailureAndRollbackInABrowser: a failed deployment is read on its page, and an earlier release made to serve again.
 func TestFailureAndRollbackInABrowser(t *testing.T) {
+	t.Parallel()
 	for _, lang := range []string{"en", "ru"} {
 		s, _ := newRunningShop(t)
 		s.live("A", "First <b>cart</b> 🚀")
@@ -91,6 +92,7 @@ func (c *chromium) ownerIn(lang string) {
 
 // TestLiveLogInABrowser: the log grows and is followed while its end is seen; phases and the tab's title change by themselves.
 func TestLiveLogInABrowser(t *testing.T) {
+	t.Parallel()
 	s := newShop(newWorld(t))
 	s.live("0", "Before")
 	s.push("A", "First")
@@ -119,7 +121,7 @@ func TestLiveLogInABrowser(t *testing.T) {
 	s.finish(dep)
 	c.eventually(`document.title === "✓ #2 shop · Tinyforge"`)
 	c.eventually(`document.getElementById("state").textContent.includes("Live")`)
-	c.says("1,354 requests served, 0 requests failed during the switch")
+	c.says("1,354 requests served, 0 requests failed")
 	if got := ask(c, chromedp.Evaluate[int](`document.querySelectorAll("#log p").length`)); got != 104 {
 		t.Errorf("%d lines", got)
 	}
@@ -127,6 +129,7 @@ func TestLiveLogInABrowser(t *testing.T) {
 
 // TestLongLogInABrowser: 20,000 lines are there in parts, and a link to one of another part leads to it.
 func TestLongLogInABrowser(t *testing.T) {
+	t.Parallel()
 	s := newShop(newWorld(t))
 	dep := s.live("A", "First")
 	var texts []string
@@ -158,6 +161,7 @@ func TestLongLogInABrowser(t *testing.T) {
 
 // TestDeploymentsWithoutScript: everything but the growing of the log is there.
 func TestDeploymentsWithoutScript(t *testing.T) {
+	t.Parallel()
 	s := newShop(newWorld(t))
 	s.live("A", "First")
 	s.live("B", "Second")
@@ -192,6 +196,7 @@ func TestDeploymentsWithoutScript(t *testing.T) {
 
 // TestRollbackByKeyboard: from the list to the release, without a mouse.
 func TestRollbackByKeyboard(t *testing.T) {
+	t.Parallel()
 	s := newShop(newWorld(t))
 	s.live("A", "First")
 	s.live("B", "Second")

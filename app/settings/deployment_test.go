@@ -73,9 +73,15 @@ func TestDeployNow(t *testing.T) {
 			t.Errorf("%s queued %s", ref, dep.Ref)
 		}
 	}
-	b.post("/workloads/shop/deploy", "ref", hash("elsewhere")).leads(t, fmt.Sprintf("/workloads/shop/deployments/%d", s.newest(s.workload).ID))
+	before := s.newest(s.workload).ID
+	b.post("/workloads/shop/deploy", "ref", hash("of a fork")).is(t, http.StatusUnprocessableEntity, "push it to a branch first", hash("of a fork"))
 	b.post("/workloads/shop/deploy", "ref", "no<b>thing").is(t, http.StatusUnprocessableEntity, "no&lt;b&gt;thing is not on the forge", `value="no&lt;b&gt;thing"`, "<details open>")
+	if now := s.newest(s.workload).ID; now != before {
+		t.Errorf("deployment %d was queued", now)
+	}
 	s.code.err = errors.New("the forge answered 502")
+	s.code.heads = nil
+	b.post("/workloads/shop/deploy", "ref", commit, "again", "yes").leads(t, s.path(before+1)) // it was deployed before
 	b.post("/workloads/shop/deploy").is(t, http.StatusUnprocessableEntity, "the forge answered 502")
 }
 
@@ -113,7 +119,7 @@ func TestDeploymentPage(t *testing.T) {
 	first := s.live("A", "First")
 	b.get(s.path(first.ID)).is(t, http.StatusOK, "<title>✓ #1 shop", "Live", "Readiness check", "waiting to be reported", s.commits+first.Commit)
 	second := s.live("B", "Second")
-	b.get(s.path(second.ID)).is(t, http.StatusOK, "1,354 requests served, 0 requests failed during the switch")
+	b.get(s.path(second.ID)).is(t, http.StatusOK, "1,354 requests served, 0 requests failed")
 	b.get(s.path(first.ID)).is(t, http.StatusOK, "Was live", "Roll back to 1")
 	failed := s.failed("C", "Third")
 	b.get(s.path(failed.ID)).is(t, http.StatusOK, "<title>✕ #3 shop", "Nothing answers on port 8080 of the new copy", "kept serving all the time",
@@ -189,6 +195,7 @@ func TestEveryFaultIsSaid(t *testing.T) {
 		"image_missing": {map[string]string{"image": "acme/x"}, "acme/x does not exist", "не существует"},
 		"disk_low":      {map[string]string{"free": "5000000", "need": "1000000000"}, "5.0\u00a0MB free", "Мало места"},
 		"exited":        {map[string]string{"code": "3"}, "stopped with exit code 3", "завершилась с кодом 3"},
+		"restarted":     {nil, "ended by itself and had to be restarted", "сама завершилась, и её пришлось перезапустить"},
 		"oom":           {nil, "ran out of memory", "не хватило памяти"},
 		"check_status":  {map[string]string{"path": "/up", "status": "500", "expected": "200–399"}, "/up answered 500, expected 200–399", "Ответ на /up: 500"},
 		"check_timeout": {map[string]string{"path": "/up", "limit": "5s"}, "/up gave no answer within 5.0\u00a0s", "Нет ответа на /up"},

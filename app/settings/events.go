@@ -17,6 +17,7 @@ const (
 	streamWrite = 15 * time.Second       // for one event to be taken
 	streamPulse = 15 * time.Second       // between signs of life
 	streamLife  = 10 * time.Minute       // then the browser connects again, and is looked at again
+	streamCheck = 5 * time.Second        // between looks at who is signed in
 	streamPause = 300 * time.Millisecond // between looks at what changed
 )
 
@@ -29,6 +30,7 @@ type stream struct {
 	*visit
 	control *http.ResponseController
 	pulse   time.Time // when something was last sent
+	checked time.Time // when it was last looked at who is signed in
 }
 
 // change is what an event tells a page: what it is to show from now on, by the ids of its elements.
@@ -40,9 +42,14 @@ type change struct {
 }
 
 // stream begins one, and calls look at once and whenever something may have changed, until it says that it is done, who
-// asked is gone, or the server ends.
+// asked is gone or may not see it any more, or the server ends.
 func (v *visit) stream(topics []db.Topic, pause time.Duration, look func(*stream) (done bool, err error)) error {
-	st := &stream{visit: v, control: http.NewResponseController(v.w)}
+	leave, err := v.streams.enter(v.user.ID)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	st := &stream{visit: v, control: http.NewResponseController(v.w), checked: time.Now()}
 	if err := errors.Join(st.control.SetReadDeadline(time.Time{}), st.allow()); err != nil {
 		return fmt.Errorf("begin stream: %w", err)
 	}
@@ -65,7 +72,10 @@ func (v *visit) stream(topics []db.Topic, pause time.Duration, look func(*stream
 	defer tick.Stop()
 	for changed := true; ; {
 		if changed {
-			done, err := look(st)
+			done, err := st.over()
+			if !done && err == nil {
+				done, err = look(st)
+			}
 			if err != nil && v.r.Context().Err() == nil {
 				v.Log.WarnContext(v.r.Context(), "stream of events", "path", v.r.URL.Path, "error", err)
 			}
@@ -92,6 +102,16 @@ func (v *visit) stream(topics []db.Topic, pause time.Duration, look func(*stream
 		default:
 		}
 	}
+}
+
+// over tells whether who asked may not see it any more: the session has ended, or the user has another role.
+func (st *stream) over() (bool, error) {
+	if time.Since(st.checked) < st.recheck {
+		return false, nil
+	}
+	st.checked, st.user = time.Now(), db.User{}
+	err := st.recognize()
+	return st.user.ID == 0 || !st.user.Role.May(st.needs), err
 }
 
 // pass hands wake-ups on until stop is closed.

@@ -3,6 +3,7 @@ package settings
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,6 +25,7 @@ type forgePage struct {
 	Installations []db.Installation
 	Install       string // where an App is installed; "" where there is nothing to install
 	AppSettings   string
+	Next          string       // where the first workload of it is made; "" when there is one, or no repository
 	HooksItself   bool         // each repository has a webhook of its own
 	Refusal       *hookRefusal // what may keep it from delivering, while nothing was
 
@@ -69,9 +71,14 @@ func (v *visit) forge() error {
 	page.State = forgeStateOf(row, len(page.Installations), time.Now())
 	page.HooksItself = row.AppID == 0
 	if row.AppURL != "" {
-		page.Install = installPath(row)
+		if page.Install, err = v.installPath(row); err != nil {
+			return err
+		}
 	}
 	if err := v.fillRepositories(&page); err != nil {
+		return err
+	}
+	if page.Next, err = v.firstWorkload(&page); err != nil {
 		return err
 	}
 	if err := v.fillDeliveries(&page); err != nil {
@@ -105,6 +112,23 @@ func (v *visit) fillRepositories(page *forgePage) (err error) {
 		}
 	}
 	return err
+}
+
+// firstWorkload is where the first workload of the forge is made.
+func (v *visit) firstWorkload(page *forgePage) (string, error) {
+	used := func(r db.RepositoryView) bool { return len(r.Workloads) > 0 }
+	if !page.May || page.Total == 0 || page.Search != "" || slices.ContainsFunc(page.Repositories, used) {
+		return "", nil
+	}
+	sums, err := v.DB.ForgeSummaries(v.r.Context())
+	if err != nil || sums[page.Forge.ID].Workloads > 0 {
+		return "", err
+	}
+	form := []string{"forge", strconv.FormatInt(page.Forge.ID, 10)}
+	if len(page.Repositories) == 1 {
+		form = append(form, "repo", strconv.FormatInt(page.Repositories[0].ID, 10))
+	}
+	return address("/workloads/new", form...), nil
 }
 
 func (v *visit) fillDeliveries(page *forgePage) (err error) {

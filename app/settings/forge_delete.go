@@ -59,6 +59,8 @@ func (v *visit) deleteForge() error {
 	}
 	if form.Get("name") != page.Forge.Name {
 		form.Fail("name", "err.confirm_name", "name", page.Forge.Name)
+	}
+	if !form.Valid() {
 		return v.invalid("forges/delete", v.deleteForgeFrame(page), form, page)
 	}
 	v.dropHooks(page.Forge)

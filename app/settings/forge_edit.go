@@ -51,6 +51,8 @@ func (v *visit) saveForge() error {
 		changed.URL = typedAddress(form, "base_url")
 		if token := v.typedToken(&page); token != "" {
 			changed.Credentials.Token = token
+		} else if originOf(changed.URL) != originOf(row.URL) { // nobody said that it may go there
+			form.Fail("token", "err.token_elsewhere", "host", hostAndPort(row.URL))
 		}
 		if probed, err = v.tryToken(&page, changed); err != nil {
 			return err

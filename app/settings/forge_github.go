@@ -87,11 +87,12 @@ func (v *visit) beginGitHub() error {
 	for _, word := range networks {
 		page.Offers = append(page.Offers, networkOffer{word, hostAndPort(host)})
 	}
-	if form.Error("host") == nil && host != githubURL {
+	if form.Error("host") == nil && host != githubURL && !form.Resumed {
 		if offer := v.reach(form, "host", host, networks); offer != nil {
 			page.Offers = append(page.Offers, *offer)
 		}
 	}
+	page.Private = page.Private && len(page.Offers) == 0 // a server in a private network may reach what GitHub cannot
 	page.More = form.Error("host") != nil || form.Error("app_name") != nil
 	if !form.Valid() {
 		return v.invalid("forges/github", v.githubFrame(), form, page)
@@ -189,7 +190,7 @@ func (v *visit) register() error {
 	if err != nil {
 		return err
 	}
-	page := registerPage{Request: r, Private: privateHost(v.publicHost()), Host: v.publicHost(), Mine: r.UserID == v.user.ID}
+	page := registerPage{Request: r, Private: privateHost(v.publicHost()) && len(r.Networks) == 0, Host: v.publicHost(), Mine: r.UserID == v.user.ID}
 	page.Manifest, err = v.Apps.Manifest(app.NewApp{Name: r.AppName, Forge: r.Name, PublicURL: v.publicURL(), Webhook: r.Webhook})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"tinyforge/app"
 	"tinyforge/db"
@@ -94,12 +95,31 @@ func (v *visit) convert(r db.AppRequest) error {
 	if row.AppURL == "" {
 		return v.redirect(forgePath(row.ID), templates.Message{Key: "flash.app_made"})
 	}
-	return v.redirect(installPath(row), templates.Message{})
+	to, err := v.installPath(row)
+	if err != nil {
+		return err
+	}
+	return v.redirect(to, templates.Message{})
 }
 
-// installPath is where GitHub lets people choose what the App may see. What it brings back is a hint and no more.
-func installPath(row db.Forge) string {
-	return row.AppURL + "/installations/new?state=" + strconv.FormatInt(row.ID, 10)
+// leaving is who left for GitHub to install the App of which forge.
+type leaving struct{ ForgeID, UserID int64 }
+
+const leavingLife = 24 * time.Hour
+
+// installPath is where GitHub lets people choose what the App may see. The state that it brings back is of this visitor.
+func (v *visit) installPath(row db.Forge) (string, error) {
+	state, err := v.DB.SealDraft("install", leaving{row.ID, v.user.ID}, leavingLife)
+	return row.AppURL + "/installations/new?state=" + state, err
+}
+
+// leftFor is the forge for which the visitor has left with this state; 0 where nobody has.
+func (v *visit) leftFor(state string) int64 {
+	var l leaving
+	if v.DB.OpenDraft("install", state, &l) != nil || l.UserID != v.user.ID {
+		return 0
+	}
+	return l.ForgeID
 }
 
 // unconverted says why GitHub did not tell the App's secrets: never, or not now.
@@ -132,11 +152,15 @@ func appsPath(web, organization string) string {
 // an address: what it says is asked of GitHub with the keys of our Apps.
 func (v *visit) installed() error {
 	q := v.r.URL.Query()
-	forges, err := v.githubForges(q.Get("state"))
+	left := v.leftFor(q.Get("state"))
+	forges, err := v.githubForges(left)
 	if err != nil {
 		return err
 	}
-	if q.Get("setup_action") == "request" && len(forges) > 0 {
+	if q.Get("setup_action") == "request" {
+		if len(forges) == 0 || forges[0].ID != left { // it did not begin here
+			return v.redirect("/forges", templates.Message{})
+		}
 		if err := v.DB.SetForgeRequested(v.r.Context(), forges[0].ID); err != nil {
 			return err
 		}
@@ -175,12 +199,11 @@ func (v *visit) notOurs() error {
 }
 
 // githubForges are the forges that are Apps: the one with this id first, then the newest.
-func (v *visit) githubForges(hint string) (list []db.Forge, err error) {
+func (v *visit) githubForges(first int64) (list []db.Forge, err error) {
 	all, err := v.DB.Forges(v.r.Context())
 	if err != nil {
 		return nil, err
 	}
-	first, _ := strconv.ParseInt(hint, 10, 64)
 	for _, f := range all {
 		switch {
 		case f.AppID == 0:

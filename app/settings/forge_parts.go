@@ -42,7 +42,7 @@ func forgePath(id int64) string { return "/forges/" + strconv.FormatInt(id, 10) 
 // errBusy is returned for work that somebody else is doing.
 var errBusy = errors.New("somebody is doing that already")
 
-// turns lets one at a time do something to a forge.
+// turns lets one at a time do something with what has an id: to a forge, for a user.
 type turns struct {
 	mu   sync.Mutex
 	busy map[int64]bool
@@ -50,7 +50,7 @@ type turns struct {
 
 func newTurns() *turns { return &turns{busy: map[int64]bool{}} }
 
-// take does something to a forge, or returns errBusy.
+// take does something, or returns errBusy.
 func (t *turns) take(id int64, do func() error) error {
 	t.mu.Lock()
 	taken := t.busy[id]

@@ -64,6 +64,7 @@ func (c *chromium) inspect(name string, script bool) {
 func TestGitHubInABrowser(t *testing.T) {
 	for lang, script := range map[string]bool{"en": true, "ru": false} {
 		t.Run(lang, func(t *testing.T) {
+			t.Parallel()
 			w, s, say := newWorld(t), newForgeServer(t, forgetest.Options{Kind: forgetest.GitHub}), words[lang]
 			must(t, s.UninstallApp("acme"))
 			c := w.tab(lang, script)
@@ -108,6 +109,7 @@ func TestGitHubInABrowser(t *testing.T) {
 func TestTokenInABrowser(t *testing.T) {
 	for lang, script := range map[string]bool{"en": false, "ru": true} {
 		t.Run(lang, func(t *testing.T) {
+			t.Parallel()
 			w, s, say := newWorld(t), newForgeServer(t, forgetest.Options{Kind: forgetest.Gitea}), words[lang]
 			c := w.tab(lang, script)
 			c.people(lang)

@@ -21,6 +21,17 @@ func (w *world) begun(b *browser, s *forgeServer) (db.AppRequest, string) {
 	return r, r.State
 }
 
+// leaves checks that the answer is a redirect to a page of a forge, and returns the state that it takes along.
+func (p page) leaves(t *testing.T, to string) (state string) {
+	t.Helper()
+	got := p.Header.Get("Location")
+	if address, state, _ := strings.Cut(got, "?state="); p.StatusCode == http.StatusSeeOther && address == to && state != "" {
+		return state
+	}
+	t.Fatalf("%s answers %d to %q, want 303 to %s and a state: %s", p.Request.URL.Path, p.StatusCode, got, to, p.body)
+	return ""
+}
+
 // press posts what a page of ours would make the browser post to GitHub, presses the button there, and returns where GitHub
 // sends the browser.
 func (w *world) press(s *forgeServer, target, manifest string) string {
@@ -91,7 +102,7 @@ func TestReturnFromGitHub(t *testing.T) {
 	s.Fault(nil)
 	b.get("/forges/github/created"+query).is(t, http.StatusForbidden, "belongs to nothing") // it is good once
 	b.get("/forges/new/github/1").is(t, http.StatusOK, "What is left is to fetch its keys")
-	b.post("/forges/new/github/1/retry").leads(t, s.URL()+"/apps/tinyforge-x7k2/installations/new?state=1")
+	state := b.post("/forges/new/github/1/retry").leaves(t, s.URL()+"/apps/tinyforge-x7k2/installations/new")
 
 	row := w.forgeNamed("github-acme")
 	want := s.Row("")
@@ -102,7 +113,14 @@ func TestReturnFromGitHub(t *testing.T) {
 	b.get("/forges/1").is(t, http.StatusOK, "Not installed yet", "Choose repositories at GitHub", s.URL()+"/organizations/acme/settings/apps/tinyforge-x7k2")
 
 	// Who may not install asks; who installed elsewhere is not believed.
-	b.get("/forges/github/installed?setup_action=request&state=1").leads(t, "/forges/1")
+	for _, foreign := range []string{"", "&state=1", "&state=x"} {
+		b.get("/forges/github/installed?setup_action=request"+foreign).leads(t, "/forges")
+	}
+	w.user("bob", db.Administrator).get("/forges/github/installed?setup_action=request&state="+state).leads(t, "/forges")
+	if row := w.forgeNamed("github-acme"); row.Requested {
+		t.Error("a visit that was not begun here changed the forge")
+	}
+	b.get("/forges/github/installed?setup_action=request&state="+state).leads(t, "/forges/1")
 	b.get("/forges/1").is(t, http.StatusOK, "The request was sent to the owner", "Waiting for approval")
 	for _, wrong := range []string{"", "?installation_id=1&setup_action=install", "?installation_id=x", "?installation_id=-1"} {
 		b.get("/forges/github/installed"+wrong).is(t, http.StatusForbidden, "belongs to no app that is connected here")

@@ -97,7 +97,7 @@ func TestMissedPushesAreFound(t *testing.T) {
 	b := w.owner()
 	s, row, workload := w.connected(b)
 	b.post(forgeAt(row, "/missed")).leads(t, forgeAt(row, "#deliveries"))
-	b.get(forgeAt(row, "")).is(t, http.StatusOK, "1 missed push found", "Started deployment 1", "missed", `<a href="/workloads/site">site</a>`)
+	b.get(forgeAt(row, "")).is(t, http.StatusOK, "1 missed push found", `<a href="/deployments/1">Started deployment 1</a>`, "missed", `<a href="/workloads/site">site</a>`)
 	b.post(forgeAt(row, "/missed")).leads(t, forgeAt(row, "#deliveries"))
 	b.get(forgeAt(row, "")).is(t, http.StatusOK, "No push was missed.")
 
@@ -113,7 +113,8 @@ func TestMissedPushesAreFound(t *testing.T) {
 	b.post(forgeAt(row, "/missed"))
 	b.get(forgeAt(row, "")).is(t, http.StatusOK, "1 missed push found")
 
-	b.get("/deliveries/1").is(t, http.StatusOK, "This push was not delivered", "refs/heads/main", "Started deployment 1")
+	b.get("/deliveries/1").is(t, http.StatusOK, "This push was not delivered", "refs/heads/main", `<a href="/deployments/1">Started deployment 1</a>`)
+	b.get("/deployments/1").leads(t, "/workloads/site/deployments/1")
 	b.get("/deliveries/99").is(t, http.StatusNotFound)
 	b.get("/deliveries/x").is(t, http.StatusNotFound)
 	b.get(forgeAt(row, "?outcome=refused")).is(t, http.StatusOK, "No such delivery")
@@ -209,6 +210,14 @@ func TestChangeAndDisconnectForge(t *testing.T) {
 	edit("networks", "nonsense").is(t, http.StatusUnprocessableEntity, "Line 1 is not loopback")
 	edit("networks", "").is(t, http.StatusUnprocessableEntity, "in a private network", "Allow the network loopback")
 	edit("networks", "loopback", "token", "wrong").is(t, http.StatusUnprocessableEntity, "refused the token")
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("the token is sent elsewhere: %s %v", r.URL, r.Header)
+	}))
+	defer other.Close()
+	for _, op := range []string{"", "check.forge"} {
+		b.post(forgeAt(row, "/edit"), "version", version, "base_url", other.URL, "networks", "loopback", "op", op).
+			is(t, http.StatusUnprocessableEntity, "Type the token too")
+	}
 	edit("networks", "loopback", "op", "check.forge").is(t, http.StatusOK, "The connection works")
 	edit("networks", "loopback\n10.0.0.0/8", "token", s.NewToken(forgetest.Access{Scopes: []string{"write:repository"}})).leads(t, forgeAt(row, ""))
 	if now := w.forgeNamed("git"); now.Credentials.Token == row.Credentials.Token || len(now.Networks) != 2 || now.Credentials.WebhookSecret != row.Credentials.WebhookSecret {
@@ -281,6 +290,5 @@ func TestStart(t *testing.T) {
 	b := w.owner()
 	b.get("/start").is(t, http.StatusOK, "Connect a forge", "After the step before.", "29.1.2", "8.2\u00a0GB", "private address")
 	_, _, _ = w.connected(b)
-	b.get("/start").is(t, http.StatusOK, "All is set up", "41.0")
-	b.get("/start?check=address").is(t, http.StatusOK)
+	b.get("/start").is(t, http.StatusOK, "All is set up", "41.2")
 }

@@ -9,8 +9,22 @@ import (
 	"tinyforge/templates"
 )
 
-// form reads what was posted. Values are trimmed of nothing; line ends are made "\n".
+// form reads what was posted, or what was typed before the session and kept: that is never valid.
 func (v *visit) form() (*templates.Form, error) {
+	values, err := v.posted()
+	if err != nil || !values.Has("resumed") {
+		return &templates.Form{Values: values}, err
+	}
+	was, err := v.openResumed(values.Get("resumed"))
+	if err != nil {
+		return nil, err
+	}
+	v.resumed = true
+	return &templates.Form{Values: was.Values, Resumed: true}, nil
+}
+
+// posted reads what was posted. Values are trimmed of nothing; line ends are made "\n".
+func (v *visit) posted() (url.Values, error) {
 	err := v.r.ParseForm()
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -25,7 +39,7 @@ func (v *visit) form() (*templates.Form, error) {
 			values.Add(name, strings.ToValidUTF8(strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\x00", ""), "\uFFFD"))
 		}
 	}
-	return &templates.Form{Values: values}, nil
+	return values, nil
 }
 
 // filled is a form as it is before anybody typed.

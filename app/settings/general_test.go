@@ -111,7 +111,7 @@ func TestPages(t *testing.T) {
 			}
 			w.forge()
 			w.user("Боб 🚀", db.Deployer)
-			b.post("/settings/tokens", "token_name", "<script>", "token_life", "never")
+			b.post("/settings/tokens", "token_name", "<script>", "token_life", "never", "password_now", password)
 		}
 		b.get("/settings/sign-in/1").is(t, http.StatusOK, "/sign-in/callback")
 		b.get("/settings/users/99").is(t, http.StatusNotFound)

@@ -180,9 +180,10 @@ type reload struct {
 	Off     string // the same page, left alone
 }
 
+// reload is how a page follows what runs. The answer to a form stays as it is: it cannot be asked for again.
 func (v *visit) reload(running bool, seconds int) reload {
 	query := v.r.URL.Query()
-	if !running || query.Get("refresh") == "off" {
+	if !running || v.r.Method != http.MethodGet || query.Get("refresh") == "off" {
 		return reload{}
 	}
 	query.Set("refresh", "off")

@@ -3,6 +3,7 @@ package settings
 import (
 	"net"
 	"net/url"
+	"strings"
 )
 
 // publicURL is where forges and people reach this Tinyforge, without a trailing slash: what is configured, else what the
@@ -21,6 +22,15 @@ func (v *visit) publicHost() string {
 		return ""
 	}
 	return u.Hostname()
+}
+
+// originOf is the scheme and the host of an address.
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Host)
 }
 
 // hostAndPort is the host of an address, with its port.

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
+	"time"
 
 	"tinyforge/db"
 	"tinyforge/templates"
@@ -52,6 +55,9 @@ func (v *visit) render(status int, name string, f frame, page any) error {
 		t.Current = t.Key == "nav."+f.Section
 		f.Nav = append(f.Nav, t)
 	}
+	if v.resumed {
+		f.Flash = &templates.Message{Key: "flash.not_saved_signed_in"}
+	}
 	if f.Flash == nil {
 		f.Flash = v.takeFlash()
 	}
@@ -83,6 +89,10 @@ func (v *visit) render(status int, name string, f frame, page any) error {
 
 // invalid shows a form again with what is wrong with it.
 func (v *visit) invalid(name string, f frame, form *templates.Form, page any) error {
+	if form.Resumed { // nobody has said that it is all
+		form.Errors = nil
+		return v.render(http.StatusOK, name, f, page)
+	}
 	f.Form = form
 	return v.render(http.StatusUnprocessableEntity, name, f, page)
 }
@@ -119,6 +129,9 @@ func (v *visit) fail(err error) {
 	switch {
 	case errors.As(err, &a):
 		v.show(a.code, a.message)
+	case errors.Is(err, errCrowded):
+		v.retryAfter(busyFor)
+		v.show(http.StatusServiceUnavailable, templates.Message{Key: "http.503"})
 	case errors.As(err, &tooLarge):
 		v.show(http.StatusRequestEntityTooLarge, templates.Message{Key: "http.413", Values: []any{"limit", v.Size(tooLarge.Limit)}})
 	case errors.Is(err, db.ErrNotFound):
@@ -129,6 +142,14 @@ func (v *visit) fail(err error) {
 		v.Log.ErrorContext(v.r.Context(), "page", "request", id, "path", v.r.URL.Path, "error", err)
 		v.show(http.StatusInternalServerError, templates.Message{Key: "http.500", Values: []any{"id", id}})
 	}
+}
+
+// busyFor is when to come again where too many people are signing in.
+const busyFor = 10 * time.Second
+
+// retryAfter says in the answer when to come again.
+func (v *visit) retryAfter(wait time.Duration) {
+	v.w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 }
 
 // show answers with a page that is only a text, and more below it.
@@ -144,22 +165,21 @@ func (v *visit) show(code int, m templates.Message, more ...templates.Message) {
 	}
 }
 
-// nothing answers for addresses that lead nowhere.
-func (v *visit) nothing() error {
-	if path := v.r.URL.Path; len(path) > 1 && path[len(path)-1] == '/' && v.r.Method == http.MethodGet {
-		http.Redirect(v.w, v.r, trimSlashes(path), http.StatusPermanentRedirect)
+// methods are those that lead anywhere.
+var methods = [...]string{http.MethodGet, http.MethodPost}
+
+// nothing answers for addresses that lead nowhere, and for those that lead somewhere by another method.
+func (v *visit) nothing(mux *http.ServeMux) error {
+	path := v.r.URL.Path
+	if to := strings.TrimRight(path, "/"); to != path && localPath(to) && v.r.Method == http.MethodGet {
+		http.Redirect(v.w, v.r, (&url.URL{Path: to}).EscapedPath(), http.StatusPermanentRedirect)
 		return nil
 	}
+	for _, method := range methods {
+		if _, pattern := mux.Handler(&http.Request{Method: method, URL: v.r.URL, Host: v.r.Host}); pattern != method+" /" {
+			v.w.Header().Set("Allow", method)
+			return refuse(http.StatusMethodNotAllowed, "http.405")
+		}
+	}
 	return refuse(http.StatusNotFound, "http.404")
-}
-
-// trimSlashes takes the slashes off the end and leaves one at the beginning, so that no other host is meant.
-func trimSlashes(path string) string {
-	for len(path) > 1 && path[len(path)-1] == '/' {
-		path = path[:len(path)-1]
-	}
-	for len(path) > 1 && (path[1] == '/' || path[1] == '\\') {
-		path = path[1:]
-	}
-	return path
 }

@@ -61,7 +61,7 @@ func (v *visit) saveRetention() error {
 
 func (v *visit) tidy() error {
 	if v.Tidy == nil {
-		return v.nothing()
+		return refuse(http.StatusNotFound, "http.404")
 	}
 	if err := v.Tidy(v.r.Context()); err != nil {
 		return err

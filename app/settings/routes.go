@@ -13,6 +13,19 @@ type route struct {
 	do      func(*visit) error
 }
 
+// typed tells of routes to which somebody sends what took a while to type. They may show it again: they do nothing with a form
+// that is not valid.
+func (rt route) typed() bool {
+	switch rt.pattern {
+	case "POST /settings", "POST /settings/tokens", "POST /settings/users", "POST /settings/users/{id}", "POST /settings/sign-in/{id}",
+		"POST /settings/networks", "POST /settings/retention",
+		"POST /workloads", "POST /workloads/{name}/settings", "POST /workloads/{name}/delete",
+		"POST /forges/new/github", "POST /forges/new/gitea", "POST /forges/new/gitlab", "POST /forges/{id}/edit", "POST /forges/{id}/delete":
+		return true
+	}
+	return false
+}
+
 // routes are all pages. A handler is in the file that is named after the noun.
 func (s *Settings) routes() []route {
 	return slices.Concat(signInRoutes(), settingsRoutes(), workloadRoutes(), forgeRoutes(), []route{
@@ -21,8 +34,6 @@ func (s *Settings) routes() []route {
 		{"GET /about", db.Viewer, (*visit).about},
 		{"GET /audit", db.Administrator, (*visit).auditLog},
 		{"GET /audit.csv", db.Administrator, (*visit).auditCSV},
-		{"GET /", "", (*visit).nothing},
-		{"POST /", "", (*visit).nothing},
 	})
 }
 

@@ -6,7 +6,9 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
+	"time"
 
 	"tinyforge/app"
 	"tinyforge/db"
@@ -31,6 +33,8 @@ type Config struct {
 	Tidy       func(ctx context.Context) error // removes what is not kept any more; nil means that nothing can be
 	Apps       Apps                            // makes GitHub Apps
 
+	TrustedProxies []netip.Prefix // of reverse proxies that are believed whom a request comes from; nil means loopback
+
 	// Missed looks for pushes that were not delivered, records them, and returns how many there were and the deployments that
 	// were queued for them.
 	Missed func(ctx context.Context, row db.Forge) (found int, queued []int64, err error)
@@ -39,9 +43,13 @@ type Config struct {
 // Settings serves the pages. It is safe for concurrent use.
 type Settings struct {
 	Config
-	tries *tries
-	hash  *hasher
-	turns *turns
+	tries      *tries // of passwords and of accounts
+	tokenTries *tries // of tokens that nobody has
+	hash       *hasher
+	turns      *turns // of forges
+	looks      *turns // of users, into repositories
+	streams    *streams
+	recheck    time.Duration // after which an open stream looks again whether it may go on
 
 	ended   chan struct{} // from then on streams of events end
 	endOnce sync.Once
@@ -55,7 +63,11 @@ func New(c Config) *Settings {
 	if c.Forges == nil {
 		c.Forges = app.NewForges(c.DB, nil)
 	}
-	return &Settings{Config: c, tries: newTries(), hash: newHasher(), turns: newTurns(), ended: make(chan struct{})}
+	if c.TrustedProxies == nil {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	}
+	return &Settings{Config: c, tries: newTries(), tokenTries: newTries(), hash: newHasher(), turns: newTurns(), looks: newTurns(), streams: newStreams(),
+		recheck: streamCheck, ended: make(chan struct{})}
 }
 
 // Mount adds the pages to a mux.
@@ -63,6 +75,9 @@ func (s *Settings) Mount(mux *http.ServeMux) {
 	mux.Handle("GET /static/{hash}/{name}", s.Templates.Static())
 	for _, rt := range s.routes() {
 		mux.Handle(rt.pattern, s.protect(s.page(rt)))
+	}
+	for _, method := range methods {
+		mux.Handle(method+" /", s.protect(s.page(route{do: func(v *visit) error { return v.nothing(mux) }})))
 	}
 	s.mountAPI(mux)
 }

@@ -81,7 +81,7 @@ func (v *visit) setup() error {
 	if !form.Valid() {
 		return v.invalid("people/setup", v.setupFrame(), form, page)
 	}
-	if user.Password, err = v.hash.make(form.Get("password")); err != nil {
+	if user.Password, err = v.hash.make(v.r.Context(), form.Get("password")); err != nil {
 		return err
 	}
 	return v.stay(setUpPatience, func() error { return v.setUp(page, user, choices) })

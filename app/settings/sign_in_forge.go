@@ -30,7 +30,8 @@ func (v *visit) callback() string { return v.publicURL() + "/sign-in/callback" }
 // askForge sends the browser to a forge to sign in there. It is a link and no form, since the pages' policy lets forms lead
 // to here only; all it leaves is a cookie.
 func (v *visit) askForge() error {
-	if v.tries.wait(v.address(), time.Now()) > 0 {
+	if wait := v.tries.wait(v.address(), time.Now()); wait > 0 {
+		v.retryAfter(wait)
 		return refuse(http.StatusTooManyRequests, "http.429")
 	}
 	row, err := v.signInForge("forge")
@@ -54,7 +55,7 @@ func (v *visit) askForge() error {
 }
 
 func (v *visit) setAsked(value string, maxAge int) {
-	http.SetCookie(v.w, &http.Cookie{Name: "asked", Value: value, Path: "/sign-in", HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode, MaxAge: maxAge})
+	http.SetCookie(v.w, &http.Cookie{Name: v.hostCookie("asked"), Value: value, Path: "/", HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode, MaxAge: maxAge})
 }
 
 // signInForge reads the forge in the address.
@@ -74,7 +75,7 @@ func (v *visit) signInForge(name string) (db.Forge, error) {
 func (v *visit) forgeAnswered() error {
 	q := v.r.URL.Query()
 	var a asked
-	cookie, err := v.r.Cookie("asked")
+	cookie, err := v.r.Cookie(v.hostCookie("asked"))
 	if err == nil {
 		err = v.DB.OpenDraft("asked", cookie.Value, &a)
 	}
@@ -89,6 +90,11 @@ func (v *visit) forgeAnswered() error {
 	if q.Get("code") == "" {
 		return v.notSignedIn(http.StatusForbidden, templates.Message{Key: "err.sign_in_declined", Values: []any{"forge", row.Name}}, a.Next)
 	}
+	address, begun := v.address(), time.Now()
+	if wait := v.tries.begin(address, begun); wait > 0 {
+		v.retryAfter(wait)
+		return refuse(http.StatusTooManyRequests, "http.429")
+	}
 	account, err := v.Forges.Identify(v.r.Context(), row, a.Callback, q.Get("code"), a.Verifier)
 	if err != nil {
 		v.Log.WarnContext(v.r.Context(), "sign in by a forge", "forge", row.Name, "error", err)
@@ -96,7 +102,6 @@ func (v *visit) forgeAnswered() error {
 	}
 	user, err := v.signsIn(row, account)
 	if errors.Is(err, db.ErrNotFound) {
-		v.tries.fail(v.address(), time.Now())
 		if err := v.audit("session.refused", account.Login, row.Name); err != nil {
 			return err
 		}
@@ -104,6 +109,7 @@ func (v *visit) forgeAnswered() error {
 	} else if err != nil {
 		return err
 	}
+	v.tries.takeBack(address, begun)
 	if err := v.startSession(user); err != nil {
 		return err
 	}

@@ -123,7 +123,7 @@ func TestSignInByTheAppThatWasMade(t *testing.T) {
 	p := b.get("/forges/new/github/1")
 	back, err := url.Parse(w.press(s, html.UnescapeString(find(t, p.body, `action="(http[^"]+)"`)), html.UnescapeString(find(t, p.body, `name="manifest" value="([^"]+)"`))))
 	must(t, err)
-	b.get(back.RequestURI()).leads(t, s.URL()+"/apps/tinyforge-x7k2/installations/new?state=1")
+	b.get(back.RequestURI()).leaves(t, s.URL()+"/apps/tinyforge-x7k2/installations/new")
 	b.post("/settings/users", "username", "octo", "role", "viewer", "account_forge", "github-acme", "account_login", "octo-cat").leads(t, "/settings/users/2")
 	octo := w.browser()
 	octo.get("/sign-in").is(t, http.StatusOK, "Sign in with github-acme")

@@ -67,20 +67,6 @@ func TestSignInIsLimited(t *testing.T) {
 	b.do(http.MethodPost, "/sign-in", map[string][]string{"username": {"ann"}, "password": {password}}, "X-Forwarded-For", "10.9.9.9, 203.0.113.7").leads(t, "/workloads")
 }
 
-// TestFormWithoutASession: what was typed is shown again after signing in, and nothing is done by itself.
-func TestFormWithoutASession(t *testing.T) {
-	w := newWorld(t)
-	w.owner()
-	b := w.browser()
-	p := b.post("/workloads", "name", "shop <b>", "env", "A=1\r\nB=2")
-	p.is(t, http.StatusUnauthorized, "what you typed is kept")
-	_, after, _ := strings.Cut(p.body, `name="resume" value="`)
-	resume, _, _ := strings.Cut(after, `"`)
-	b.post("/sign-in", "username", "ann", "password", password, "resume", resume).
-		is(t, http.StatusOK, "shop &lt;b&gt;</textarea>", "A=1\nB=2</textarea>", `action="/workloads"`)
-	b.post("/sign-in", "username", "ann", "password", password, "resume", "forged").leads(t, "/workloads")
-}
-
 func TestWritesFromOtherSitesAreRefused(t *testing.T) {
 	w := newWorld(t)
 	b := w.owner()
@@ -120,4 +106,23 @@ func TestLanguage(t *testing.T) {
 	b.get("/sign-in").is(t, http.StatusOK, `<html lang="en">`)
 	b.post("/language", "language", "xx").is(t, http.StatusBadRequest)
 	b.post("/language", "language", "ru", "back", "//evil.example.com").leads(t, "/")
+}
+
+// TestAnotherMethod: an address that takes forms says so to those who open it.
+func TestAnotherMethod(t *testing.T) {
+	b := newWorld(t).owner()
+	for _, path := range []string{"/workloads/shop/deploy", "/sign-out", "/webhooks/git"} {
+		p := b.get(path)
+		p.is(t, http.StatusMethodNotAllowed, "go to the page with the form")
+		if allow := p.Header.Get("Allow"); allow != http.MethodPost {
+			t.Errorf("%s allows %q", path, allow)
+		}
+	}
+	p := b.post("/about")
+	p.is(t, http.StatusMethodNotAllowed)
+	if allow := p.Header.Get("Allow"); allow != http.MethodGet {
+		t.Errorf("about allows %q", allow)
+	}
+	b.get("/nowhere").is(t, http.StatusNotFound)
+	b.post("/nowhere").is(t, http.StatusNotFound)
 }

@@ -17,6 +17,7 @@ type tokensPage struct {
 	Tokens []db.APIToken
 	Lives  []string
 	Once   *secretOnce
+	Ask    bool // for the password
 }
 
 const longestTokenName = 60
@@ -26,7 +27,7 @@ func tokenLives() []string { return []string{"30", "90", "365", "never"} }
 
 func (v *visit) tokensPage(form *templates.Form) (tokensPage, error) {
 	list, err := v.DB.APITokens(v.r.Context(), v.user.ID)
-	return tokensPage{Form: form, Tokens: list, Lives: tokenLives()}, err
+	return tokensPage{Form: form, Tokens: list, Lives: tokenLives(), Ask: v.user.Password != ""}, err
 }
 
 func (v *visit) tokens() error {
@@ -57,6 +58,11 @@ func (v *visit) makeToken() error {
 		token.ExpiresAt = time.Now().UTC().Add(time.Duration(days) * 24 * time.Hour)
 	} else if life != "never" {
 		form.Fail("token_life", "err.choose")
+	}
+	if form.Valid() && v.user.Password != "" { // a session that somebody else has got hold of makes nothing that stays
+		if err := v.checkPassword(form, "password_now"); err != nil {
+			return err
+		}
 	}
 	if !form.Valid() {
 		page, err := v.tokensPage(form)

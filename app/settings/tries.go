@@ -2,6 +2,7 @@ package settings
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,13 +13,14 @@ const (
 	triesKnown   = 10_000 // addresses that are remembered
 )
 
-// tries counts failed sign-ins by address, of IPv6 by its /64. Nobody else is kept out by them, above all not the owner.
+// tries counts sign-ins that failed or are under way by address, of IPv6 by its /64. Nobody else is kept out by them, above all
+// not the owner.
 type tries struct {
-	mu     sync.Mutex
-	failed map[netip.Prefix][]time.Time
+	mu   sync.Mutex
+	made map[netip.Prefix][]time.Time
 }
 
-func newTries() *tries { return &tries{failed: map[netip.Prefix][]time.Time{}} }
+func newTries() *tries { return &tries{made: map[netip.Prefix][]time.Time{}} }
 
 func prefixOf(address string) netip.Prefix {
 	a, err := netip.ParseAddr(address)
@@ -40,44 +42,60 @@ func prefixOf(address string) netip.Prefix {
 func (t *tries) wait(address string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	recent := t.recent(prefixOf(address), now)
+	return waitOf(t.recent(prefixOf(address), now), now)
+}
+
+// begin counts a try before it is known how it ends, so that many at once are no more than as many in a row. It returns how long
+// the address has to wait instead, and counts nothing then; 0 is not at all.
+func (t *tries) begin(address string, now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := prefixOf(address)
+	recent := t.recent(at, now)
+	if wait := waitOf(recent, now); wait > 0 {
+		return wait
+	}
+	if recent == nil && len(t.made) >= triesKnown {
+		for p := range t.made {
+			t.recent(p, now)
+		}
+		if len(t.made) >= triesKnown {
+			clear(t.made)
+		}
+	}
+	t.made[at] = append(recent, now)
+	return 0
+}
+
+// takeBack forgets the one try that was begun then: it did not fail.
+func (t *tries) takeBack(address string, begun time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := prefixOf(address)
+	list := t.made[at]
+	if i := slices.IndexFunc(list, begun.Equal); i >= 0 {
+		list = slices.Delete(list, i, i+1)
+	}
+	if t.made[at] = list; len(list) == 0 {
+		delete(t.made, at)
+	}
+}
+
+func waitOf(recent []time.Time, now time.Time) time.Duration {
 	if len(recent) < triesAllowed {
 		return 0
 	}
 	return recent[len(recent)-triesAllowed].Add(triesWindow).Sub(now)
 }
 
-// fail counts a failure.
-func (t *tries) fail(address string, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	at := prefixOf(address)
-	if _, known := t.failed[at]; !known && len(t.failed) >= triesKnown {
-		for p := range t.failed {
-			t.recent(p, now)
-		}
-		if len(t.failed) >= triesKnown {
-			clear(t.failed)
-		}
-	}
-	t.failed[at] = append(t.recent(at, now), now)
-}
-
-// succeed forgets the failures of an address.
-func (t *tries) succeed(address string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.failed, prefixOf(address))
-}
-
-// recent are the failures that still count.
+// recent are the tries that still count.
 func (t *tries) recent(at netip.Prefix, now time.Time) []time.Time {
-	list := t.failed[at]
+	list := t.made[at]
 	for len(list) > 0 && now.Sub(list[0]) >= triesWindow {
 		list = list[1:]
 	}
 	if len(list) == 0 {
-		delete(t.failed, at)
+		delete(t.made, at)
 		return nil
 	}
 	return list

@@ -68,8 +68,12 @@ func TestPasswordIsChanged(t *testing.T) {
 	b := w.owner()
 	other := w.browser()
 	other.post("/sign-in", "username", "ann", "password", password).leads(t, "/workloads")
-	b.post("/settings/password", "password_now", "wrong", "password_new", "short").is(t, http.StatusUnprocessableEntity,
-		"The current password is not right", "Use at least 12 characters")
+	p := b.post("/settings/password", "password_now", "wrong", "password_new", "short")
+	p.is(t, http.StatusUnprocessableEntity, "The current password is not right")
+	if p.says("Use at least 12 characters</") {
+		t.Error("the new one is weighed for anybody")
+	}
+	b.post("/settings/password", "password_now", password, "password_new", "short").is(t, http.StatusUnprocessableEntity, "Use at least 12 characters</")
 	b.post("/settings/password", "password_now", password, "password_new", "a tree house in spring").leads(t, "/settings/password")
 	b.get("/settings/password").is(t, http.StatusOK, "Password changed")
 	other.get("/workloads").leads(t, "/sign-in?next=%2Fworkloads")
@@ -112,8 +116,9 @@ func TestAuditPage(t *testing.T) {
 	for range 130 {
 		must(t, w.db.Audit(t.Context(), db.AuditEntry{Actor: "=cmd()", Action: "workload.other", Subject: "shop <b>", Detail: "domain", Address: "192.0.2.1"}))
 	}
+	must(t, w.db.Audit(t.Context(), db.AuditEntry{Actor: "ann", Action: "deployment.cancelled", Subject: "7"}))
 	p := b.get("/audit")
-	p.is(t, http.StatusOK, "shop &lt;b&gt;", "workload.other", "/workloads/shop%20%3Cb%3E", "/audit?before=")
+	p.is(t, http.StatusOK, `href="/deployments/7"`, "shop &lt;b&gt;", "workload.other", "/workloads/shop%20%3Cb%3E", "/audit?before=")
 	_, after, _ := strings.Cut(p.body, `href="/audit?before=`)
 	before, _, _ := strings.Cut(after, `"`)
 	p = b.get("/audit?before=" + before)

@@ -3,10 +3,10 @@ package settings
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +24,9 @@ type visit struct {
 	r       *http.Request
 	user    db.User // zero before sign-in
 	session db.Session
-	Chosen  // as they were at the beginning of the visit
+	needs   db.Role // of the route
+	resumed bool    // the form was typed before the session
+	Chosen          // as they were at the beginning of the visit
 	*templates.Printer
 }
 
@@ -43,11 +45,12 @@ func (s *Settings) visit(w http.ResponseWriter, r *http.Request) *visit {
 func (s *Settings) page(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := s.visit(w, r)
+		v.needs = rt.needs
 		err := v.recognize()
 		switch {
 		case err != nil:
 		case rt.needs != "" && v.user.ID == 0:
-			err = v.askToSignIn()
+			err = v.askToSignIn(rt)
 		case rt.needs != "" && !v.user.Role.May(rt.needs):
 			err = refuse(http.StatusForbidden, "http.403_role", "role", v.say("role."+string(rt.needs)))
 		default:
@@ -61,7 +64,7 @@ func (s *Settings) page(rt route) http.Handler {
 
 // recognize finds out who is signed in. Nobody is not an error.
 func (v *visit) recognize() error {
-	cookie, err := v.r.Cookie(v.cookieName())
+	cookie, err := v.r.Cookie(v.hostCookie("session"))
 	if err != nil {
 		return nil
 	}
@@ -102,38 +105,52 @@ func isLanguage(s string) bool {
 	return false
 }
 
-// behindProxy tells whether a reverse proxy on this machine passed the request on: it is believed who it comes from.
-func (v *visit) behindProxy() bool {
+// peer is who the connection is from: a browser, or a reverse proxy.
+func (v *visit) peer() netip.Addr {
 	peer, err := netip.ParseAddrPort(v.r.RemoteAddr)
-	return err == nil && peer.Addr().Unmap().IsLoopback()
+	if err != nil {
+		return netip.Addr{}
+	}
+	return peer.Addr().Unmap().WithZone("")
 }
 
-// address is where the request comes from, without a port.
+// trusted tells whether a reverse proxy has this address that is believed whom its requests come from.
+func (s *Settings) trusted(a netip.Addr) bool {
+	return slices.ContainsFunc(s.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// address is where the request comes from, without a port: the last on its way that is no trusted proxy.
 func (v *visit) address() string {
-	if forwarded := v.r.Header.Get("X-Forwarded-For"); forwarded != "" && v.behindProxy() {
-		all := strings.Split(forwarded, ",") // the last is what our proxy saw
-		if a, err := netip.ParseAddr(strings.TrimSpace(all[len(all)-1])); err == nil {
-			return a.Unmap().String()
+	at := v.peer()
+	way := strings.Split(strings.Join(v.r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, before := range slices.Backward(way) {
+		if !v.trusted(at) {
+			break
 		}
+		a, err := netip.ParseAddr(strings.TrimSpace(before))
+		if err != nil {
+			break
+		}
+		at = a.Unmap().WithZone("")
 	}
-	host, _, err := net.SplitHostPort(v.r.RemoteAddr)
-	if err != nil {
+	if !at.IsValid() {
 		return v.r.RemoteAddr
 	}
-	return host
+	return at.String()
 }
 
-// secure tells whether the browser speaks HTTPS to us.
+// secure tells whether the browser speaks HTTPS to us. Where it has come to the public address, that says so.
 func (v *visit) secure() bool {
-	return v.r.TLS != nil || v.behindProxy() && v.r.Header.Get("X-Forwarded-Proto") == "https"
+	return v.r.TLS != nil || v.trusted(v.peer()) && v.r.Header.Get("X-Forwarded-Proto") == "https" ||
+		strings.HasPrefix(v.PublicURL, "https://") && strings.EqualFold(hostAndPort(v.PublicURL), v.r.Host)
 }
 
-// cookieName is another one over HTTPS: there the browser takes it from this host alone.
-func (v *visit) cookieName() string {
+// hostCookie names a cookie. Over HTTPS the browser takes it from this host alone.
+func (v *visit) hostCookie(name string) string {
 	if v.secure() {
-		return "__Host-session"
+		return "__Host-" + name
 	}
-	return "session"
+	return name
 }
 
 // origin is the address that the browser has of this Tinyforge.

@@ -55,6 +55,7 @@ func TestS14_InABrowser(t *testing.T) {
 	for _, s := range languages {
 		for _, script := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s script %v", s.lang, script), func(t *testing.T) {
+				t.Parallel()
 				w := newWorld(t)
 				w.repository("acme/shop")
 				w.code.found = dockerfileFound()
@@ -127,6 +128,7 @@ func TestS14_InABrowser(t *testing.T) {
 
 // TestFindingARepositoryInABrowser: without script, the last of 250 is found by a search and by going on.
 func TestFindingARepositoryInABrowser(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	first := w.repository("acme/shop")
 	for i := range 249 {
@@ -146,6 +148,7 @@ func TestFindingARepositoryInABrowser(t *testing.T) {
 
 // TestRowsInABrowser types what people type: a name in Russian, HTML, a secret, a pasted file.
 func TestRowsInABrowser(t *testing.T) {
+	t.Parallel()
 	for _, script := range []bool{true, false} {
 		w := newWorld(t)
 		repo := w.repository("acme/shop")
@@ -176,6 +179,7 @@ func TestRowsInABrowser(t *testing.T) {
 
 // TestTwoTabsInABrowser: the later one is told, and what it has typed is there.
 func TestTwoTabsInABrowser(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	repo := w.repository("acme/shop")
 	workload := db.Workload{Name: "shop", RepositoryID: repo.ID, Source: "image", Config: json.RawMessage(`{"image":"a"}`), Enabled: true}

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -137,7 +138,8 @@ func TestReadJSON(t *testing.T) {
 			}
 			got.WriteString(pathText(v.path))
 		}
-		if fault, ok := err.(*jsonFault); ok {
+		var fault *jsonFault
+		if errors.As(err, &fault) {
 			got.Reset()
 			line, column, _ := placeOf(text, fault.offset)
 			got.WriteString(string(rawJSON(line)) + ":" + string(rawJSON(column)) + " " + fault.text + fault.twice)

@@ -58,11 +58,10 @@ func (v *visit) deleteWorkload() error {
 	if err != nil {
 		return err
 	}
-	if form.Get("op") == "resume" {
-		return v.showDelete(w, form)
-	}
 	if form.Get("name") != w.Name {
 		form.Fail("name", "err.confirm_name", "name", w.Name)
+	}
+	if !form.Valid() {
 		return v.showDelete(w, form)
 	}
 	volumes := form.Is("delete_volumes", "on")

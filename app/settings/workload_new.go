@@ -107,7 +107,12 @@ func (v *visit) look(f *workloadForm, branch string) *templates.Message {
 	f.fillRest(3)
 	ctx, cancel := context.WithTimeout(v.r.Context(), lookFor)
 	defer cancel()
-	found, unread := v.detect(ctx, f, branch)
+	var found []Found
+	unread := &templates.Message{Key: "form.look_busy"} // each look may fetch a repository
+	_ = v.looks.take(v.user.ID, func() error {
+		found, unread = v.detect(ctx, f, branch)
+		return nil
+	})
 	if len(found) > 0 {
 		f.Values.Set("found", string(rawJSON(found)))
 		for i := len(found) - 1; i >= 0; i-- { // the best one last: the fields that several have are its

@@ -15,10 +15,13 @@ import (
 // buttons that save.
 func (v *visit) operate(f *workloadForm) (done bool, err error) {
 	op, number, _ := strings.Cut(f.Get("op"), ":")
+	if f.Resumed {
+		op = "show"
+	}
 	n, _ := strconv.Atoi(number)
 	status, empty := http.StatusOK, 3
 	switch op {
-	case "resume", "show", "env.parse":
+	case "show", "env.parse":
 	case "env.more":
 		empty = 8
 	case "env.drop":

@@ -93,9 +93,6 @@ func (v *visit) showWorkloadForm(status int, f *workloadForm, change func(*workl
 	if fr.Form = f.Form; status == http.StatusOK {
 		fr.Form = nil
 	}
-	if f.Get("op") == "resume" {
-		fr.Flash = &templates.Message{Key: "flash.not_saved_signed_in"}
-	}
 	return v.render(status, "workload-form/edit", fr, page)
 }
 

@@ -91,12 +91,17 @@ type code struct {
 	heads map[string]string
 	found []settings.Found
 	err   error
+
+	during func() // is called while one is looked into
 }
 
 func (c *code) Heads(context.Context, db.Repository) (map[string]string, error) {
 	return c.heads, c.err
 }
 func (c *code) Detect(context.Context, db.Repository, string) ([]settings.Found, error) {
+	if c.during != nil {
+		c.during()
+	}
 	return c.found, c.err
 }
 

@@ -1,6 +1,8 @@
 package settings_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -8,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +33,23 @@ type world struct {
 	address string // of the database
 }
 
+// compiled are the pages of every world: to read them takes longer than most tests.
+var compiled = sync.OnceValues(func() (*templates.Set, error) { return templates.New(time.Now) })
+
+// migrated is a database in which every migration has run.
+var migrated = dbtest.NewTemplate(func(address string) error {
+	keys, err := db.NewKeyring()
+	if err != nil {
+		return err
+	}
+	store, err := db.Open(context.Background(), address, keys)
+	if err != nil {
+		return err
+	}
+	_, err = store.Migrate(context.Background())
+	return errors.Join(err, store.Close())
+})
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	return newWorldOf(t, func(*settings.Config) {})
@@ -40,13 +60,11 @@ func newWorldOf(t *testing.T, change func(*settings.Config)) *world {
 	t.Helper()
 	keys, err := db.NewKeyring()
 	must(t, err)
-	address := dbtest.SQLite(t)
+	address := migrated.SQLite(t)
 	store, err := db.Open(t.Context(), address, keys)
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
-	_, err = store.Migrate(t.Context())
-	must(t, err)
-	set, err := templates.New(time.Now)
+	set, err := compiled()
 	must(t, err)
 	w := &world{t: t, db: store, address: address}
 	mux := http.NewServeMux()
@@ -55,6 +73,7 @@ func newWorldOf(t *testing.T, change func(*settings.Config)) *world {
 	w.addForges(&c, mux)
 	change(&c)
 	w.pages = settings.New(c)
+	w.pages.HashCheaply()
 	w.pages.Mount(mux)
 	w.server = httptest.NewServer(mux)
 	t.Cleanup(w.server.Close)
@@ -129,6 +148,8 @@ func (p page) is(t *testing.T, status int, says ...string) {
 		}
 	}
 }
+
+func (p page) says(text string) bool { return strings.Contains(p.body, text) }
 
 // leads checks that the answer is a redirect to a page.
 func (p page) leads(t *testing.T, to string) {

@@ -106,15 +106,27 @@ func conclude(ctx context.Context, service *service, forge *forgetest.Server, re
 	for _, fault := range faults {
 		say("BROKEN PROMISE: %s", fault)
 	}
-	if keep {
-		say("\nIt goes on until Ctrl-C:\n  site      curl -H 'Host: %s' %s\n  metrics   %s/metrics\n  git       git clone %s\n  apply     env %s \\\n              %s apply FILE",
-			host, service.site, service.control, forge.PushURL(results[0].repository), service.environment(), service.binary)
-		<-ctx.Done()
+	if !keep {
+		say("\nAll of it is on pages too: make demo KEEP=1 leaves them there to look at.")
+	} else if err := linger(ctx, service, forge, results[0].repository); err != nil {
+		return err
 	}
 	if len(faults) > 0 {
 		say("\nThe log of tinyforge:\n%s", service.log())
 		return fmt.Errorf("%d promises were not kept", len(faults))
 	}
+	return nil
+}
+
+// linger tells where everything is, and waits for Ctrl-C.
+func linger(ctx context.Context, service *service, forge *forgetest.Server, repository string) error {
+	link, err := service.signInLink(ctx)
+	if err != nil {
+		return err
+	}
+	say("\nIt goes on until Ctrl-C:\n  pages     %s\n  site      curl -H 'Host: %s' %s\n  metrics   %s/metrics\n  git       git clone %s\n  apply     env %s \\\n              %s apply FILE",
+		link, host, service.site, service.control, forge.PushURL(repository), service.environment(), service.binary)
+	<-ctx.Done()
 	return nil
 }
 

@@ -98,8 +98,9 @@ func (s *service) stop() {
 
 // removeImages leaves the machine as the demo found it.
 func (s *service) removeImages(ctx context.Context) {
-	for version := range 3 {
-		_ = exec.CommandContext(ctx, "docker", "image", "rm", fmt.Sprintf("tinyforge/%s:%d", s.workload, version+1)).Run()
+	all, err := exec.CommandContext(ctx, "docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "tinyforge/"+s.workload).Output()
+	if names := strings.Fields(string(all)); err == nil && len(names) > 0 {
+		_ = exec.CommandContext(ctx, "docker", append([]string{"image", "rm"}, names...)...).Run()
 	}
 }
 
@@ -146,6 +147,16 @@ workloads:
 		return fmt.Errorf("apply: %w\n%s", err, out)
 	}
 	return nil
+}
+
+// signInLink is where the first administrator begins.
+func (s *service) signInLink(ctx context.Context) (string, error) {
+	out, err := s.command(ctx, "sign-in-link").CombinedOutput()
+	_, link, found := strings.Cut(string(out), s.control)
+	if err != nil || !found {
+		return "", fmt.Errorf("sign-in-link: %w\n%s", err, out)
+	}
+	return s.control + strings.TrimSpace(link), nil
 }
 
 // command is a tinyforge with this service's options.

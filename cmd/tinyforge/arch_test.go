@@ -66,8 +66,8 @@ var confined = map[string][]string{
 	"golang.org/x/oauth2":          {"app", "app/settings"},
 	"github.com/alexedwards":       {"app/settings"},
 	"github.com/trustelem":         {"app/settings"},
-	"github.com/pb33f":             {"app/settings"}, // in tests only
-	"github.com/chromedp":          {"app/settings"},
+	"github.com/pb33f":             {"app/settings"},                                  // in tests only
+	"github.com/chromedp":          {"app/settings", "cmd/pictures", "cmd/tinyforge"}, // never in what people run
 	"github.com/prometheus":        {"cmd/"},
 	"github.com/stretchr/testify":  {}, // no mock library, and no second way to compare
 	"github.com/golang/mock":       {},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -25,6 +26,8 @@ type config struct {
 	Listen       string
 	ListenPublic string
 	PublicURL    string
+
+	TrustedProxies string // prefixes, separated by commas
 
 	ProxyHTTP  string
 	ProxyHTTPS string
@@ -110,8 +113,9 @@ func (c *config) declare(o *options) {
 	if o.command.name == "remove" {
 		f.BoolVar(&c.Volumes, "volumes", false, "remove the workload's volumes, with all that is in them")
 	}
-	f.StringVar(&c.Listen, "listen", "127.0.0.1:4040", "`address` for webhooks, health and metrics; reached from outside through the proxy at --public-url")
-	f.StringVar(&c.ListenPublic, "listen-public", "", "`address` for webhooks alone and what commit statuses link to, for a proxy of yours; a free one on loopback when empty")
+	f.StringVar(&c.Listen, "listen", "127.0.0.1:4040", "`address` for pages, webhooks, health and metrics; reached from outside through the proxy at --public-url")
+	f.StringVar(&c.ListenPublic, "listen-public", "", "`address` for pages and webhooks without health and metrics, for a proxy of yours; a free one on loopback when empty")
+	f.StringVar(&c.TrustedProxies, "trusted-proxies", "127.0.0.0/8,::1", "`addresses` and networks of reverse proxies, separated by commas, that are believed whom a request comes from")
 	c.declareRouter(f)
 	f.StringVar(&c.ProxyHTTP, "proxy-http", defaultHTTP, "`address` on which the proxy serves HTTP; off for none")
 	f.StringVar(&c.ProxyHTTPS, "proxy-https", defaultHTTPS, "`address` on which the proxy serves HTTPS, with certificates that it gets itself; off for none")
@@ -187,6 +191,8 @@ func (c *config) checkServe() (faults []error) {
 		_, _, err := net.SplitHostPort(address)
 		fault((address != "" || name == "listen") && err != nil, "--%s %q: give an address such as :80 or 127.0.0.1:8080", name, address)
 	}
+	_, err := c.trusted()
+	fault(err != nil, "--trusted-proxies %q: give addresses and networks, separated by commas, such as 127.0.0.1,172.18.0.0/16", c.TrustedProxies)
 	fault(c.LogFormat != "auto" && c.LogFormat != "text" && c.LogFormat != "json",
 		"--log-format %q: use auto, text or json", c.LogFormat)
 	fault(c.Workers < 1, "--workers %d: at least one is needed", c.Workers)
@@ -195,6 +201,22 @@ func (c *config) checkServe() (faults []error) {
 	fault(c.KeepReleases < 1 || c.KeepReleases > 50, "--keep-releases %d: give a number from 1 to 50", c.KeepReleases)
 	fault(c.Build <= 0, "--build-timeout %s: give a time above zero, such as 1h", c.Build)
 	return append(faults, c.checkRouter()...)
+}
+
+// trusted are the networks of --trusted-proxies. None is not nil.
+func (c *config) trusted() ([]netip.Prefix, error) {
+	list := []netip.Prefix{}
+	for _, text := range strings.FieldsFunc(c.TrustedProxies, func(r rune) bool { return r == ',' || r == ' ' }) {
+		if a, err := netip.ParseAddr(text); err == nil {
+			text = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()).String()
+		}
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("read network: %w", err)
+		}
+		list = append(list, p)
+	}
+	return list, nil
 }
 
 // newLogger writes to out, as text where a person reads along.

@@ -20,7 +20,7 @@ import (
 func TestConfigDefaults(t *testing.T) {
 	c, rest, err := readConfig("serve", []string{"--data", "/data"}, nil, io.Discard)
 	want := config{
-		Data: "/data", Database: "sqlite:///data/tinyforge.db", Listen: "127.0.0.1:4040", ProxyHTTP: ":80", ProxyHTTPS: ":443",
+		Data: "/data", Database: "sqlite:///data/tinyforge.db", Listen: "127.0.0.1:4040", TrustedProxies: "127.0.0.0/8,::1", ProxyHTTP: ":80", ProxyHTTPS: ":443",
 		Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second,
 		Network: "tinyforge", Workers: 2, Liveness: 5 * time.Second, Drain: 30 * time.Second, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelInfo,
 	}
@@ -47,7 +47,7 @@ func TestConfigSources(t *testing.T) {
 	c, rest, err := readConfig("apply", []string{"--workers=3", "tinyforge.yml", "--prune", "--data", "/flag"}, env, io.Discard)
 	want := config{
 		Data: "/flag", Database: "postgres://tinyforge:secret@db/tinyforge", Key: "key", Listen: "127.0.0.1:4040", ProxyHTTPS: ":443",
-		PublicURL: "https://deploy.example.com", InternalCA: true, Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second, Network: "tinyforge", Workers: 3, Liveness: 5 * time.Second,
+		PublicURL: "https://deploy.example.com", TrustedProxies: "127.0.0.0/8,::1", InternalCA: true, Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second, Network: "tinyforge", Workers: 3, Liveness: 5 * time.Second,
 		Drain: time.Minute, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelWarn, Prune: true,
 		Given: given{PublicURL: true},
 	}
@@ -64,13 +64,14 @@ func TestConfigFaults(t *testing.T) {
 	}{
 		"values": {
 			[]string{
-				"--public-url", "deploy.example.com", "--log-format", "xml", "--listen", "4040", "--proxy-http", "all",
+				"--public-url", "deploy.example.com", "--log-format", "xml", "--listen", "4040", "--proxy-http", "all", "--trusted-proxies", "127.0.0.1,npm",
 				"--workers", "0", "--liveness", "0s", "--drain", "-1s", "--build-timeout", "0",
 			},
 			[]string{"TINYFORGE_DATABASE=mysql://root:secret@db"},
 			[]string{
 				`--public-url "deploy.example.com": give a whole URL, such as https://deploy.example.com`,
 				`TINYFORGE_DATABASE: begin with sqlite:// or postgres://`,
+				`--trusted-proxies "127.0.0.1,npm": give addresses and networks, separated by commas, such as 127.0.0.1,172.18.0.0/16`,
 				`--log-format "xml": use auto, text or json`,
 				`--listen "4040": give an address such as :80 or 127.0.0.1:8080`,
 				`--proxy-http "all": give an address such as :80 or 127.0.0.1:8080`,
@@ -176,9 +177,9 @@ func TestHelp(t *testing.T) {
 		"serve": {
 			"acme-ca", "acme-email", "build-timeout", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "listen-public",
 			"liveness", "log-format", "log-level", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url",
-			"proxy-http", "proxy-https", "public-url", "router", "site-program", "workers", "TINYFORGE_NPM_PASSWORD",
+			"proxy-http", "proxy-https", "public-url", "router", "site-program", "trusted-proxies", "workers", "TINYFORGE_NPM_PASSWORD",
 		},
-		"apply": {"prune", "public-url", "router"}, "remove": {"volumes"}, "migrate": {},
+		"apply": {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {},
 		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "cancel": {},
 	}
 	for _, c := range commands() {

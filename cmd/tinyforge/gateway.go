@@ -40,9 +40,13 @@ func newBuiltin(c config, _ *db.DB, _ string, log *slog.Logger) (gateway, error)
 	if c.InternalCA {
 		log.Info("certificates are signed locally: let browsers trust the root", "root", filepath.Join(certificates, "pki", "authorities", "local", "root.crt"))
 	}
+	trusted, err := c.trusted()
+	if err != nil {
+		return nil, err
+	}
 	p, err := proxy.New(proxy.Config{
 		HTTP: c.ProxyHTTP, HTTPS: c.ProxyHTTPS, DataDir: certificates,
-		ACME: proxy.ACME{Email: c.ACMEEmail, CA: c.ACMECA}, InternalCA: c.InternalCA,
+		ACME: proxy.ACME{Email: c.ACMEEmail, CA: c.ACMECA}, InternalCA: c.InternalCA, TrustedProxies: trusted,
 		HoldFor: c.Drain + time.Minute, // a recreate drains, stops, starts and gates while requests wait
 	}, log)
 	return builtin{p, c, log}, err

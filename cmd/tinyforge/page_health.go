@@ -41,8 +41,8 @@ func (h *health) Facts(ctx context.Context) []settings.Fact {
 		kind = "SQLite"
 	}
 	facts = append(facts, settings.Fact{Key: "database", Value: kind})
-	if info, err := os.Stat(strings.TrimPrefix(h.config.Database, "sqlite://")); isSQLite(h.config) && err == nil {
-		facts = append(facts, settings.Fact{Key: "database_size", Bytes: info.Size()})
+	if size := databaseSize(h.config); size > 0 {
+		facts = append(facts, settings.Fact{Key: "database_size", Bytes: size})
 	}
 	if name, err := h.db.LastMigration(ctx); err == nil {
 		facts = append(facts, settings.Fact{Key: "migration", Value: name})
@@ -58,6 +58,21 @@ func (h *health) Facts(ctx context.Context) []settings.Fact {
 		facts = append(facts, settings.Fact{Key: "free_data", Bytes: free})
 	}
 	return append(facts, settings.Fact{Key: "proxy", Value: h.config.Router})
+}
+
+// databaseSize is what a SQLite database takes, with what has been written last and is still in a file beside it. It is 0 for
+// others.
+func databaseSize(c config) (size int64) {
+	path, sqlite := strings.CutPrefix(c.Database, "sqlite://")
+	if !sqlite {
+		return 0
+	}
+	for _, file := range []string{path, path + "-wal"} {
+		if info, err := os.Stat(file); err == nil {
+			size += info.Size()
+		}
+	}
+	return size
 }
 
 // buildFacts are what the program knows of itself.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -23,5 +25,20 @@ func TestHealth(t *testing.T) {
 	}
 	if free, err := h.Free(t.Context()); err != nil || free <= 0 {
 		t.Errorf("free: %d, %v", free, err)
+	}
+}
+
+// TestDatabaseSize: what is written last counts too, and no file of another database does.
+func TestDatabaseSize(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.db")
+	for name, size := range map[string]int{path: 100, path + "-wal": 20} {
+		if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for database, want := range map[string]int64{"sqlite://" + path: 120, "sqlite://" + path + "x": 0, "postgres://host" + path: 0} {
+		if got := databaseSize(config{Database: database}); got != want {
+			t.Errorf("%s: %d, want %d", database, got, want)
+		}
 	}
 }

@@ -80,7 +80,10 @@ func pagesOf(t *testing.T) *pages {
 	p.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	token, err := store.NewSignInLink(t.Context(), 0)
 	check(err)
-	p.post("/setup", url.Values{"token": {token}, "username": {"ann"}, "password": {"correct horse battery staple"}, "language": {"en"}})
+	first := url.Values{"token": {token}, "username": {"ann"}, "password": {"correct horse battery staple"}, "language": {"en"}, "base_url": {p.server.URL}}
+	if code, text := p.post("/setup", first); code != http.StatusSeeOther {
+		t.Fatalf("set up: %d %s", code, text)
+	}
 	return p
 }
 

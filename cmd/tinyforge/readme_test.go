@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"tinyforge/app/settings"
 	"tinyforge/deploy/proxy"
 )
 
@@ -35,7 +36,7 @@ func found(text, pattern string) (all []string) {
 // TestReadmeKnowsTheCommands: it names no command, option or variable that there is not, and every command that people use.
 func TestReadmeKnowsTheCommands(t *testing.T) {
 	text := readme(t)
-	named := found(text, "(?m)(?:`|^|=/etc/tinyforge/npm |=\\.\\.\\. |usr/local/bin/)tinyforge ([a-z]+)")
+	named := found(text, "(?m)(?:`|^|=/etc/tinyforge/npm |=\\.\\.\\. |usr/local/bin/)tinyforge ([a-z]+(?:-[a-z]+)*)")
 	for _, name := range named {
 		if _, known := commandNamed(name); !known {
 			t.Errorf("the README names tinyforge %s, which there is not", name)
@@ -96,6 +97,26 @@ func TestReadmeListsTheMetrics(t *testing.T) {
 	slices.Sort(listed)
 	if len(told) == 0 || !slices.Equal(told, listed) {
 		t.Errorf("/metrics tells\n%q\nand the README lists\n%q", told, listed)
+	}
+}
+
+// TestReadmeListsTheAPI: every address with its method, and no other.
+func TestReadmeListsTheAPI(t *testing.T) {
+	var shown []string
+	for _, call := range regexp.MustCompile(`(?m)^api (.*?)"?\$TINYFORGE(/api/\S*?)"?(?:\s|$)`).FindAllStringSubmatch(readme(t), -1) {
+		method, path := "GET ", strings.Split(call[2], "?")[0]
+		if call[1] != "" {
+			method = "POST "
+		}
+		path = strings.Replace(path, "/workloads/web", "/workloads/{name}", 1)
+		shown = append(shown, method+strings.Replace(path, "/deployments/8", "/deployments/{id}", 1))
+	}
+	slices.Sort(shown)
+	shown = slices.Compact(shown)
+	there := settings.APIRoutes()
+	slices.Sort(there)
+	if !slices.Equal(shown, there) {
+		t.Errorf("there are\n%q\nand the README shows\n%q", there, shown)
 	}
 }
 

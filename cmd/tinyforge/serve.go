@@ -88,7 +88,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	if err != nil {
 		return err
 	}
-	pages, err := newPages(settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
+	pages, err := newPages(c, settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
 		Sources: pageSources(deployer.Sources), Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, Releases: pageReleases{runtime}, CheckRoute: router.Check,
 		Apps: apps, Missed: hooks.LookForMissed,
 		Health: &health{config: c, db: store, engine: engine, sites: router, instance: instance, started: time.Now()}})
@@ -143,13 +143,14 @@ func openRuntime(c config, instance string, log *slog.Logger) (engine *docker.En
 }
 
 // newPages completes the configuration of the pages.
-func newPages(c settings.Config) (*settings.Settings, error) {
+func newPages(c config, p settings.Config) (*settings.Settings, error) {
 	texts, err := templates.New(time.Now)
 	if err != nil {
 		return nil, err
 	}
-	c.Templates, c.Version = texts, shortVersion()
-	return settings.New(c), nil
+	p.Templates, p.Version = texts, shortVersion()
+	p.TrustedProxies, err = c.trusted()
+	return settings.New(p), err
 }
 
 // prepare makes folder and database ready for one server.

@@ -174,7 +174,7 @@ func TestInternalCA(t *testing.T) {
 		},
 	}
 	defer transport.CloseIdleConnections()
-	for _, url := range []string{"https://" + web + ".test/up", "https://forge.test/healthz", status.TargetURL} {
+	for url, want := range map[string]int{"https://" + web + ".test/up": 200, "https://forge.test/healthz": 200, status.TargetURL: 303} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 		s.must(err)
 		response, err := transport.RoundTrip(request)
@@ -183,8 +183,8 @@ func TestInternalCA(t *testing.T) {
 			continue
 		}
 		_ = response.Body.Close()
-		if response.StatusCode != http.StatusOK || response.ProtoMajor != 2 {
-			t.Errorf("%s: %s by %s", url, response.Status, response.Proto)
+		if response.StatusCode != want || response.ProtoMajor != 2 {
+			t.Errorf("%s: %s by %s, want %d", url, response.Status, response.Proto, want)
 		}
 	}
 	for _, private := range []string{"/metrics", "/readyz"} {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -34,6 +35,31 @@ func TestDatabasesAreFresh(t *testing.T) {
 	}
 	if len(seen) != 2 || seen["sqlite"] != 2 || seen["postgres"] != 2 {
 		t.Errorf("got databases %v, want two of each dialect", seen)
+	}
+}
+
+func TestCopiesOfATemplate(t *testing.T) {
+	filled := map[string]int{}
+	template := dbtest.NewTemplate(func(address string) error {
+		dialect, _, _ := strings.Cut(address, ":")
+		filled[dialect]++
+		db := open(t, dialect, address)
+		_, err := db.ExecContext(t.Context(), "CREATE TABLE filled (id INTEGER)")
+		return errors.Join(err, db.Close())
+	})
+	for range 2 {
+		for dialect, address := range template.Databases(t) {
+			db, rows := open(t, dialect, address), 0
+			if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM filled").Scan(&rows); err != nil || rows != 0 {
+				t.Errorf("%s at %s: %d rows, %v, want none in a table that is there", dialect, address, rows, err)
+			}
+			if _, err := db.ExecContext(t.Context(), "INSERT INTO filled VALUES (1)"); err != nil {
+				t.Errorf("%s at %s: %v", dialect, address, err)
+			}
+		}
+	}
+	if len(filled) != 2 || filled["sqlite"] != 1 || filled["postgres"] != 1 {
+		t.Errorf("filled %v, want each dialect once", filled)
 	}
 }
 

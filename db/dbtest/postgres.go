@@ -19,14 +19,17 @@ var databases atomic.Int64
 
 // Postgres returns the address of an empty PostgreSQL database: "postgres://tinyforge@127.0.0.1:port/name?sslmode=disable".
 // The server belongs to the test process and ends with it, in whatever way that ends.
-func Postgres(t testing.TB) string {
+func Postgres(t testing.TB) string { t.Helper(); return postgres(t, "") }
+
+// postgres makes a database with options.
+func postgres(t testing.TB, options string) string {
 	t.Helper()
 	c, err := shared()
 	if err != nil {
 		t.Fatalf("this test needs PostgreSQL: %v", err)
 	}
 	name := fmt.Sprintf("test_%d", databases.Add(1))
-	if err := c.admin("CREATE DATABASE " + name); err != nil {
+	if err := c.admin("CREATE DATABASE " + name + options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

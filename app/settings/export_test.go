@@ -1,0 +1,8 @@
+package settings
+
+import "github.com/alexedwards/argon2id"
+
+// HashCheaply makes new hashes of passwords cost next to nothing: most tests sign somebody in, and few are about that.
+func (s *Settings) HashCheaply() {
+	s.hash.params = argon2id.Params{Memory: 8, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+}

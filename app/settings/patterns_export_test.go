@@ -1,0 +1,9 @@
+package settings
+
+// Patterns are the addresses of all pages, as the mux knows them.
+func (s *Settings) Patterns() (all []string) {
+	for _, rt := range s.routes() {
+		all = append(all, rt.pattern)
+	}
+	return all
+}

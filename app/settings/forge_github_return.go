@@ -64,7 +64,7 @@ func (v *visit) retryConvert() error {
 	if err != nil {
 		return err
 	}
-	if r.Code == "" || r.UserID != v.user.ID {
+	if r.Code == "" || !v.mayEnd(r) {
 		return v.redirect(requestPath(r.ID), templates.Message{})
 	}
 	return v.stay(forgePatience, func() error { return v.convert(r) })

@@ -75,7 +75,9 @@ func (v *visit) recognize() error {
 	case err != nil:
 		return err
 	}
-	v.session, v.user = session, user
+	if v.session, v.user = session, user; session.Renewed {
+		v.setSession(cookie.Value, int(time.Until(session.ExpiresAt)/time.Second))
+	}
 	v.Printer = v.Templates.Printer(v.language(), v.TimeZone)
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // maxForm bounds what a form may hold.
-const maxForm = 1 << 20
+const maxForm = 4 << 20
 
 // policy lets a page load what comes from here, and nothing else. Forms may be sent to other origins only where a page
 // says so.

@@ -140,7 +140,7 @@ func (v *visit) fail(err error) {
 		v.retryAfter(busyFor)
 		v.show(http.StatusServiceUnavailable, templates.Message{Key: "http.503"})
 	case errors.As(err, &tooLarge):
-		v.show(http.StatusRequestEntityTooLarge, templates.Message{Key: "http.413", Values: []any{"limit", v.Size(tooLarge.Limit)}})
+		v.show(http.StatusRequestEntityTooLarge, templates.Message{Key: "http.413", Values: []any{"limit", v.Size(tooLarge.Limit)}}, templates.Message{Key: "http.413_back"})
 	case errors.Is(err, db.ErrNotFound):
 		v.show(http.StatusNotFound, templates.Message{Key: "http.404"})
 	case v.r.Context().Err() != nil: // who asked has gone

@@ -97,7 +97,7 @@ func (v *visit) addUser() error {
 		return err
 	}
 	page.fill(&user)
-	if err := v.trySave(form, &user); err != nil {
+	if err := v.trySave(page, &user); err != nil {
 		return err
 	}
 	if !form.Valid() {

@@ -59,10 +59,11 @@ func (v *visit) sentForm(form *templates.Form, repo db.Repository, saved db.Work
 	}
 	if f.json {
 		masked, held, err := maskConfig(form.Get("config"))
-		if err == nil {
-			form.Values.Set("config", masked)
-			f.typed.add(secrets{Config: held})
+		if err != nil {
+			masked, held = maskBroken(form.Get("config"))
 		}
+		form.Values.Set("config", masked)
+		f.typed.add(secrets{Config: held})
 	}
 	f.known.add(f.typed)
 	return f, v.keep(f)
@@ -144,17 +145,23 @@ func (f *workloadForm) config() (config json.RawMessage, ok bool) {
 
 // failJSON notes what is wrong with the JSON, and where that is.
 func (f *workloadForm) failJSON(text string, offset int, m templates.Message) {
-	line, column, content := placeOf(text, offset)
+	line, column, _ := placeOf(text, offset)
 	said := templates.Message{Key: "err.json_at", Values: []any{"line", line, "column", column}, Detail: m.Detail}
 	if m.Key != "" {
 		said = templates.Message{Key: m.Key, Values: append(m.Values, "line", line, "column", column)}
 	}
 	f.Errors = append(f.Errors, templates.FieldError{Field: "config", Message: said})
-	if f.caret == "" {
-		from := max(0, column-60)
-		shown := []rune(content)
-		f.caret = string(shown[min(from, len(shown)):min(from+100, len(shown))]) + "\n" + strings.Repeat(" ", max(0, column-1-from)) + "^"
+}
+
+// mark shows the place in the JSON, unless another one is shown. The text must be one whose secrets are masked.
+func (f *workloadForm) mark(text string, offset int) {
+	if f.caret != "" {
+		return
 	}
+	_, column, content := placeOf(text, offset)
+	from := max(0, column-60)
+	shown := []rune(content)
+	f.caret = string(shown[min(from, len(shown)):min(from+100, len(shown))]) + "\n" + strings.Repeat(" ", max(0, column-1-from)) + "^"
 }
 
 // checkConfig lets the source say what is wrong with the config, and notes it where it can be mended.
@@ -163,7 +170,9 @@ func (f *workloadForm) checkConfig(sources Sources, source string, config json.R
 	values, _ := readJSON(text)
 	for _, fault := range sources.Check(source, config) {
 		if f.json {
-			f.failJSON(text, offsetOf(values, fault.Path), templates.Message{Detail: strings.TrimSpace(fault.Path + " " + fault.Text)})
+			at := offsetOf(values, fault.Path)
+			f.failJSON(text, at, templates.Message{Detail: strings.TrimSpace(fault.Path + " " + fault.Text)})
+			f.mark(text, at)
 			continue
 		}
 		name := fieldOf(source, fault.Path)

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -14,6 +15,11 @@ func TestRollback(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
 			first := w.live("a")
+			if made := first.Release.Origin; !reflect.DeepEqual(made, w.workload.Origin()) {
+				t.Errorf("made of %+v, want %+v", made, w.workload.Origin())
+			}
+			w.workload.Env = map[string]string{"NEW": "1"}
+			must(t, w.db.SaveWorkload(t.Context(), &w.workload))
 			w.live("b")
 			built := len(w.builds.specs)
 			back, err := w.db.QueueRollback(t.Context(), first.ID)
@@ -23,6 +29,9 @@ func TestRollback(t *testing.T) {
 				t.Fatalf("rolled back to %s with %s: %s %s", back.Commit, back.Strategy, back.Phase, back.Error)
 			}
 			w.serves("a")
+			if !reflect.DeepEqual(back.Release.Origin, first.Release.Origin) {
+				t.Errorf("rolled back to what was made of %+v, want %+v", back.Release.Origin, first.Release.Origin)
+			}
 			if len(w.builds.specs) != built {
 				t.Error("a rollback has built something")
 			}

@@ -15,13 +15,26 @@ func (v *visit) editedWorkload() (db.Workload, db.Repository, error) {
 	name := v.r.PathValue("name")
 	w, err := v.DB.WorkloadByName(v.r.Context(), name)
 	if errors.Is(err, db.ErrNotFound) {
-		return w, db.Repository{}, refuse(http.StatusNotFound, "http.404_workload", "name", name)
+		return w, db.Repository{}, v.noWorkload(name)
 	}
 	if err != nil {
 		return w, db.Repository{}, err
 	}
 	repo, err := v.DB.Repository(v.r.Context(), w.RepositoryID)
 	return w, repo, err
+}
+
+// noWorkload is the answer where there is no workload of a name. It names those that may have been meant.
+func (v *visit) noWorkload(name string) error {
+	all, err := v.DB.Standings(v.r.Context())
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, s := range all {
+		names = append(names, s.Name)
+	}
+	return &answer{http.StatusNotFound, templates.Message{Key: "http.404_workload", Values: []any{"name", name}}, similarNames(name, names)}
 }
 
 func (v *visit) workloadSettings() error {
@@ -73,7 +86,7 @@ func (v *visit) saveWorkload() error {
 	case errors.Is(err, db.ErrStale):
 		return v.stale(f, w, repo)
 	case errors.Is(err, db.ErrNotFound):
-		return refuse(http.StatusNotFound, "http.404_workload", "name", saved.Name)
+		return v.noWorkload(saved.Name)
 	case errors.Is(err, db.ErrHostTaken):
 		f.hostTaken(w, err)
 		return v.wrongWorkload(f)

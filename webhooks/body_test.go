@@ -15,7 +15,7 @@ import (
 	"strings"
 	"testing"
 
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 	"tinyforge/webhooks"
 )
 
@@ -31,7 +31,7 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func TestOversizedBody(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	forge, _ := w.site("github")
 
 	t.Run("streamed without a length", func(t *testing.T) {
@@ -113,7 +113,7 @@ func (w *world) answer(conn net.Conn) reply {
 }
 
 func TestBrokenBody(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	for _, kind := range kinds {
 		forge, workload := w.site(kind)
 		body := push("refs/heads/main", hash("1"), hash("2")).body()
@@ -211,7 +211,7 @@ func (b *hangingUp) Read(p []byte) (int, error) {
 }
 
 func TestASlowBodyKeepsNobodyWaiting(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	forge, workload := w.site("gitea")
 	slow := push("refs/heads/main", hash("2"), hash("3")).body()
 	conns := make([]*net.TCPConn, 20)

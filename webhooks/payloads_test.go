@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 )
 
 // recordings holds what real forges sent, see its README. It is beside a checkout of the project, not in it.
@@ -130,7 +130,7 @@ func readHeader(t *testing.T, file string) http.Header {
 
 func TestRecordedGitHubDeliveries(t *testing.T) {
 	const moves, deleted, works = "moves nothing", "nothing is deployed", "the webhook works"
-	newWorld(t, dbtest.SQLite(t)).answerAll("github", readRecorded(t, "github"), []db.Repository{
+	newWorld(t, migratedtest.SQLite(t)).answerAll("github", readRecorded(t, "github"), []db.Repository{
 		{ExternalID: 186853002, FullName: "Codertocat/Hello-World", DefaultBranch: "master"},
 		{ExternalID: 135493233, FullName: "Codertocat/Hello-World", DefaultBranch: "master"},
 		{ExternalID: 186853261, FullName: "Octocoders/Hello-World", DefaultBranch: "master"},
@@ -197,7 +197,7 @@ func TestRecordedGitHubDeliveries(t *testing.T) {
 
 func TestRecordedGiteaDeliveries(t *testing.T) {
 	const moves, deleted = "moves nothing", "nothing is deployed"
-	newWorld(t, dbtest.SQLite(t)).answerAll("gitea", readRecorded(t, "gitea"), []db.Repository{
+	newWorld(t, migratedtest.SQLite(t)).answerAll("gitea", readRecorded(t, "gitea"), []db.Repository{
 		{ExternalID: 1, FullName: "acme/site", DefaultBranch: "main"},
 		{ExternalID: 3, FullName: "dev/notes", DefaultBranch: "master"},
 	}, map[string]answered{
@@ -250,7 +250,7 @@ func TestRecordedGiteaDeliveries(t *testing.T) {
 
 func TestRecordedGitLabDeliveries(t *testing.T) {
 	const moves, deleted = "moves nothing", "nothing is deployed"
-	newWorld(t, dbtest.SQLite(t)).answerAll("gitlab", readRecorded(t, "gitlab"), []db.Repository{
+	newWorld(t, migratedtest.SQLite(t)).answerAll("gitlab", readRecorded(t, "gitlab"), []db.Repository{
 		{ExternalID: 15, FullName: "mike/diaspora", DefaultBranch: "master"},
 		{ExternalID: 1, FullName: "jsmith/example", DefaultBranch: "master"},
 		{ExternalID: 4861503, FullName: "gitlab-org/hello-world", DefaultBranch: "master"},
@@ -278,7 +278,7 @@ func TestRecordedGitLabDeliveries(t *testing.T) {
 
 // A form is signed as it is sent by GitHub, and as the JSON in it by Gitea: each is refused where the other is expected.
 func TestRecordedFormsAreVerifiedPerForge(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	forms := map[string]recorded{
 		"github": readRecorded(t, "github")["push.branch.form"],
 		"gitea":  readRecorded(t, "gitea")["push.form"],

@@ -9,7 +9,7 @@ import (
 
 	"tinyforge/app/forgetest"
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 	"tinyforge/webhooks"
 )
 
@@ -74,7 +74,7 @@ func TestPollerFindsWhatWasNotDelivered(t *testing.T) {
 
 // TestPollerSaysOnceWhatFails: a forge that is down is asked again, and named in the log once.
 func TestPollerSaysOnceWhatFails(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	row := w.forge("git", "gitea")
 	row.URL = "http://127.0.0.1:1"
 	must(t, w.db.SaveForge(t.Context(), &row))

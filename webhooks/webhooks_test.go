@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 )
 
 var kinds = []string{"github", "gitea", "gitlab"}
@@ -22,7 +22,7 @@ func (w *world) site(kind string) (db.Forge, db.Workload) {
 }
 
 func TestUnverifiedDeliveriesDoNothing(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	body := push("refs/heads/main", hash("1"), hash("2")).body()
 	for _, kind := range kinds {
 		forge, workload := w.site(kind)
@@ -63,7 +63,7 @@ func TestUnverifiedDeliveriesDoNothing(t *testing.T) {
 }
 
 func TestAForgeWithoutSecretVerifiesNothing(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	body := push("refs/heads/main", hash("1"), hash("2")).body()
 	for _, kind := range kinds {
 		forge, workload := w.site(kind)
@@ -83,7 +83,7 @@ func TestAForgeWithoutSecretVerifiesNothing(t *testing.T) {
 }
 
 func TestAChangedSecretCountsAtOnce(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	forge, _ := w.site("gitea")
 	body := push("refs/heads/main", hash("1"), hash("2")).body()
 	w.want(w.deliver(forge, "push", "1", body), http.StatusAccepted, "queued")
@@ -115,7 +115,7 @@ func TestReplay(t *testing.T) {
 }
 
 func TestTheSameIDOnAnotherForgeIsAnotherDelivery(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	body := push("refs/heads/main", hash("1"), hash("2")).body()
 	for _, kind := range kinds {
 		forge, _ := w.site(kind)
@@ -139,7 +139,7 @@ func TestUnknownForge(t *testing.T) {
 }
 
 func TestForgeThatCannotBeOpened(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	w.forge("strange", "subversion")
 	w.want(w.post("strange", http.Header{}, strings.NewReader("{}")), http.StatusServiceUnavailable, "not recorded")
 	if log := w.log.String(); !strings.Contains(log, `unknown kind \"subversion\"`) {
@@ -148,7 +148,7 @@ func TestForgeThatCannotBeOpened(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	w.site("github")
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete} {
 		req, err := http.NewRequestWithContext(t.Context(), method, w.url+"/webhooks/github", nil)

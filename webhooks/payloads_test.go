@@ -129,6 +129,7 @@ func readHeader(t *testing.T, file string) http.Header {
 }
 
 func TestRecordedGitHubDeliveries(t *testing.T) {
+	t.Parallel()
 	const moves, deleted, works = "moves nothing", "nothing is deployed", "the webhook works"
 	newWorld(t, migratedtest.SQLite(t)).answerAll("github", readRecorded(t, "github"), []db.Repository{
 		{ExternalID: 186853002, FullName: "Codertocat/Hello-World", DefaultBranch: "master"},
@@ -196,6 +197,7 @@ func TestRecordedGitHubDeliveries(t *testing.T) {
 }
 
 func TestRecordedGiteaDeliveries(t *testing.T) {
+	t.Parallel()
 	const moves, deleted = "moves nothing", "nothing is deployed"
 	newWorld(t, migratedtest.SQLite(t)).answerAll("gitea", readRecorded(t, "gitea"), []db.Repository{
 		{ExternalID: 1, FullName: "acme/site", DefaultBranch: "main"},
@@ -249,6 +251,7 @@ func TestRecordedGiteaDeliveries(t *testing.T) {
 }
 
 func TestRecordedGitLabDeliveries(t *testing.T) {
+	t.Parallel()
 	const moves, deleted = "moves nothing", "nothing is deployed"
 	newWorld(t, migratedtest.SQLite(t)).answerAll("gitlab", readRecorded(t, "gitlab"), []db.Repository{
 		{ExternalID: 15, FullName: "mike/diaspora", DefaultBranch: "master"},
@@ -278,6 +281,7 @@ func TestRecordedGitLabDeliveries(t *testing.T) {
 
 // A form is signed as it is sent by GitHub, and as the JSON in it by Gitea: each is refused where the other is expected.
 func TestRecordedFormsAreVerifiedPerForge(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, migratedtest.SQLite(t))
 	forms := map[string]recorded{
 		"github": readRecorded(t, "github")["push.branch.form"],
@@ -296,6 +300,7 @@ func TestRecordedFormsAreVerifiedPerForge(t *testing.T) {
 
 // One push, seen by the hook of the repository and by the hook of its organisation, which have ids of their own.
 func TestRecordedTwinsDeployOnce(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		all := readRecorded(t, "gitea")
 		for n, order := range [][]string{

@@ -16,6 +16,7 @@ import (
 // TestPollerFindsWhatWasNotDelivered: what is there when a workload is made is nobody's push; what comes after it is found
 // without a webhook, once; a forge that delivers is left alone for a while.
 func TestPollerFindsWhatWasNotDelivered(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		s, err := forgetest.Start(forgetest.Options{Kind: forgetest.Gitea})
 		must(t, err)
@@ -74,6 +75,7 @@ func TestPollerFindsWhatWasNotDelivered(t *testing.T) {
 
 // TestPollerSaysOnceWhatFails: a forge that is down is asked again, and named in the log once.
 func TestPollerSaysOnceWhatFails(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, migratedtest.SQLite(t))
 	row := w.forge("git", "gitea")
 	row.URL = "http://127.0.0.1:1"

@@ -22,6 +22,7 @@ func (w *world) site(kind string) (db.Forge, db.Workload) {
 }
 
 func TestUnverifiedDeliveriesDoNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, migratedtest.SQLite(t))
 	body := push("refs/heads/main", hash("1"), hash("2")).body()
 	for _, kind := range kinds {
@@ -63,6 +64,7 @@ func TestUnverifiedDeliveriesDoNothing(t *testing.T) {
 }
 
 func TestAForgeWithoutSecretVerifiesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, migratedtest.SQLite(t))
 	body := push("refs/heads/main", hash("1"), hash("2")).body()
 	for _, kind := range kinds {
@@ -83,6 +85,7 @@ func TestAForgeWithoutSecretVerifiesNothing(t *testing.T) {
 }
 
 func TestAChangedSecretCountsAtOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, migratedtest.SQLite(t))
 	forge, _ := w.site("gitea")
 	body := push("refs/heads/main", hash("1"), hash("2")).body()
@@ -94,6 +97,7 @@ func TestAChangedSecretCountsAtOnce(t *testing.T) {
 
 // GitHub and GitLab send a delivery again under its id. Gitea's replay has a new id and the same body.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		for _, kind := range kinds {
 			forge, workload := w.site(kind)
@@ -115,6 +119,7 @@ func TestReplay(t *testing.T) {
 }
 
 func TestTheSameIDOnAnotherForgeIsAnotherDelivery(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, migratedtest.SQLite(t))
 	body := push("refs/heads/main", hash("1"), hash("2")).body()
 	for _, kind := range kinds {
@@ -124,6 +129,7 @@ func TestTheSameIDOnAnotherForgeIsAnotherDelivery(t *testing.T) {
 }
 
 func TestUnknownForge(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		w.site("github")
 		body := push("refs/heads/main", hash("1"), hash("2")).body()
@@ -139,6 +145,7 @@ func TestUnknownForge(t *testing.T) {
 }
 
 func TestForgeThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, migratedtest.SQLite(t))
 	w.forge("strange", "subversion")
 	w.want(w.post("strange", http.Header{}, strings.NewReader("{}")), http.StatusServiceUnavailable, "not recorded")
@@ -148,6 +155,7 @@ func TestForgeThatCannotBeOpened(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, migratedtest.SQLite(t))
 	w.site("github")
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete} {
@@ -163,6 +171,7 @@ func TestMethods(t *testing.T) {
 }
 
 func TestPushesThatMoveNothing(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		for _, kind := range kinds {
 			forge, workload := w.site(kind)
@@ -195,6 +204,7 @@ func TestPushesThatMoveNothing(t *testing.T) {
 }
 
 func TestTwoWorkloadsOfARepository(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		forge := w.forge("hub", "github")
 		repo := w.repository(forge, 4711, "acme/site", "main")
@@ -212,6 +222,7 @@ func TestTwoWorkloadsOfARepository(t *testing.T) {
 }
 
 func TestDatabaseDown(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		forge, _ := w.site("gitea")
 		must(t, w.db.Close())
@@ -227,6 +238,7 @@ func TestDatabaseDown(t *testing.T) {
 }
 
 func TestOneDeliveryPostedByMany(t *testing.T) {
+	t.Parallel()
 	for name, id := range map[string]func(int) string{
 		"same id":   func(int) string { return "one" },
 		"other ids": func(n int) string { return fmt.Sprint("hook ", n) },

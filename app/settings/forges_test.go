@@ -175,7 +175,7 @@ func TestASecretThatCouldNotBeToldIsToldAgain(t *testing.T) {
 	if moves, err := w.db.LastMoves(t.Context(), workload.RepositoryID); err != nil || moves["refs/heads/main"] != commit {
 		t.Errorf("delivered %v, %v", moves, err)
 	}
-	b.get("/audit").is(t, http.StatusOK, "made a new webhook secret", "told the webhook secret again")
+	b.get("/audit").is(t, http.StatusOK, "Made a new webhook secret", "Told the webhook secret again")
 }
 
 func TestRotationLooksForMissedPushesInAnyCase(t *testing.T) {

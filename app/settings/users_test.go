@@ -116,7 +116,7 @@ func TestAuditPage(t *testing.T) {
 	for range 130 {
 		must(t, w.db.Audit(t.Context(), db.AuditEntry{Actor: "=cmd()", Action: "workload.other", Subject: "shop <b>", Detail: "domain", Address: "192.0.2.1"}))
 	}
-	must(t, w.db.Audit(t.Context(), db.AuditEntry{Actor: "ann", Action: "deployment.cancelled", Subject: "7"}))
+	must(t, w.db.Audit(t.Context(), db.AuditEntry{Actor: "ann", Action: "deployment.cancelled", Subject: "shop", Detail: "7"}))
 	p := b.get("/audit")
 	p.is(t, http.StatusOK, `href="/deployments/7"`, "shop &lt;b&gt;", "workload.other", "/workloads/shop%20%3Cb%3E", "/audit?before=")
 	_, after, _ := strings.Cut(p.body, `href="/audit?before=`)

@@ -84,13 +84,9 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	}
 	janitor := deploy.NewJanitor(deployer)
 	hooks := webhooks.New(store, forges.OpenRow, log)
-	apps, err := github.NewApps(tinyforge.AppManifest)
-	if err != nil {
-		return err
-	}
 	pages, err := newPages(c, settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
 		Sources: pageSources(deployer.Sources), Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, Releases: pageReleases{runtime}, CheckRoute: router.Check,
-		Apps: apps, Missed: hooks.LookForMissed,
+		Missed: hooks.LookForMissed,
 		Health: &health{config: c, db: store, engine: engine, sites: router, instance: instance, started: time.Now()}})
 	if err != nil {
 		return err
@@ -149,6 +145,9 @@ func newPages(c config, p settings.Config) (*settings.Settings, error) {
 		return nil, err
 	}
 	p.Templates, p.Version = texts, shortVersion()
+	if p.Apps, err = github.NewApps(tinyforge.AppManifest); err != nil {
+		return nil, err
+	}
 	p.TrustedProxies, err = c.trusted()
 	return settings.New(p), err
 }

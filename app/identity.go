@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 
 	"golang.org/x/oauth2"
 
@@ -23,6 +25,7 @@ type Identifier interface {
 type Identity struct {
 	AuthURL, TokenURL string
 	UserURL           string // answers with the account's id and login
+	LoginsURL         string // with a login after it, the same of any account
 	Scopes            []string
 }
 
@@ -37,12 +40,21 @@ var ErrNoSignIn = errors.New("this forge signs nobody in")
 
 // MayIdentify tells whether accounts of the forge could sign people in, once the row has a client id and secret.
 func (f *Forges) MayIdentify(row db.Forge) bool {
+	_, err := f.identity(row)
+	return err == nil
+}
+
+// identity returns ErrNoSignIn for a forge that cannot.
+func (f *Forges) identity(row db.Forge) (Identity, error) {
 	forge, err := f.OpenRow(row)
 	if err != nil {
-		return false
+		return Identity{}, err
 	}
-	_, ok := forge.(Identifier)
-	return ok
+	identifier, ok := forge.(Identifier)
+	if !ok {
+		return Identity{}, ErrNoSignIn
+	}
+	return identifier.Identity(), nil
 }
 
 // SignInURL is the forge's page on which somebody lets us know who they are; it leads back to callback, with state. verifier
@@ -75,21 +87,44 @@ func (f *Forges) Identify(ctx context.Context, row db.Forge, callback, code, ver
 	if err != nil {
 		return Account{}, CallError(ctx, op, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, identity.UserURL, nil)
+	return askAccount(ctx, client, op, identity.UserURL, token.AccessToken)
+}
+
+// Account asks a forge whose a login is now. Where strangers are not told, it asks with the row's token, if there is one.
+func (f *Forges) Account(ctx context.Context, row db.Forge, login string) (Account, error) {
+	const op = "read account"
+	at, err := f.identity(row)
+	if err != nil {
+		return Account{}, err
+	}
+	client, err := NewClient(f.networks(row))
+	if err != nil {
+		return Account{}, err
+	}
+	account, err := askAccount(ctx, client, op, at.LoginsURL+url.PathEscape(login), "")
+	if _, refused := errors.AsType[*StatusError](err); refused && row.Credentials.Token != "" {
+		account, err = askAccount(ctx, client, op, at.LoginsURL+url.PathEscape(login), row.Credentials.Token)
+	}
+	if err == nil && !strings.EqualFold(account.Login, login) {
+		return Account{}, fmt.Errorf("%s: the forge's answer is of another account", op)
+	}
+	return account, err
+}
+
+func askAccount(ctx context.Context, client *http.Client, op, at, token string) (Account, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return Account{}, fmt.Errorf("%s: %w", op, err)
 	}
-	token.SetAuthHeader(req)
 	req.Header.Set("Accept", "application/json")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return Account{}, CallError(ctx, op, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	return readAccount(op, resp)
-}
-
-func readAccount(op string, resp *http.Response) (Account, error) {
 	if resp.StatusCode != http.StatusOK {
 		return Account{}, NewStatusError(op, resp)
 	}
@@ -104,15 +139,13 @@ func readAccount(op string, resp *http.Response) (Account, error) {
 }
 
 func (f *Forges) oauth(row db.Forge, callback string) (*oauth2.Config, Identity, error) {
-	forge, err := f.OpenRow(row)
+	at, err := f.identity(row)
 	if err != nil {
 		return nil, Identity{}, err
 	}
-	identifier, ok := forge.(Identifier)
-	if !ok || row.Credentials.ClientID == "" || row.Credentials.ClientSecret == "" {
+	if row.Credentials.ClientID == "" || row.Credentials.ClientSecret == "" {
 		return nil, Identity{}, ErrNoSignIn
 	}
-	at := identifier.Identity()
 	return &oauth2.Config{
 		ClientID: row.Credentials.ClientID, ClientSecret: row.Credentials.ClientSecret, RedirectURL: callback, Scopes: at.Scopes,
 		Endpoint: oauth2.Endpoint{AuthURL: at.AuthURL, TokenURL: at.TokenURL, AuthStyle: oauth2.AuthStyleInParams},

@@ -58,6 +58,12 @@ func TestIdentify(t *testing.T) {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
+			if same, err := d.forges.Account(t.Context(), site.row, "octo-cat"); err != nil || same.ID != account.ID {
+				t.Errorf("the login is of %+v, %v; %s signed in", same, err, account.ID)
+			}
+			if none, err := d.forges.Account(t.Context(), site.row, forgetest.Nobody); err == nil || none.ID != "" {
+				t.Errorf("nobody is %+v", none)
+			}
 			row.Networks = nil
 			if _, err := d.forges.Identify(t.Context(), row, callback, code(), "the verifier"); !strings.Contains(err.Error(), "not a public address") {
 				t.Errorf("guarded: %v", err)

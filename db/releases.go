@@ -36,6 +36,25 @@ type Release struct {
 	LogFiles     int      `json:"log_files,omitempty"`   // how many of them; 0 means the default
 
 	Stack *ComposeStack `json:"stack,omitempty"` // set for a release of several containers; then Image is "" and all but Port unused
+
+	Origin *Origin `json:"origin,omitempty"` // nil for one from before it was kept
+}
+
+// Origin is what a workload said when a release was made of it. Nothing that runs depends on it.
+type Origin struct {
+	Source string            `json:"source"`
+	Config json.RawMessage   `json:"config"`
+	Env    map[string]string `json:"env,omitempty"`
+	Plain  []string          `json:"plain,omitempty"`
+}
+
+// Origin is what the workload says now of the releases that are made of it.
+func (w Workload) Origin() *Origin { return &Origin{w.Source, w.Config, w.Env, w.Plain} }
+
+// At is the workload as it was at an origin, all else as it is now.
+func (w Workload) At(o Origin) Workload {
+	w.Source, w.Config, w.Env, w.Plain = o.Source, o.Config, o.Env, o.Plain
+	return w
 }
 
 // ComposeStack is a release that Compose manages: containers, networks and volumes of one project, of which one service gets the

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -10,10 +11,16 @@ import (
 )
 
 func TestRollback(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
 			first := w.live("a")
+			if made := first.Release.Origin; !reflect.DeepEqual(made, w.workload.Origin()) {
+				t.Errorf("made of %+v, want %+v", made, w.workload.Origin())
+			}
+			w.workload.Env = map[string]string{"NEW": "1"}
+			must(t, w.db.SaveWorkload(t.Context(), &w.workload))
 			w.live("b")
 			built := len(w.builds.specs)
 			back, err := w.db.QueueRollback(t.Context(), first.ID)
@@ -23,6 +30,9 @@ func TestRollback(t *testing.T) {
 				t.Fatalf("rolled back to %s with %s: %s %s", back.Commit, back.Strategy, back.Phase, back.Error)
 			}
 			w.serves("a")
+			if !reflect.DeepEqual(back.Release.Origin, first.Release.Origin) {
+				t.Errorf("rolled back to what was made of %+v, want %+v", back.Release.Origin, first.Release.Origin)
+			}
 			if len(w.builds.specs) != built {
 				t.Error("a rollback has built something")
 			}
@@ -33,6 +43,7 @@ func TestRollback(t *testing.T) {
 }
 
 func TestRollbackThatFailsChangesNothing(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
@@ -50,6 +61,7 @@ func TestRollbackThatFailsChangesNothing(t *testing.T) {
 }
 
 func TestWhatCannotBeRolledBackTo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	failed := w.run(w.push("x"))
@@ -65,6 +77,7 @@ func TestWhatCannotBeRolledBackTo(t *testing.T) {
 }
 
 func TestRedeployOfTheCommitThatIsLive(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
@@ -84,6 +97,7 @@ func TestRedeployOfTheCommitThatIsLive(t *testing.T) {
 
 // TestCancel cancels a deployment at every point of every phase, before and after each effect.
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			points := map[string]bool{}
@@ -133,6 +147,7 @@ func hook(w *world, h deploytest.Hook) {
 }
 
 func TestCancelWhileBuilding(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	w.builds.wait = make(chan struct{}) // for ever
@@ -152,6 +167,7 @@ func TestCancelWhileBuilding(t *testing.T) {
 }
 
 func TestCancelledByAProcessThatDied(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", recreate)
 	w.live("a")
 	dep := w.push("b")
@@ -168,6 +184,7 @@ func TestCancelledByAProcessThatDied(t *testing.T) {
 }
 
 func TestCancelWhileQueued(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	dep := w.push("b")

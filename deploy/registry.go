@@ -23,6 +23,7 @@ func (j *job) serves(r db.Release) bool {
 		return false
 	}
 	old := j.blue.Release
+	old.Origin, r.Origin = nil, nil
 	r.ID, r.WorkloadID, r.Workload, r.DeploymentID, r.Commit = old.ID, old.WorkloadID, old.Workload, old.DeploymentID, j.dep.Commit
 	before, errBefore := json.Marshal(old)
 	after, errAfter := json.Marshal(r)

@@ -58,6 +58,7 @@ func (j *job) build(ctx context.Context) error {
 		j.log.Printf("What the registry has is live already")
 		return errSkip
 	}
+	release.Origin = j.workload.Origin()
 	j.adopt(release)
 	j.log.Printf("Built %s", strings.Join(release.AllImages(), ", "))
 	return nil

@@ -26,6 +26,13 @@ func (g *gitea) route(mux *http.ServeMux) {
 	handle("GET /user", g.known(func(w http.ResponseWriter, _ *http.Request) {
 		answerJSON(w, http.StatusOK, g.user(Developer))
 	}), "read:user")
+	handle("GET /users/{login}", g.known(func(w http.ResponseWriter, r *http.Request) {
+		if r.PathValue("login") == Nobody {
+			g.notFound(w)
+			return
+		}
+		answerJSON(w, http.StatusOK, g.user(r.PathValue("login")))
+	}), "read:user")
 	handle("GET /user/repos", g.known(func(w http.ResponseWriter, r *http.Request) {
 		answerJSON(w, http.StatusOK, g.visible(w, r))
 	}), "read:user", "read:repository")

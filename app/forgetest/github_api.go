@@ -33,6 +33,13 @@ func (g *gitHub) route(mux *http.ServeMux) {
 		}
 		githubError(w, http.StatusUnauthorized, "Requires authentication")
 	})
+	handle("GET /users/{login}", func(w http.ResponseWriter, r *http.Request) {
+		if r.PathValue("login") == Nobody {
+			githubError(w, http.StatusNotFound, "Not Found")
+			return
+		}
+		answerJSON(w, http.StatusOK, g.githubAccount(r.PathValue("login")))
+	})
 	for _, repository := range []string{"/repos/{owner}/{name}", "/repositories/{id}"} {
 		handle("GET "+repository+"/installation", g.app(g.getRepositoryInstallation))
 		handle("GET "+repository, g.reading("metadata", g.getRepository))

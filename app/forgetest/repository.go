@@ -19,6 +19,9 @@ import (
 // Developer is the account that may push everywhere.
 const Developer = "dev"
 
+// Nobody is a login that no account has.
+const Nobody = "nobody"
+
 // ErrNoRepository is returned for a name that no repository has, or had.
 var ErrNoRepository = errors.New("no such repository")
 

@@ -6,6 +6,7 @@ import "tinyforge/app"
 func (f *Forge) Identity() app.Identity {
 	return app.Identity{
 		AuthURL: f.web + "/login/oauth/authorize", TokenURL: f.api + "/login/oauth/access_token", UserURL: f.api + "/api/v1/user",
-		Scopes: []string{"read:user"},
+		LoginsURL: f.api + "/api/v1/users/",
+		Scopes:    []string{"read:user"},
 	}
 }

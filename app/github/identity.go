@@ -6,5 +6,6 @@ import "tinyforge/app"
 func (f *Forge) Identity() app.Identity {
 	return app.Identity{
 		AuthURL: f.web + "/login/oauth/authorize", TokenURL: f.web + "/login/oauth/access_token", UserURL: f.app.BaseURL.String() + "user",
+		LoginsURL: f.app.BaseURL.String() + "users/",
 	}
 }

@@ -32,7 +32,7 @@ var sgr = regexp.MustCompile("\x1b\\[([0-9;:]*)m")
 
 // paint takes a line apart at the orders that set its colour. Whatever else would steer a terminal is left out.
 func paint(line string) (pieces []piece) {
-	if !strings.ContainsFunc(line, unicode.IsControl) {
+	if !strings.ContainsFunc(line, unprintable) {
 		return []piece{{Text: line}}
 	}
 	class, at := "", 0
@@ -50,10 +50,15 @@ func paint(line string) (pieces []piece) {
 	return pieces
 }
 
-// printable is a text without control characters. Tabs stay.
+// unprintable tells of control characters, and of those that turn the direction of text: a line would read as what it is not.
+func unprintable(r rune) bool {
+	return unicode.IsControl(r) || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
+}
+
+// printable is a text without what is not printable. Tabs stay.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' {
+		if unprintable(r) && r != '\t' {
 			return -1
 		}
 		return r

@@ -100,6 +100,9 @@ func (c *apiCall) one() (db.Deployment, db.Workload, error) {
 		return dep, db.Workload{}, err
 	}
 	w, err := c.DB.Workload(c.r.Context(), dep.WorkloadID)
+	if err == nil && w.DeletedAt != nil {
+		err = apiRefuse(http.StatusNotFound, "the workload of deployment %d was deleted", id)
+	}
 	return dep, w, err
 }
 
@@ -188,7 +191,7 @@ func (c *apiCall) log() (any, error) {
 		if asJSON {
 			err = encoder.Encode(apiLogLine{l.ID, l.At, l.Phase, l.Text})
 		} else {
-			_, err = fmt.Fprintf(c.w, "%s %-10s %s\n", l.At.Format(time.RFC3339), l.Phase, l.Text)
+			_, err = fmt.Fprintf(c.w, "%s %-10s %s\n", l.At.Format(time.RFC3339), l.Phase, l.Plain())
 		}
 		if err != nil {
 			return nil, nil // who asked has gone

@@ -232,6 +232,14 @@ func TestAPILog(t *testing.T) {
 		t.Errorf("after: %q", got)
 	}
 	s.call(http.MethodGet, path+"/log?after=x", "", 400)
+	must(t, w.db.AppendLog(t.Context(), db.LogLine{DeploymentID: dep.ID, Phase: db.PhaseBuilding, Text: "\x1b[31mfour\x1b[0m"}))
+	if got := s.call(http.MethodGet, path+"/log", "", 200); !strings.HasSuffix(got, " four\n") || strings.Contains(got, "\x1b") {
+		t.Errorf("coloured: %q", got)
+	}
+	must(t, w.db.DeleteWorkload(t.Context(), wl.ID, false))
+	for _, gone := range []string{path, path + "/log", "/api/v1/workloads/shop", "/api/v1/workloads/shop/deployments"} {
+		s.call(http.MethodGet, gone, "", 404)
+	}
 }
 
 func TestAPIRefuses(t *testing.T) {

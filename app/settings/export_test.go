@@ -6,3 +6,6 @@ import "github.com/alexedwards/argon2id"
 func (s *Settings) HashCheaply() {
 	s.hash.params = argon2id.Params{Memory: 8, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 }
+
+// WaitForDisk waits until what is free on the disk is known that a page has asked for.
+func (s *Settings) WaitForDisk() { s.disk.asking.Wait() }

@@ -24,9 +24,13 @@ func TestLog(t *testing.T) {
 		texts = append(texts, fmt.Sprintf("step %d", i+1))
 	}
 	texts[4998] = "\x1b[31mred <script>alert(1)</script>\x1b[0m 1%\r\x1b[2J\x1b]0;title\x07\x1b[1;32mgreen\x1b[m & done"
+	texts[4997] = "step \u202e\u20664998\u2069 \u05d0"
 	s.log(dep, texts...)
 	p := b.get(s.path(dep.ID))
 	p.is(t, http.StatusOK, `id="L3001"`, `id="L5000"`, `<span class="g">green</span> &amp; done`, "Show earlier lines")
+	if strings.ContainsAny(p.body, "\u202e\u2066\u2069") || !strings.Contains(p.body, "step 4998 \u05d0</p>") {
+		t.Error("a line may be turned round")
+	}
 	if strings.Contains(p.body, `id="L3000"`) || strings.Contains(p.body, "\x1b") || strings.Contains(p.body, "<script>alert") {
 		t.Error("there is more on the page than should be")
 	}

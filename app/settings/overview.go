@@ -18,6 +18,7 @@ const overviewRows = 50
 type overviewPage struct {
 	Query, State string
 	Filters      []filter
+	Problems     []problem
 	Rows         []overviewRow
 	Workloads    int  // that match, whatever their state
 	Queued       int  // deployments that wait for their turn
@@ -66,6 +67,9 @@ func among(filter, state string) bool {
 func (v *visit) workloads() error {
 	page, err := v.overview(v.r.URL.Query())
 	if err != nil {
+		return err
+	}
+	if page.Problems, err = v.problems(); err != nil {
 		return err
 	}
 	return v.render(http.StatusOK, "overview/list",

@@ -12,7 +12,7 @@ import (
 )
 
 // maxForm bounds what a form may hold.
-const maxForm = 1 << 20
+const maxForm = 4 << 20
 
 // policy lets a page load what comes from here, and nothing else. Forms may be sent to other origins only where a page
 // says so.
@@ -49,8 +49,11 @@ func (s *Settings) catch(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			p := recover()
-			if err, _ := p.(error); p == nil || errors.Is(err, http.ErrAbortHandler) {
+			if p == nil {
 				return
+			}
+			if err, _ := p.(error); errors.Is(err, http.ErrAbortHandler) {
+				panic(p) // the server ends the connection
 			}
 			id := rand.Text()[:10]
 			s.Log.ErrorContext(r.Context(), "page panicked", "request", id, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))

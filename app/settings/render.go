@@ -25,11 +25,11 @@ type frame struct {
 	Notices []templates.Message // what somebody should know on this page
 	Form    *templates.Form     // whose errors are listed at the top
 	Refresh int                 // seconds after which a browser without script loads the page again; 0 is never
+	Path    string              // where the page is found again; empty where that is the address that was asked for
 
 	Flash   *templates.Message
 	Nav     []tab
 	User    *db.User
-	Path    string
 	Version string
 }
 
@@ -47,7 +47,10 @@ var sections = []tab{{Key: "nav.workloads", Href: "/workloads"}, {Key: "nav.forg
 
 // render answers with a page. Page is what the template finds under .Page.
 func (v *visit) render(status int, name string, f frame, page any) error {
-	f.User, f.Path, f.Version = nil, v.r.URL.RequestURI(), v.Version
+	f.User, f.Version = nil, v.Version
+	if f.Path == "" || v.r.Method != http.MethodPost {
+		f.Path = v.r.URL.RequestURI()
+	}
 	if v.user.ID != 0 {
 		f.User = &v.user
 	}
@@ -112,13 +115,20 @@ func (v *visit) redirect(to string, said templates.Message) error {
 type answer struct {
 	code    int
 	message templates.Message
+	similar []string // workloads that may have been meant
+}
+
+// errorPage is what a page that is only a text has below it.
+type errorPage struct {
+	More    []templates.Message
+	Similar []string // names of workloads
 }
 
 func (a *answer) Error() string { return fmt.Sprintf("answer %d: %s", a.code, a.message.Key) }
 
 // refuse is the error of a request that cannot be fulfilled, with the text that says why.
 func refuse(code int, key string, values ...any) error {
-	return &answer{code, templates.Message{Key: key, Values: values}}
+	return &answer{code: code, message: templates.Message{Key: key, Values: values}}
 }
 
 // fail shows what went wrong. It is the one place in which errors become pages: those that are not meant for people are
@@ -128,12 +138,12 @@ func (v *visit) fail(err error) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &a):
-		v.show(a.code, a.message)
+		v.showError(a.code, a.message, errorPage{Similar: a.similar})
 	case errors.Is(err, errCrowded):
 		v.retryAfter(busyFor)
 		v.show(http.StatusServiceUnavailable, templates.Message{Key: "http.503"})
 	case errors.As(err, &tooLarge):
-		v.show(http.StatusRequestEntityTooLarge, templates.Message{Key: "http.413", Values: []any{"limit", v.Size(tooLarge.Limit)}})
+		v.show(http.StatusRequestEntityTooLarge, templates.Message{Key: "http.413", Values: []any{"limit", v.Size(tooLarge.Limit)}}, templates.Message{Key: "http.413_back"})
 	case errors.Is(err, db.ErrNotFound):
 		v.show(http.StatusNotFound, templates.Message{Key: "http.404"})
 	case v.r.Context().Err() != nil: // who asked has gone
@@ -154,11 +164,15 @@ func (v *visit) retryAfter(wait time.Duration) {
 
 // show answers with a page that is only a text, and more below it.
 func (v *visit) show(code int, m templates.Message, more ...templates.Message) {
+	v.showError(code, m, errorPage{More: more})
+}
+
+func (v *visit) showError(code int, m templates.Message, page errorPage) {
 	title, err := v.Say(m)
 	if err != nil {
 		title = http.StatusText(code)
 	}
-	err = v.render(code, "other/error", frame{Title: title}, more)
+	err = v.render(code, "other/error", frame{Title: title, Path: "/"}, page)
 	if err != nil {
 		v.Log.ErrorContext(v.r.Context(), "render error page", "error", err)
 		http.Error(v.w, http.StatusText(code), code)

@@ -49,6 +49,7 @@ type Settings struct {
 	turns      *turns // of forges
 	looks      *turns // of users, into repositories
 	streams    *streams
+	disk       disk
 	recheck    time.Duration // after which an open stream looks again whether it may go on
 
 	ended   chan struct{} // from then on streams of events end

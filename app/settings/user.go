@@ -1,9 +1,11 @@
 package settings
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"tinyforge/db"
 	"tinyforge/templates"
@@ -20,13 +22,17 @@ type userPage struct {
 	Sessions int
 	Once     *secretOnce
 
-	rows []forgeRow
+	rows    []forgeRow
+	account string // as it is stored
 }
 
-const longestLogin = 100
+const (
+	longestLogin = 100
+	numberWithin = 5 * time.Second // a forge tells the number of an account
+)
 
 func (v *visit) userPage(form *templates.Form, user db.User) (userPage, error) {
-	page := userPage{Form: form, ID: user.ID, Name: user.Name, Action: "/settings/users", Roles: []db.Role{db.Viewer, db.Deployer, db.Administrator}}
+	page := userPage{Form: form, ID: user.ID, Name: user.Name, account: user.Account, Action: "/settings/users", Roles: []db.Role{db.Viewer, db.Deployer, db.Administrator}}
 	if user.ID != 0 {
 		page.Action = userPath(user.ID)
 		sessions, err := v.DB.Sessions(v.r.Context(), user.ID)
@@ -83,10 +89,39 @@ func (p *userPage) fill(user *db.User) {
 	}
 }
 
+// askNumber looks the number of a user's account up, so that nobody who takes the login later is taken for them. Where the forge
+// does not say it, whoever signs in by the login first is, and the page says so.
+func (v *visit) askNumber(page userPage, user *db.User) error {
+	if user.Account == page.account && user.AccountID != "" {
+		return nil
+	}
+	user.AccountID = ""
+	forge, login := accountOf(*user, page.rows)
+	if login == "" {
+		return nil
+	}
+	row, err := v.DB.Forge(v.r.Context(), forge.ID)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(v.r.Context(), numberWithin)
+	defer cancel()
+	account, err := v.Forges.Account(ctx, row, login)
+	if err != nil {
+		v.Log.WarnContext(ctx, "read the number of an account", "forge", forge.Name, "login", login, "error", err)
+	}
+	user.AccountID = account.ID
+	return nil
+}
+
 // trySave saves the user unless the form is wrong, and notes what the rows say against it.
-func (v *visit) trySave(form *templates.Form, user *db.User) error {
+func (v *visit) trySave(page userPage, user *db.User) error {
+	form := page.Form
 	if !form.Valid() {
 		return nil
+	}
+	if err := v.askNumber(page, user); err != nil {
+		return err
 	}
 	switch err := v.DB.SaveUser(v.r.Context(), user); {
 	case errors.Is(err, db.ErrNameTaken):
@@ -122,7 +157,11 @@ func (v *visit) userForm() error {
 	form.Values.Set("account_forge", forge.Name)
 	form.Values.Set("account_login", login)
 	page.Once = v.takeOnce("link")
-	return v.render(http.StatusOK, "settings/user", v.userFrame(user), page)
+	f := v.userFrame(user)
+	if login != "" && user.AccountID == "" {
+		f.Notices = []templates.Message{{Key: "people.account_unsure", Values: []any{"forge", forge.Name, "login", login, "name", user.Name}}}
+	}
+	return v.render(http.StatusOK, "settings/user", f, page)
 }
 
 func (v *visit) saveUser() error {
@@ -140,7 +179,7 @@ func (v *visit) saveUser() error {
 	}
 	before := user
 	page.fill(&user)
-	if err := v.trySave(form, &user); err != nil {
+	if err := v.trySave(page, &user); err != nil {
 		return err
 	}
 	if !form.Valid() {

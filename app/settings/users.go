@@ -97,11 +97,13 @@ func (v *visit) addUser() error {
 		return err
 	}
 	page.fill(&user)
-	if err := v.trySave(form, &user); err != nil {
+	if err := v.trySave(page, &user); err != nil {
 		return err
 	}
 	if !form.Valid() {
-		return v.invalid("settings/user", v.userFrame(db.User{}), form, page)
+		f := v.userFrame(db.User{})
+		f.Path = "/settings/users/new"
+		return v.invalid("settings/user", f, form, page)
 	}
 	if err := v.audit("user.added", user.Name, string(user.Role)); err != nil {
 		return err

@@ -38,6 +38,7 @@ type workloadPage struct {
 	State      string         // "live"
 	Now        *db.Deployment // in progress, or queued; nil when there is neither
 	Live       *liveRelease   // nil when nothing ever was
+	Later      []string       // settings that changed since what serves was made, and need a deployment
 	Running    *Running       // nil where it cannot be told
 	Output     [][]piece      // the last lines of what serves
 	Kept       []deploymentRow
@@ -100,7 +101,7 @@ func (v *visit) showWorkload(status int, w db.Workload, repo db.Repository, form
 	page.Form = form
 	v.inspect(page)
 	f := v.workloadFrame(w, "tab.workload")
-	f.Refresh = page.Reload.Seconds
+	f.Refresh, f.Path = page.Reload.Seconds, workloadPath(w)
 	if !form.Valid() {
 		f.Form = form
 	}
@@ -156,6 +157,9 @@ func (v *visit) workloadPage(w db.Workload, repo db.Repository) (*workloadPage, 
 	}
 	if p.Live != nil {
 		s.LiveID = p.Live.ID
+		if made := p.Live.Release.Origin; made != nil {
+			_, p.Later = v.changed(differences(w, w.At(*made)))
+		}
 	}
 	p.State = stateOf(s)
 	p.Reload = v.reload(p.Now != nil, 10)

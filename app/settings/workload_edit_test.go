@@ -124,3 +124,38 @@ func TestRolesOfWorkloadForms(t *testing.T) {
 		t.Error("it is not paused")
 	}
 }
+
+func TestChangedSince(t *testing.T) {
+	w := newWorld(t)
+	b := w.owner()
+	repo := w.repository("acme/shop")
+	must(t, w.db.CreateWorkload(t.Context(), &db.Workload{Name: "shop", RepositoryID: repo.ID, Source: "image", Enabled: true,
+		Config: json.RawMessage(`{"image":"a","registry":{"username":"u","password":"s3cret"}}`), Env: map[string]string{"KEY": "s3cret-key", "OLD": "1"}}))
+	w.live(w.saved("shop"))
+	const says = "Settings changed since deployment 1"
+	change := func(change func(*db.Workload)) page {
+		saved := w.saved("shop")
+		change(&saved)
+		must(t, w.db.ChangeWorkload(t.Context(), &saved))
+		p := b.get("/workloads/shop")
+		p.is(t, http.StatusOK)
+		if strings.Contains(p.body, "s3cret") {
+			t.Error("a secret is on the page")
+		}
+		return p
+	}
+	if p := change(func(w *db.Workload) {
+		w.Host, w.RefPattern = "new.example.com", "release/*"
+		w.Config = json.RawMessage(`{"registry":{"password":"s3cret","username":"u"},"image":"a","report_commit_status":false}`)
+	}); strings.Contains(p.body, says) {
+		t.Error("nothing that changed needs a deployment")
+	}
+	change(func(w *db.Workload) {
+		w.Config = json.RawMessage(`{"image":"a","memory":"256M","registry":{"username":"u","password":"s3cret-2"}}`)
+		w.Env = map[string]string{"KEY": "s3cret-other", "NEW": "s3cret"}
+	}).is(t, http.StatusOK, says+": Memory limit, Password or token, KEY, NEW and OLD", `<input type="hidden" name="again" value="yes">`)
+	w.live(w.saved("shop"))
+	if p := b.get("/workloads/shop"); strings.Contains(p.body, "Settings changed") {
+		t.Error("what was deployed since has not changed")
+	}
+}

@@ -30,6 +30,9 @@ type workloadForm struct {
 	pasted []templates.Message // what was read of the pasted text
 }
 
+// mostUsers are how many may see a site: each password takes a moment to hash.
+const mostUsers = 100
+
 // guestRow is a row of who may see the site. A password is never shown.
 type guestRow struct{ Name, Was string }
 
@@ -37,7 +40,10 @@ type guestRow struct{ Name, Was string }
 func (v *visit) sentForm(form *templates.Form, repo db.Repository, saved db.Workload) (*workloadForm, error) {
 	f := &workloadForm{Form: form, repo: repo, saved: saved, known: secretsOf(saved), typed: newSecrets(), json: form.Get("view") == "json"}
 	if draft := form.Get("draft"); draft != "" {
-		if err := v.DB.OpenDraft("workload", draft, &f.typed); err != nil && !errors.Is(err, db.ErrDraft) {
+		err := v.DB.OpenDraft("workload", draft, &f.typed)
+		if errors.Is(err, db.ErrDraft) {
+			f.Fail("draft", "err.draft_gone")
+		} else if err != nil {
 			return nil, err
 		}
 	}
@@ -59,10 +65,11 @@ func (v *visit) sentForm(form *templates.Form, repo db.Repository, saved db.Work
 	}
 	if f.json {
 		masked, held, err := maskConfig(form.Get("config"))
-		if err == nil {
-			form.Values.Set("config", masked)
-			f.typed.add(secrets{Config: held})
+		if err != nil {
+			masked, held = maskBroken(form.Get("config"))
 		}
+		form.Values.Set("config", masked)
+		f.typed.add(secrets{Config: held})
 	}
 	f.known.add(f.typed)
 	return f, v.keep(f)
@@ -83,7 +90,7 @@ func (v *visit) keep(f *workloadForm) error {
 // readUsers reads who may see the site. Passwords are hashed at once.
 func (f *workloadForm) readUsers() error {
 	names, was, passwords := f.Values["auth_name"], f.Values["auth_was"], f.Values["auth_password"]
-	for i := range min(len(names), 100) {
+	for i := range names {
 		row := guestRow{strings.TrimSpace(names[i]), at(was, i)}
 		password := at(passwords, i)
 		id := "auth_" + strconv.Itoa(len(f.users))
@@ -93,8 +100,15 @@ func (f *workloadForm) readUsers() error {
 			continue
 		case row.Name == "" && password == "": // the row was emptied
 			continue
+		case len(f.users) >= mostUsers:
+			f.Fail("auth", "err.too_many_users", "max", mostUsers)
+			if password != "" || !held {
+				row.Was = ""
+			}
 		case len(password) > 72:
 			f.Fail(id, "err.too_long", "max", 72)
+		case password != "" && bcrypt.CompareHashAndPassword([]byte(f.known.Passwords[row.Name]), []byte(password)) == nil:
+			row.Was = row.Name // the same form, sent twice, says the same
 		case password != "":
 			made, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
 			if err != nil {
@@ -144,17 +158,23 @@ func (f *workloadForm) config() (config json.RawMessage, ok bool) {
 
 // failJSON notes what is wrong with the JSON, and where that is.
 func (f *workloadForm) failJSON(text string, offset int, m templates.Message) {
-	line, column, content := placeOf(text, offset)
+	line, column, _ := placeOf(text, offset)
 	said := templates.Message{Key: "err.json_at", Values: []any{"line", line, "column", column}, Detail: m.Detail}
 	if m.Key != "" {
 		said = templates.Message{Key: m.Key, Values: append(m.Values, "line", line, "column", column)}
 	}
 	f.Errors = append(f.Errors, templates.FieldError{Field: "config", Message: said})
-	if f.caret == "" {
-		from := max(0, column-60)
-		shown := []rune(content)
-		f.caret = string(shown[min(from, len(shown)):min(from+100, len(shown))]) + "\n" + strings.Repeat(" ", max(0, column-1-from)) + "^"
+}
+
+// mark shows the place in the JSON, unless another one is shown. The text must be one whose secrets are masked.
+func (f *workloadForm) mark(text string, offset int) {
+	if f.caret != "" {
+		return
 	}
+	_, column, content := placeOf(text, offset)
+	from := max(0, column-60)
+	shown := []rune(content)
+	f.caret = string(shown[min(from, len(shown)):min(from+100, len(shown))]) + "\n" + strings.Repeat(" ", max(0, column-1-from)) + "^"
 }
 
 // checkConfig lets the source say what is wrong with the config, and notes it where it can be mended.
@@ -163,7 +183,9 @@ func (f *workloadForm) checkConfig(sources Sources, source string, config json.R
 	values, _ := readJSON(text)
 	for _, fault := range sources.Check(source, config) {
 		if f.json {
-			f.failJSON(text, offsetOf(values, fault.Path), templates.Message{Detail: strings.TrimSpace(fault.Path + " " + fault.Text)})
+			at := offsetOf(values, fault.Path)
+			f.failJSON(text, at, templates.Message{Detail: strings.TrimSpace(fault.Path + " " + fault.Text)})
+			f.mark(text, at)
 			continue
 		}
 		name := fieldOf(source, fault.Path)

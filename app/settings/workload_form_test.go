@@ -179,7 +179,7 @@ func TestTooMuch(t *testing.T) {
 	b := w.owner()
 	repo := w.repository("acme/shop")
 	sent := b.get(fmt.Sprintf("/workloads/new?repo=%d", repo.ID)).fields()
-	b.do(http.MethodPost, "/workloads", with(sent, "domain", strings.Repeat("a", 1<<20))).is(t, http.StatusRequestEntityTooLarge, "the limit is")
+	b.do(http.MethodPost, "/workloads", with(sent, "domain", strings.Repeat("a", 4<<20))).is(t, http.StatusRequestEntityTooLarge, "the limit is", "Nothing was saved", `<a href="/">`)
 	p := b.do(http.MethodPost, "/workloads", with(sent, "domain", strings.Repeat("a", 300_000), "ref_pattern", "kept"))
 	p.is(t, http.StatusUnprocessableEntity, "At most 2000 characters", `value="kept"`)
 	many := with(sent)

@@ -37,8 +37,8 @@ func TestJSON(t *testing.T) {
 	}
 	text := asJSON.fields().Get("config")
 	for change, says := range map[string][]string{
-		strings.Replace(text, "81", "81,,", 1):         {"Line ", "invalid character", "^"},
-		strings.Replace(text, `"port"`, `"prot"`, 1):   {"prot is not a known key", "Line "},
+		strings.Replace(text, "81", "81,,", 1):         {"Line ", "invalid character"},
+		strings.Replace(text, `"port"`, `"prot"`, 1):   {"prot is not a known key", "Line ", "^"},
 		strings.Replace(text, "81", `"81"`, 1):         {"port must be a int"},
 		strings.Replace(text, "{", `{"port": 1,`, 1):   {"port is given twice"},
 		strings.Replace(text, `"X":`, `"Y":`, 1):       {"The secret at env.Y is not known"},
@@ -63,6 +63,17 @@ func TestJSON(t *testing.T) {
 	}
 	post(b.get("/workloads/shop/settings?view=json").fields(), "config", `{"image":"b","registry":{"username":"u","password":"••••••••"}}`, "op", "save").leads(t, "/workloads/shop/settings")
 	if got := w.saved("shop"); !sameJSON(t, got.Config, `{"image":"b","registry":{"username":"u","password":"s3cret"}}`) {
+		t.Errorf("saved %s", got.Config)
+	}
+
+	broken := post(b.get("/workloads/shop/settings?view=json").fields(), "config", `{"image":"b","env":{"X":"s3cret-next"},,}`, "op", "save")
+	if broken.is(t, http.StatusUnprocessableEntity, "Line "); strings.Contains(broken.body, "s3cret-next") || strings.Contains(broken.body, "<pre") {
+		t.Errorf("a secret is on the page: %s", broken.body)
+	}
+	mended := post(broken.fields(), "config", `{"image":"b","env":{"X":"••••••••"}}`, "op", "view.form")
+	mended.is(t, http.StatusOK)
+	post(mended.fields(), "op", "save").leads(t, "/workloads/shop/settings") // what was typed is not lost
+	if got := w.saved("shop"); !strings.Contains(string(got.Config), `"X":"s3cret-next"`) {
 		t.Errorf("saved %s", got.Config)
 	}
 }

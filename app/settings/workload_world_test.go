@@ -145,7 +145,7 @@ func (w *world) live(workload db.Workload) {
 	must(w.t, err)
 	dep, err := w.db.Claim(ctx, "test", time.Hour)
 	must(w.t, err)
-	dep.Release = &db.Release{ID: "tf-shop-1", WorkloadID: workload.ID, DeploymentID: dep.ID, Commit: commit, Image: "sha256:1", Port: 8080,
+	dep.Release = &db.Release{ID: "tf-shop-1", WorkloadID: workload.ID, DeploymentID: dep.ID, Commit: commit, Image: "sha256:1", Port: 8080, Origin: workload.Origin(),
 		Volumes: []db.Volume{{Name: "data", Path: "/data"}}}
 	dep.Phase = db.PhaseCommitting
 	must(w.t, w.db.Save(ctx, dep))

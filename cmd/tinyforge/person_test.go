@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -18,10 +19,12 @@ import (
 type person struct {
 	*testing.T
 	ctx            context.Context
+	say            steps
 	clicks, fields int
 }
 
-func newPerson(t *testing.T) *person {
+// newPerson opens a browser that is set to a language. Without script nothing of ours runs in it.
+func newPerson(t *testing.T, say steps, script bool) *person {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	if err != nil {
@@ -35,9 +38,16 @@ func newPerson(t *testing.T) *person {
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(cancel)
-	p := &person{T: t, ctx: ctx}
+	p := &person{T: t, ctx: ctx, say: say}
 	size := emulation.SetDeviceMetricsOverrideParams{Width: 1280, Height: 900, DeviceScaleFactor: 1}
-	if _, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
+	_, err = chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, size)
+	if err == nil {
+		_, err = chromedp.Call(ctx, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": say.lang}})
+	}
+	if err == nil {
+		_, err = chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !script})
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -103,6 +113,11 @@ func (p *person) reads() string { p.Helper(); return askPage(p, chromedp.Text("b
 // sees waits until the page says all of this, which it may do by itself after a while.
 func (p *person) sees(words ...string) {
 	p.Helper()
+	defer func() {
+		if p.Failed() {
+			p.picture("failed")
+		}
+	}()
 	for _, word := range words {
 		await(p.T, fmt.Sprintf("%s says %q", p.at(), word), func() bool {
 			text, err := chromedp.Run(p.ctx, chromedp.Text("body")) // fails while the page is replaced
@@ -118,7 +133,7 @@ func (p *person) picture(name string) {
 	if folder == "" {
 		return
 	}
-	if err := os.WriteFile(filepath.Join(folder, name+".png"), askPage(p, chromedp.FullScreenshot(100)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "run-"+p.say.lang+"-"+name+".png"), askPage(p, chromedp.FullScreenshot(100)), 0o600); err != nil {
 		p.Fatal(err)
 	}
 }

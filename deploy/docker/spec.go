@@ -122,7 +122,7 @@ func checkRelease(r db.Release) error {
 // configHash changes whenever the release needs another container. It depends on the release alone, so that a newer
 // Tinyforge leaves running containers be.
 func configHash(r db.Release) string {
-	r.Healthcheck, r.Commit = nil, "" // matter to others only
+	r.Healthcheck, r.Commit, r.Origin = nil, "", nil // matter to others only
 	text, err := json.Marshal(r)
 	if err != nil {
 		panic("a release is always JSON: " + err.Error())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -96,11 +97,11 @@ func (r *Reporter) commit(ctx context.Context, repo db.Repository, key db.Commit
 	if err != nil {
 		return err
 	}
-	status, wanted, err := r.status(ctx, key, deployments)
+	status, about, err := r.status(ctx, key, deployments)
 	if err != nil {
 		return err
 	}
-	if wanted {
+	if len(about) > 0 {
 		err = r.send(ctx, repo, status)
 	}
 	answer, _ := errors.AsType[*StatusError](err)
@@ -108,6 +109,11 @@ func (r *Reporter) commit(ctx context.Context, repo db.Repository, key db.Commit
 	defer cancel()
 	switch {
 	case err == nil:
+		for i, dep := range deployments {
+			if slices.Contains(about, dep.ID) {
+				deployments[i].ReportSent = status.State
+			}
+		}
 		return r.db.MarkReported(note, key, deployments)
 	case ctx.Err() != nil && answer == nil:
 		return r.db.DelayReport(note, key, time.Now()) // whoever runs next need not wait
@@ -115,30 +121,31 @@ func (r *Reporter) commit(ctx context.Context, repo db.Repository, key db.Commit
 	return r.postpone(note, repo, key, deployments, err)
 }
 
-// status is what the forge is to be told. It is not wanted when no workload of the commit reports.
-func (r *Reporter) status(ctx context.Context, key db.CommitKey, deployments []db.Deployment) (s Status, wanted bool, err error) {
+// status is what the forge is to be told, and about which of the deployments: those of workloads that report, which may be none.
+func (r *Reporter) status(ctx context.Context, key db.CommitKey, deployments []db.Deployment) (s Status, about []int64, err error) {
 	var reporting []outcome
 	for _, dep := range deployments {
 		workload, err := r.db.Workload(ctx, dep.WorkloadID)
 		if err != nil {
-			return Status{}, false, err
+			return Status{}, nil, err
 		}
 		if workload.ReportsStatus() {
 			reporting = append(reporting, outcome{dep, workload.Name})
+			about = append(about, dep.ID)
 		}
 	}
 	if len(reporting) == 0 || key.Commit == "" {
-		return Status{}, false, nil
+		return Status{}, nil, nil
 	}
 	status, decisive := combine(reporting)
 	public, err := r.publicURL(ctx)
 	if err != nil {
-		return Status{}, false, err
+		return Status{}, nil, err
 	}
 	if public != "" {
 		status.TargetURL = public + "/deployments/" + strconv.FormatInt(decisive, 10)
 	}
-	return status, true, nil
+	return status, about, nil
 }
 
 func (r *Reporter) send(ctx context.Context, repo db.Repository, status Status) error {

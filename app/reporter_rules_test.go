@@ -227,16 +227,19 @@ func TestS13_StatusesArePerWorkload(t *testing.T) {
 	second := p.commit()
 
 	ids := p.queue(p.first, quiet)
-	p.queue(second, quiet, loud)
+	both := p.queue(second, quiet, loud)
 	d.fail(d.start(), "the quiet one failed") // it does not count for the second commit either
 	if got := d.until(1)[0]; got.Commit != second || got.State != db.StatusPending || got.Description != "Waiting for its turn" {
 		t.Errorf("told %+v", got)
 	}
 	p.wantStates(p.first, "")
-	for _, id := range ids {
-		if dep := d.deployment(id); dep.Reported != dep.Status {
-			t.Errorf("row of what is not reported stays due: %+v", dep)
+	for _, id := range append(ids, both[0]) {
+		if dep := d.deployment(id); dep.Reported != dep.Status || dep.ReportSent != "" {
+			t.Errorf("row of what is not reported stays due, or says that it was: %+v", dep)
 		}
+	}
+	if dep := d.deployment(both[1]); dep.ReportSent != db.StatusPending {
+		t.Errorf("row of what is reported: %+v", dep)
 	}
 	if n, err := d.db.CountUnreported(t.Context()); err != nil || n != 0 {
 		t.Errorf("%d unreported, %v", n, err)

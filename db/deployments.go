@@ -121,7 +121,8 @@ type Deployment struct {
 	Attempt    int       // how often it was claimed, hand-overs not counted
 
 	Status         Status    // what Phase means, kept in step by SetPhase
-	Reported       Status    // what the forge was last told; "" means nothing
+	Reported       Status    // the Status that the forge knows of, or is not to know; "" means none
+	ReportSent     Status    // what the forge was last sent about its commit; "" means nothing
 	ReportAttempts int       // failures in a row to tell it
 	ReportAfter    time.Time // not before
 	ReportError    string    // why the forge will never be told: the code of its answer, or "silent"; "" when that is not so

@@ -114,8 +114,9 @@ func TestGiveUpReport(t *testing.T) {
 		if got := f.read(dep.ID); got.Reported != got.Status || got.ReportError != "404" {
 			t.Errorf("got %+v", got)
 		}
+		dep.ReportSent = db.StatusSuccess
 		f.check(f.MarkReported(t.Context(), key, []db.Deployment{dep}))
-		if got := f.read(dep.ID); got.ReportError != "" {
+		if got := f.read(dep.ID); got.ReportError != "" || got.ReportSent != db.StatusSuccess {
 			t.Errorf("got %+v", got)
 		}
 	})

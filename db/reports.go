@@ -86,6 +86,7 @@ func (d *DB) DeploymentsOfCommit(ctx context.Context, key CommitKey) ([]Deployme
 
 // MarkReported records that the forge knows what these deployments of a commit mean, and that older deployments of the
 // commit, and those which were called off, have no say any more. A deployment that has moved on since it was read stays due.
+// ReportSent of told is saved, with those others too where it is not "".
 func (d *DB) MarkReported(ctx context.Context, key CommitKey, told []Deployment) error {
 	return d.reported(ctx, key, told, "")
 }
@@ -100,11 +101,13 @@ func (d *DB) reported(ctx context.Context, key CommitKey, told []Deployment, why
 		for _, dep := range told {
 			_, err := tx.NewUpdate().Model((*Deployment)(nil)).
 				Set("reported = ?, report_attempts = 0, report_after = ?, report_error = ?", dep.Status, now(), why).
+				Set("report_sent = ?", dep.ReportSent).
 				Where("id = ?", dep.ID).Exec(ctx)
 			if err != nil {
 				return found("mark reported", err)
 			}
 			_, err = tx.NewUpdate().Model((*Deployment)(nil)).Set("reported = status, report_attempts = 0").
+				Set("report_sent = COALESCE(NULLIF(?, ''), report_sent)", dep.ReportSent).
 				Where("repository_id = ? AND commit_hash = ? AND workload_id = ?", key.RepositoryID, key.Commit, dep.WorkloadID).
 				Where("id < ? OR id > ? AND phase IN (?)", dep.ID, dep.ID, bun.List(withdrawn)).Exec(ctx)
 			if err != nil {

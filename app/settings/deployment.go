@@ -37,6 +37,7 @@ type deploymentPage struct {
 // report is how the commit's status stands at the forge.
 type report struct {
 	State string // "off", "waiting", "sent", "refused"
+	Sent  db.Status
 	Tries int
 	At    time.Time // of the next try
 	Code  string    // why it was refused
@@ -195,14 +196,14 @@ func cancellable(dep db.Deployment) bool {
 
 func reportOf(w db.Workload, dep db.Deployment) report {
 	switch {
-	case !w.ReportsStatus():
-		return report{State: "off"}
-	case dep.Reported != dep.Status:
+	case w.ReportsStatus() && dep.Reported != dep.Status:
 		return report{State: "waiting", Tries: dep.ReportAttempts, At: dep.ReportAfter}
 	case dep.ReportError != "":
 		return report{State: "refused", Code: dep.ReportError}
+	case dep.ReportSent != "":
+		return report{State: "sent", Sent: dep.ReportSent}
 	}
-	return report{State: "sent"}
+	return report{State: "off"}
 }
 
 func swapOf(dep db.Deployment) swap {

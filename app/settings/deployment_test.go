@@ -153,6 +153,43 @@ func TestDeploymentPage(t *testing.T) {
 	b.get(s.path(failed.ID)).is(t, http.StatusOK, "the forge refused it (403)")
 }
 
+// TestWhatWasReported: a page says what was sent to the forge, whatever the workload is set to since.
+func TestWhatWasReported(t *testing.T) {
+	s := newShop(newWorld(t))
+	b := s.owner()
+	reports := func(on string) {
+		t.Helper()
+		s.workload.Config = []byte(`{"port":8080,"report_commit_status":` + on + `}`)
+		must(t, s.db.SaveWorkload(t.Context(), &s.workload))
+	}
+	told := func(commit string, sent db.Status) {
+		t.Helper()
+		key := db.CommitKey{RepositoryID: s.repo.ID, Commit: commit}
+		list, err := s.db.DeploymentsOfCommit(t.Context(), key)
+		must(t, err)
+		for i := range list {
+			list[i].ReportSent = sent
+		}
+		must(t, s.db.MarkReported(t.Context(), key, list))
+	}
+	reports("false")
+	quiet := s.live("A", "Nothing is sent")
+	told(quiet.Commit, "")
+	reports("true")
+	b.get(s.path(quiet.ID)).is(t, http.StatusOK, "nothing was reported")
+	loud := s.live("B", "This is sent")
+	told(loud.Commit, db.StatusSuccess)
+	reports("false")
+	b.get(s.path(loud.ID)).is(t, http.StatusOK, "reported: success")
+	reports("true")
+
+	again, err := s.db.QueueRedeploy(t.Context(), loud.ID) // another one of its commit has the say
+	must(t, err)
+	must(t, s.db.Cancel(t.Context(), again.ID))
+	told(loud.Commit, db.StatusSuccess)
+	b.get(s.path(again.ID)).is(t, http.StatusOK, "Cancelled", "reported: success")
+}
+
 func TestRolesOnDeployments(t *testing.T) {
 	s := newShop(newWorld(t))
 	s.owner()

@@ -11,6 +11,8 @@ import (
 
 	"tinyforge/app"
 	"tinyforge/app/forgetest"
+	"tinyforge/app/gitea"
+	"tinyforge/app/settings"
 	"tinyforge/db"
 )
 
@@ -175,7 +177,11 @@ func TestASecretThatCouldNotBeToldIsToldAgain(t *testing.T) {
 	if moves, err := w.db.LastMoves(t.Context(), workload.RepositoryID); err != nil || moves["refs/heads/main"] != commit {
 		t.Errorf("delivered %v, %v", moves, err)
 	}
+<<<<<<< HEAD
 	b.get("/audit").is(t, http.StatusOK, "Made a new webhook secret", "Told the webhook secret again")
+=======
+	b.get("/audit").is(t, http.StatusOK, "Made a new webhook secret", "Told a forge its webhook secret again")
+>>>>>>> p-cor2
 }
 
 func TestRotationLooksForMissedPushesInAnyCase(t *testing.T) {
@@ -193,6 +199,29 @@ func TestRotationLooksForMissedPushesInAnyCase(t *testing.T) {
 	b.get(forgeAt(row, "")).is(t, http.StatusOK, "could not be told")
 	if moves, err := w.db.LastMoves(t.Context(), workload.RepositoryID); err != nil || moves["refs/heads/main"] != commit {
 		t.Errorf("found %v, %v", moves, err)
+	}
+}
+
+func TestRotationOfWhatSomebodyElseChanges(t *testing.T) {
+	meanwhile := func() {}
+	w := newWorldOf(t, func(c *settings.Config) {
+		c.Forges = app.NewForges(c.DB, map[string]app.Opener{"gitea": func(row db.Forge, access app.Access) (app.Forge, error) {
+			meanwhile()
+			return gitea.New(row, access)
+		}})
+	})
+	b := w.owner()
+	_, row, _ := w.connected(b)
+	change := func() {
+		now := w.forgeNamed("git")
+		now.Owner += "x"
+		must(t, w.db.ChangeForge(t.Context(), &now))
+	}
+	change() // so that it is opened again
+	meanwhile = change
+	b.post(forgeAt(row, "/rotate")).is(t, http.StatusConflict, "Somebody else changed git just now, so nothing was done")
+	if now := w.forgeNamed("git"); now.Credentials != row.Credentials || now.Owner != row.Owner+"xx" {
+		t.Errorf("it is %+v", now)
 	}
 }
 

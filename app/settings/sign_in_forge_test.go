@@ -2,7 +2,9 @@ package settings_test
 
 import (
 	"html"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -38,6 +40,57 @@ func (b *browser) follow(next string) *url.URL {
 		b.t.Fatalf("the forge leads to %q after %s", back, p.Header.Get("Location"))
 	}
 	return back
+}
+
+// meanwhile is the body of a form during which something else is done.
+type meanwhile struct {
+	io.Reader
+	do func()
+}
+
+func (m *meanwhile) Read(p []byte) (int, error) {
+	if m.do != nil {
+		m.do()
+		m.do = nil
+	}
+	return m.Reader.Read(p)
+}
+
+// TestSignInSettingsUndoNothing: what was changed of the forge meanwhile stays, and one that was deleted stays away.
+func TestSignInSettingsUndoNothing(t *testing.T) {
+	w := newWorld(t)
+	b := w.owner()
+	w.realForge(forgetest.Gitea)
+	save := func(do func()) *httptest.ResponseRecorder {
+		t.Helper()
+		body := &meanwhile{strings.NewReader("client_id=id&client_secret=client+secret"), do}
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, b.server.URL+"/settings/sign-in/1", body)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Sec-Fetch-Site", "same-origin")
+		for _, c := range b.client.Jar.Cookies(req.URL) {
+			req.AddCookie(c)
+		}
+		answer := httptest.NewRecorder()
+		w.server.Config.Handler.ServeHTTP(answer, req)
+		return answer
+	}
+	answer := save(func() {
+		row := w.forgeNamed("hub")
+		row.Credentials.Rotate("rotated")
+		must(t, w.db.ChangeForge(t.Context(), &row))
+	})
+	if answer.Code != http.StatusConflict || !strings.Contains(answer.Body.String(), "Somebody else changed hub just now") {
+		t.Errorf("answered is %d %s", answer.Code, answer.Body)
+	}
+	if c := w.forgeNamed("hub").Credentials; c.WebhookSecret != "rotated" || c.ClientID != "" {
+		t.Error("the rotation was undone")
+	}
+	if answer = save(func() { must(t, w.db.DeleteForge(t.Context(), 1)) }); answer.Code != http.StatusConflict {
+		t.Errorf("answered is %d %s", answer.Code, answer.Body)
+	}
+	if list, err := w.db.Forges(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("the forge is there again: %v, %v", list, err)
+	}
 }
 
 func TestSignInByAForge(t *testing.T) {

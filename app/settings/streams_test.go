@@ -25,6 +25,20 @@ func (b *browser) events(path string) *http.Response {
 	return res
 }
 
+// TestHeadOfAStream: there is nothing to wait for.
+func TestHeadOfAStream(t *testing.T) {
+	s := newShop(newWorld(t))
+	b := s.owner()
+	dep := s.push("A", "First")
+	for _, path := range []string{"/events", "/workloads/shop/events", s.path(dep.ID) + "/events"} {
+		p := b.do(http.MethodHead, path, nil)
+		p.is(t, http.StatusOK)
+		if got := p.Header.Get("Content-Type"); got != "text/event-stream" {
+			t.Errorf("%s is %q", path, got)
+		}
+	}
+}
+
 // TestStreamsEndWithTheRight: what happens after somebody may not see it any more is not sent.
 func TestStreamsEndWithTheRight(t *testing.T) {
 	s := newShop(newWorld(t))

@@ -10,10 +10,11 @@ import (
 
 	"tinyforge/app"
 	"tinyforge/app/forgetest"
+	"tinyforge/db/migratedtest"
 )
 
 func TestHooksFollowTheWorkloads(t *testing.T) {
-	for dialect, address := range migrated.Databases(t) {
+	for dialect, address := range migratedtest.Databases(t) {
 		t.Run(dialect, func(t *testing.T) {
 			d := newDeskOn(t, address)
 			hub, site := d.place(forgetest.GitHub, "hub"), d.place(forgetest.Gitea, "site")

@@ -14,6 +14,7 @@ import (
 
 	"tinyforge/app/forgetest"
 	"tinyforge/db"
+	"tinyforge/db/migratedtest"
 )
 
 func TestStatusesAreNeverOutOfOrder(t *testing.T) {
@@ -184,7 +185,7 @@ func TestARestartGoesOn(t *testing.T) {
 }
 
 func TestASilentForgeDelaysNoOther(t *testing.T) {
-	for dialect, address := range migrated.Databases(t) {
+	for dialect, address := range migratedtest.Databases(t) {
 		t.Run(dialect, func(t *testing.T) {
 			d := newDeskOn(t, address)
 			silent := d.place(forgetest.Gitea, "silent")

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -19,7 +18,7 @@ import (
 	"tinyforge/app/github"
 	"tinyforge/app/gitlab"
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 )
 
 var kinds = []forgetest.Kind{forgetest.GitHub, forgetest.Gitea, forgetest.GitLab}
@@ -57,23 +56,9 @@ func (f telling) SetStatus(ctx context.Context, repo db.Repository, s app.Status
 	return err
 }
 
-// migrated is a database in which every migration has run.
-var migrated = dbtest.NewTemplate(func(address string) error {
-	keys, err := db.NewKeyring()
-	if err != nil {
-		return err
-	}
-	store, err := db.Open(context.Background(), address, keys)
-	if err != nil {
-		return err
-	}
-	_, err = store.Migrate(context.Background())
-	return errors.Join(err, store.Close())
-})
-
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	return newDeskOn(t, migrated.SQLite(t))
+	return newDeskOn(t, migratedtest.SQLite(t))
 }
 
 func newDeskOn(t *testing.T, address string) *desk {
@@ -93,7 +78,7 @@ func newDeskOn(t *testing.T, address string) *desk {
 // onEveryForge runs f with a place on each kind of forge, one after the other at one desk, on each database.
 func onEveryForge(t *testing.T, f func(t *testing.T, d *desk, kind forgetest.Kind, p *place)) {
 	t.Helper()
-	for dialect, address := range migrated.Databases(t) {
+	for dialect, address := range migratedtest.Databases(t) {
 		t.Run(dialect, func(t *testing.T) {
 			d := newDeskOn(t, address)
 			for _, kind := range kinds {

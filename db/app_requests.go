@@ -19,7 +19,7 @@ type AppRequest struct {
 	AppName      string   // that GitHub is asked for
 	Organization string   // whose App it becomes; "" is the person's own
 	Webhook      bool     // whether GitHub is to deliver pushes
-	UserID       int64    // who has begun it, and nobody else may end it
+	UserID       int64    `bun:",nullzero"` // who has begun it, and nobody else may end it; 0 once they were removed
 
 	Hash   string // of State
 	State  string `bun:"-"` // what comes back from GitHub proves with it that we have asked

@@ -144,6 +144,9 @@ type Fault struct {
 	Values map[string]string `json:"values,omitempty"` // never a secret
 }
 
+// GivenUp tells whether the deployment is undone, or will be: it does not go live.
+func (dep Deployment) GivenUp() bool { return dep.Cancelled || dep.Phase == PhaseUndoing }
+
 // Duration is the time from the push to the end, or to now while there is none.
 func (dep Deployment) Duration() time.Duration {
 	if dep.FinishedAt.IsZero() {

@@ -120,7 +120,7 @@ func runningOrNext(ctx context.Context, tx bun.Tx, workloadID int64) (Deployment
 	}
 	for _, dep := range unended {
 		waitsForAnOld := dep.Phase == PhaseQueued && dep.Cause == CauseRollback // a new image supersedes that
-		if dep.Phase != PhaseUndoing && !dep.Cancelled && !waitsForAnOld {
+		if !dep.GivenUp() && !waitsForAnOld {
 			return dep, nil
 		}
 	}

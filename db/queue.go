@@ -61,7 +61,7 @@ func (d *DB) needless(ctx context.Context, tx bun.Tx, dep Deployment) (string, e
 	err := tx.NewSelect().Model(&newest).Where("workload_id = ? AND phase IN (?)", dep.WorkloadID, bun.List(unfinished)).
 		Order("id DESC").Limit(1).Scan(ctx)
 	switch {
-	case err == nil && newest.Commit == dep.Commit && newest.Phase != PhaseUndoing && !newest.Cancelled:
+	case err == nil && newest.Commit == dep.Commit && !newest.GivenUp():
 		return fmt.Sprintf("%s is being deployed already", short(dep.Commit)), nil
 	case err == nil:
 		return "", nil // what is live now may not be when this one's turn comes

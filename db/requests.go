@@ -25,20 +25,38 @@ var cancellable = []Phase{PhaseBuilding, PhaseStopping, PhaseStarting, PhaseGati
 // QueueRedeploy queues a deployment of the same commit once more: it is built and started anew, also when it is live.
 // A queued deployment of the workload is superseded. It returns ErrNotFound when the workload is deleted.
 func (d *DB) QueueRedeploy(ctx context.Context, deploymentID int64) (Deployment, error) {
-	return d.again(ctx, deploymentID, CauseRedeploy, func(Deployment) error { return nil })
+	return d.again(ctx, deploymentID, CauseRedeploy, func(context.Context, bun.Tx, Deployment) error { return nil })
 }
 
 // QueueRollback queues a deployment that makes the release of an earlier one serve again, without building it.
 func (d *DB) QueueRollback(ctx context.Context, deploymentID int64) (Deployment, error) {
-	return d.again(ctx, deploymentID, CauseRollback, func(old Deployment) error {
-		switch {
-		case old.Phase == PhaseLive:
-			return fmt.Errorf("%w: deployment %d is live", ErrNoRollback, old.ID)
-		case old.Phase != PhaseRetired || old.Sealed == nil:
-			return fmt.Errorf("%w: deployment %d was never live", ErrNoRollback, old.ID)
+	return d.again(ctx, deploymentID, CauseRollback, func(_ context.Context, _ bun.Tx, old Deployment) error { return old.mayServeAgain() })
+}
+
+// QueueRollbackPaused is QueueRollback, and pauses the workload with it: no push takes its place.
+func (d *DB) QueueRollbackPaused(ctx context.Context, deploymentID int64) (Deployment, error) {
+	dep, err := d.again(ctx, deploymentID, CauseRollback, func(ctx context.Context, tx bun.Tx, old Deployment) error {
+		if err := old.mayServeAgain(); err != nil {
+			return err
 		}
-		return nil
+		_, err := tx.NewUpdate().Model((*Workload)(nil)).Set("enabled = ?, updated_at = ?", false, now()).Where("id = ?", old.WorkloadID).Exec(ctx)
+		return err
 	})
+	if err == nil {
+		d.notify(ctx, TopicWorkloads)
+	}
+	return dep, err
+}
+
+// mayServeAgain returns ErrNoRollback, with the reason, unless the release may be rolled back to.
+func (dep Deployment) mayServeAgain() error {
+	switch {
+	case dep.Phase == PhaseLive:
+		return fmt.Errorf("%w: deployment %d is live", ErrNoRollback, dep.ID)
+	case dep.Phase != PhaseRetired || dep.Sealed == nil:
+		return fmt.Errorf("%w: deployment %d was never live", ErrNoRollback, dep.ID)
+	}
+	return nil
 }
 
 // QueueCommit queues a deployment of a commit that somebody asks for by hand: it is built and started also when it is live.
@@ -64,7 +82,7 @@ func (d *DB) QueueCommit(ctx context.Context, workloadID int64, ref, commit, mes
 }
 
 // again queues a copy of a deployment, if check allows it.
-func (d *DB) again(ctx context.Context, deploymentID int64, cause Cause, check func(Deployment) error) (Deployment, error) {
+func (d *DB) again(ctx context.Context, deploymentID int64, cause Cause, check func(context.Context, bun.Tx, Deployment) error) (Deployment, error) {
 	var dep Deployment
 	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		var old Deployment
@@ -79,7 +97,7 @@ func (d *DB) again(ctx context.Context, deploymentID int64, cause Cause, check f
 		if err := tx.NewSelect().Model(&old).WherePK().Scan(ctx); err != nil {
 			return err
 		}
-		if err := check(old); err != nil {
+		if err := check(ctx, tx, old); err != nil {
 			return err
 		}
 		dep = Deployment{

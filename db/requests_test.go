@@ -71,6 +71,27 @@ func TestRollback(t *testing.T) {
 	})
 }
 
+func TestRollbackPaused(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		first := f.live("", "A")
+		second := f.live("A", "B")
+		enabled := func() bool {
+			t.Helper()
+			w, err := f.Workload(t.Context(), f.workload.ID)
+			f.check(err)
+			return w.Enabled
+		}
+		if _, err := f.QueueRollbackPaused(t.Context(), second.ID); !errors.Is(err, db.ErrNoRollback) || !enabled() {
+			t.Errorf("rollback to what is live: %v, enabled %v", err, enabled())
+		}
+		back, err := f.QueueRollbackPaused(t.Context(), first.ID)
+		f.check(err)
+		if got := f.read(back.ID); got.RollbackTo != first.ID || enabled() {
+			t.Errorf("got %+v, enabled %v", got, enabled())
+		}
+	})
+}
+
 func TestCancel(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		queued := f.queued("", "A")

@@ -29,6 +29,7 @@ type Session struct {
 	CreatedAt time.Time
 	SeenAt    time.Time // to the minute
 	ExpiresAt time.Time
+	Renewed   bool `bun:"-"` // ExpiresAt is later than the browser knows
 }
 
 // newToken makes a secret that cannot be guessed, and what of it is stored.
@@ -75,6 +76,7 @@ func (d *DB) SessionUser(ctx context.Context, token, address string) (s Session,
 		if err != nil {
 			return s, u, found("save session", err)
 		}
+		s.Renewed = true
 	}
 	u, err = d.User(ctx, s.UserID)
 	return s, u, err

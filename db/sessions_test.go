@@ -17,6 +17,9 @@ func TestSessions(t *testing.T) {
 		f.check(err)
 		s, u, err := f.SessionUser(ctx, token, "192.0.2.1")
 		f.check(err)
+		if s.Renewed {
+			t.Error("a session that has just begun is renewed")
+		}
 		if u.Name != "ann" || s.Address != "192.0.2.1" || s.Hash == token || len(s.Agent) > 310 || s.SeenAt.Location() != time.UTC {
 			t.Errorf("session %+v of %+v", s, u)
 		}
@@ -24,7 +27,9 @@ func TestSessions(t *testing.T) {
 			t.Error("the token is stored")
 		}
 		s, _, err = f.SessionUser(ctx, token, "2001:db8::1")
-		f.check(err)
+		if f.check(err); !s.Renewed {
+			t.Error("the browser is not told how long its session lasts now")
+		}
 		other, err := f.StartSession(ctx, ann.ID, "192.0.2.2", "")
 		f.check(err)
 		bobs, err := f.StartSession(ctx, bob.ID, "192.0.2.3", "")

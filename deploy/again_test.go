@@ -11,6 +11,7 @@ import (
 )
 
 func TestRollback(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
@@ -42,6 +43,7 @@ func TestRollback(t *testing.T) {
 }
 
 func TestRollbackThatFailsChangesNothing(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
@@ -59,6 +61,7 @@ func TestRollbackThatFailsChangesNothing(t *testing.T) {
 }
 
 func TestWhatCannotBeRolledBackTo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	failed := w.run(w.push("x"))
@@ -74,6 +77,7 @@ func TestWhatCannotBeRolledBackTo(t *testing.T) {
 }
 
 func TestRedeployOfTheCommitThatIsLive(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
@@ -93,6 +97,7 @@ func TestRedeployOfTheCommitThatIsLive(t *testing.T) {
 
 // TestCancel cancels a deployment at every point of every phase, before and after each effect.
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			points := map[string]bool{}
@@ -142,6 +147,7 @@ func hook(w *world, h deploytest.Hook) {
 }
 
 func TestCancelWhileBuilding(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	w.builds.wait = make(chan struct{}) // for ever
@@ -161,6 +167,7 @@ func TestCancelWhileBuilding(t *testing.T) {
 }
 
 func TestCancelledByAProcessThatDied(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", recreate)
 	w.live("a")
 	dep := w.push("b")
@@ -177,6 +184,7 @@ func TestCancelledByAProcessThatDied(t *testing.T) {
 }
 
 func TestCancelWhileQueued(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	dep := w.push("b")

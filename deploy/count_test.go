@@ -22,6 +22,7 @@ func (c *counting) Counts(db.Route) (all, failed int64, ok bool) {
 }
 
 func TestRequestsAreCountedWhileTheRouteMoves(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
@@ -39,6 +40,7 @@ func TestRequestsAreCountedWhileTheRouteMoves(t *testing.T) {
 }
 
 func TestPhasesAreKeptWithTheirTimes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	dep := w.live("a")
 	var phases []db.Phase

@@ -44,6 +44,7 @@ func (w *world) routesAre(want map[string]db.Deployment) {
 
 // TestHostChangesHands: the recovery of the workload that had a host must not take it from the one that has it.
 func TestHostChangesHands(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	web := w.live("a")
 	api, other := w.second("api", "api.example.com", "b")
@@ -61,6 +62,7 @@ func TestHostChangesHands(t *testing.T) {
 
 // TestDeletedWorkloadGivesItsHostAway: a workload that waits for its last report has no say over its host.
 func TestDeletedWorkloadGivesItsHostAway(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	must(t, w.db.DeleteWorkload(t.Context(), w.workload.ID, false))
@@ -73,6 +75,7 @@ func TestDeletedWorkloadGivesItsHostAway(t *testing.T) {
 
 // TestHostChangedBeforeADeploy: the deploy serves the old host too until the recovery takes it away.
 func TestHostChangedBeforeADeploy(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	w.workload.Host = "new.example.com"
@@ -91,6 +94,7 @@ func TestHostChangedBeforeADeploy(t *testing.T) {
 
 // TestHeldRouteIsReleased: an undo that could not finish leaves requests waiting; the recovery lets them go.
 func TestHeldRouteIsReleased(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", recreate)
 	w.live("a")
 	gone := deploytest.FailAt("runtime.stop:before", &deploy.Failure{Text: "Docker is not reachable"})
@@ -105,6 +109,7 @@ func TestHeldRouteIsReleased(t *testing.T) {
 
 // TestRecoveryStartsAlone: two releases never run on one volume.
 func TestRecoveryStartsAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", recreate)
 	dep := w.live("a")
 	must(t, w.runtime.Stop(t.Context(), dep.Release.ID))

@@ -28,6 +28,7 @@ func (w *world) whileBuilding(letter string, f func()) db.Deployment {
 
 // TestHostsChangeHandsDuringABuild: neither the deployment nor its undo takes a host from who has it by now.
 func TestHostsChangeHandsDuringABuild(t *testing.T) {
+	t.Parallel()
 	for letter, serves := range map[string]string{"c": "c", "x": "a"} {
 		t.Run(letter, func(t *testing.T) {
 			w := newWorld(t, "dockerfile", blueGreen)
@@ -50,6 +51,7 @@ func TestHostsChangeHandsDuringABuild(t *testing.T) {
 }
 
 func TestPasswordSetDuringABuild(t *testing.T) {
+	t.Parallel()
 	hash, err := bcrypt.GenerateFromPassword([]byte("correct horse"), bcrypt.MinCost)
 	must(t, err)
 	for _, letter := range []string{"b", "x"} {
@@ -64,6 +66,7 @@ func TestPasswordSetDuringABuild(t *testing.T) {
 
 // TestWorkloadDeletedDuringABuild: what was built is not even started, and the host that is another's stays that.
 func TestWorkloadDeletedDuringABuild(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	api, _ := w.second("api", "api.example.com", "b")
@@ -102,6 +105,7 @@ func (w *world) whileStarting(id db.ReleaseID, f func()) {
 
 // TestHostsChangeHandsDuringAPass: a pass that takes long does not go by what it has read at its beginning.
 func TestHostsChangeHandsDuringAPass(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	web := w.live("a")
 	api, other := w.second("api", "api.example.com", "b") // the pass comes to it first
@@ -115,6 +119,7 @@ func TestHostsChangeHandsDuringAPass(t *testing.T) {
 }
 
 func TestWorkloadComesBackDuringAPass(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", `{"deploy_strategy":"recreate","volumes":[{"name":"data","path":"/data"}]}`)
 	w.live("a")
 	_, other := w.second("api", "api.example.com", "b")
@@ -128,6 +133,7 @@ func TestWorkloadComesBackDuringAPass(t *testing.T) {
 
 // TestHostGivenBackBeforeTheFirstRelease: its route goes too.
 func TestHostGivenBackBeforeTheFirstRelease(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.route(db.Routing{Aliases: []string{shop}})
 	w.pass()
@@ -141,6 +147,7 @@ func TestHostGivenBackBeforeTheFirstRelease(t *testing.T) {
 
 // TestAnotherProcessLeavesTheRouteAlone: its recovery looks at the rows between the move of the route and the commit.
 func TestAnotherProcessLeavesTheRouteAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	var other *deploy.Recovery

@@ -32,6 +32,7 @@ func (w *world) published() db.Deployment {
 // TestPackage: a new image under the same tag is deployed as the commit that is live. What is live already is not started
 // a second time, however often it is told.
 func TestPackage(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "image", fmt.Sprintf(imageConfig, ""))
 	first := w.live("a")
 	var points []string
@@ -77,6 +78,7 @@ func (a accounts) RegistryAuth(_ context.Context, repo db.Repository, host strin
 }
 
 func TestTheForgesAccountReachesTheRegistry(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "image", fmt.Sprintf(imageConfig, ""))
 	for n, tt := range []struct {
 		accounts deploy.Accounts

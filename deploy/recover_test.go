@@ -143,6 +143,7 @@ func killAt(t *testing.T, k killing, n int64) (reached bool) {
 // TestKilledBeforeTheCommit: a process died after it had written committing down and before the transaction. Nothing is
 // committed until the release has passed its gate again.
 func TestKilledBeforeTheCommit(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
@@ -168,6 +169,7 @@ func TestKilledBeforeTheCommit(t *testing.T) {
 }
 
 func TestRecoveryStartsWhatShouldRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	dep := w.live("a")
 	w.runtime.Exit(dep.Release.ID, 137) // and its policy did not start it again
@@ -178,6 +180,7 @@ func TestRecoveryStartsWhatShouldRun(t *testing.T) {
 
 // TestRecoveryFollowsAddresses: a container that its policy started again has another address.
 func TestRecoveryFollowsAddresses(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	dep := w.live("a")
 	before, err := w.router.Current(t.Context(), db.Route{Host: host})
@@ -200,6 +203,7 @@ func TestRecoveryFollowsAddresses(t *testing.T) {
 }
 
 func TestRecoveryMovesHost(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	dep := w.live("a")
 	w.workload.Host = "new.example.com"
@@ -212,6 +216,7 @@ func TestRecoveryMovesHost(t *testing.T) {
 }
 
 func TestRecoveryTakesDeletedWorkloadsDown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	dep := w.live("a")
 	must(t, w.db.MarkReported(t.Context(), db.CommitKey{RepositoryID: w.repo.ID, Commit: dep.Commit}, []db.Deployment{w.deployment(dep.ID)}))
@@ -227,6 +232,7 @@ func TestRecoveryTakesDeletedWorkloadsDown(t *testing.T) {
 }
 
 func TestRecoveryRemovesOrphans(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	for _, orphan := range []db.Release{
@@ -241,6 +247,7 @@ func TestRecoveryRemovesOrphans(t *testing.T) {
 
 // TestRecoveryLeavesTheRunnerAlone makes passes all the time while releases take over from each other.
 func TestRecoveryLeavesTheRunnerAlone(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
@@ -260,6 +267,7 @@ func TestRecoveryLeavesTheRunnerAlone(t *testing.T) {
 }
 
 func TestNewWorkloadAnswers503(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))
 	if status, _ := w.router.Get(host, "/"); status != http.StatusServiceUnavailable {
@@ -282,4 +290,19 @@ func inBackground(run func(context.Context) error) (stop func()) {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = run(ctx) }()
 	return func() { cancel(); <-done }
+}
+
+func TestGivesUpAfterManyAttempts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "dockerfile", blueGreen)
+	w.live("a")
+	dep := w.push("b")
+	for range 5 { // five processes that died without a word
+		must2(t)(w.db.Claim(t.Context(), "dead", -time.Second))
+	}
+	dep = w.run(dep)
+	if dep.Phase != db.PhaseFailed || !strings.Contains(dep.Error, "Given up after 5 attempts") {
+		t.Errorf("%s: %q", dep.Phase, dep.Error)
+	}
+	w.serves("a")
 }

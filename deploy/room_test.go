@@ -16,6 +16,7 @@ import (
 )
 
 func TestRoomBeforeABuild(t *testing.T) {
+	t.Parallel()
 	const wanted = 1 << 30 // the default
 	tests := map[string]struct {
 		disk  *deploytest.Disk
@@ -53,6 +54,7 @@ func TestRoomBeforeABuild(t *testing.T) {
 
 // TestRoomForACheckout: the folder of the checkouts is on a small disk of its own.
 func TestRoomForACheckout(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	small := t.TempDir()
@@ -73,6 +75,7 @@ func TestRoomForACheckout(t *testing.T) {
 
 // TestNoRoomForACheckoutThatNobodyMakes: a source without files does not need the disk of the checkouts.
 func TestNoRoomForACheckoutThatNobodyMakes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "image", `{"image":"web:{{.ShortCommit}}","healthcheck":{"path":"/up","interval":"100ms"}}`)
 	w.deployer.Config.MinFree = 1 << 60
 	w.deployer.Images = &deploytest.Disk{Unknown: true}
@@ -81,6 +84,7 @@ func TestNoRoomForACheckoutThatNobodyMakes(t *testing.T) {
 
 // TestWhatTheJanitorKeeps: the last three good releases, and whatever is not finished.
 func TestWhatTheJanitorKeeps(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	var good []string
 	for _, letter := range []string{"a", "b", "x", "c", "d", "x"} {
@@ -111,6 +115,7 @@ func TestWhatTheJanitorKeeps(t *testing.T) {
 
 // TestManyFailuresForgetNothing: what can be rolled back to is, however often a workload has failed since.
 func TestManyFailuresForgetNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	var good []db.ReleaseID
 	for _, letter := range []string{"a", "b", "c", "d"} {
@@ -132,6 +137,7 @@ func TestManyFailuresForgetNothing(t *testing.T) {
 
 // TestWhatIsBeingBuiltIsKept: before a row names its images, they are known by their release and by when they were pulled.
 func TestWhatIsBeingBuiltIsKept(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.builds.wait = make(chan struct{})
 	stop := w.runInBackground()
@@ -161,6 +167,7 @@ func TestWhatIsBeingBuiltIsKept(t *testing.T) {
 
 // TestOldLogsGo: and nothing else of the deployments does.
 func TestOldLogsGo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	first, second := w.live("a"), w.live("b")
 	w.deployer.Config.KeepLogs = time.Hour
@@ -181,6 +188,7 @@ func TestOldLogsGo(t *testing.T) {
 }
 
 func TestJanitorIsWokenByDeployments(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.deployer.Config.Tidy = 1
 	stop := inBackground(deploy.NewJanitor(w.deployer).Run)

@@ -12,6 +12,7 @@ import (
 )
 
 func TestBelow(t *testing.T) {
+	t.Parallel()
 	for path, want := range map[string]string{ // the prefix and what follows it; "" for none
 		"/app":                 "/app ",
 		"/app/":                "/app /",
@@ -72,6 +73,7 @@ func TestBelow(t *testing.T) {
 }
 
 func TestCheckRoute(t *testing.T) {
+	t.Parallel()
 	hash := func(cost int) string {
 		text, err := bcrypt.GenerateFromPassword([]byte("p"), cost)
 		must(t, err)

@@ -12,6 +12,7 @@ import (
 
 // TestRouteThatTheRouterCannotDo fails before anything is built.
 func TestRouteThatTheRouterCannotDo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	built := len(w.builds.specs)
@@ -28,6 +29,7 @@ func TestRouteThatTheRouterCannotDo(t *testing.T) {
 
 // TestRecoveryStartsWhatRunsWithoutTheRouter: a proxy that is away must not keep a site from being there when it comes back.
 func TestRecoveryStartsWhatRunsWithoutTheRouter(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	dep := w.live("a")
 	must(t, w.runtime.Stop(t.Context(), dep.Release.ID))
@@ -45,6 +47,7 @@ func TestRecoveryStartsWhatRunsWithoutTheRouter(t *testing.T) {
 
 // TestNobodyIsLetInWhereRequestsCannotWait: Docker may give what starts the address of what ended, and the route still has it.
 func TestNobodyIsLetInWhereRequestsCannotWait(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		if name == "blue-green" {
 			continue

@@ -41,6 +41,7 @@ func (w *world) leaving(want ...string) {
 }
 
 func TestHostsComeAndGoWhileLive(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
@@ -72,6 +73,7 @@ func TestHostsComeAndGoWhileLive(t *testing.T) {
 
 // TestRedirectsNeedNoRelease: they work from the start, and follow the host that they lead to.
 func TestRedirectsNeedNoRelease(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.route(db.Routing{Redirects: []string{apex}})
 	leadsTo := func(want string) {
@@ -98,6 +100,7 @@ func TestRedirectsNeedNoRelease(t *testing.T) {
 }
 
 func TestOptionsChangeWhileLive(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	web := w.live("a")
 	w.route(db.Routing{Aliases: []string{shop}, Redirects: []string{apex}, RouteOptions: db.RouteOptions{Paths: []string{"/app"}}})
@@ -117,6 +120,7 @@ func TestOptionsChangeWhileLive(t *testing.T) {
 
 // TestHostsExchanged: two workloads exchange an alias for a host, and nobody's recovery takes away what it has no more.
 func TestHostsExchanged(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.route(db.Routing{Aliases: []string{shop}, Redirects: []string{apex}})
 	web := w.live("a")
@@ -139,6 +143,7 @@ func TestHostsExchanged(t *testing.T) {
 }
 
 func TestDeletedWorkloadFreesAllHosts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.route(db.Routing{Aliases: []string{shop}, Redirects: []string{apex}})
 	dep := w.live("a")
@@ -155,6 +160,7 @@ func TestDeletedWorkloadFreesAllHosts(t *testing.T) {
 
 // TestHostThatGoesStaysGuarded: until the recovery takes a host away it asks for the password that it had.
 func TestHostThatGoesStaysGuarded(t *testing.T) {
+	t.Parallel()
 	hash, err := bcrypt.GenerateFromPassword([]byte("correct horse"), bcrypt.MinCost)
 	must(t, err)
 	w := newWorld(t, "dockerfile", blueGreen)
@@ -172,6 +178,7 @@ func TestHostThatGoesStaysGuarded(t *testing.T) {
 
 // TestRouteThatCannotBe: a deploy says so before it builds, and the recovery does for the other hosts what it can.
 func TestRouteThatCannotBe(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	web := w.live("a")
 	w.route(db.Routing{Redirects: []string{host, apex}}) // no page and no file lets that pass

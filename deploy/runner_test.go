@@ -33,6 +33,7 @@ func kindOf(config string) string {
 
 // TestStrategies is the main job: first release, redeploy, failed deploy, redeploy.
 func TestStrategies(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
@@ -58,6 +59,7 @@ func TestStrategies(t *testing.T) {
 }
 
 func TestS6_GreenHasANameOfItsOwn(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("w", 40)
 	label := regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 	if name := deploy.BuildGreenName(long, 1<<53); !label.MatchString(string(name)) {
@@ -80,6 +82,7 @@ func TestS6_GreenHasANameOfItsOwn(t *testing.T) {
 }
 
 func TestS7_GreenIsGated(t *testing.T) {
+	t.Parallel()
 	t.Run("without a healthcheck it must stay up", func(t *testing.T) {
 		w := newWorld(t, "dockerfile", unchecked)
 		w.live("a")
@@ -115,6 +118,7 @@ func TestS7_GreenIsGated(t *testing.T) {
 }
 
 func TestS8_TheRouteIsUpserted(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
@@ -130,6 +134,7 @@ func TestS8_TheRouteIsUpserted(t *testing.T) {
 
 // TestS9_RowBeforeReap looks at the row whenever a release is removed: it must name another one that runs.
 func TestS9_RowBeforeReap(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	removed := 0
@@ -150,6 +155,7 @@ func TestS9_RowBeforeReap(t *testing.T) {
 }
 
 func TestS10_ImageHonoursRecreate(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "image", `{"image":"registry.test/web:1","deploy_strategy":"recreate","healthcheck":{"path":"/up","interval":"100ms","attempts":1}}`)
 	w.live("a")
 	var points []string
@@ -174,6 +180,7 @@ func TestS10_ImageHonoursRecreate(t *testing.T) {
 
 // TestRecreateHoldsRequests sends a request while nothing runs.
 func TestRecreateHoldsRequests(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", recreate)
 	w.live("a")
 	answer := make(chan string, 1)
@@ -189,6 +196,7 @@ func TestRecreateHoldsRequests(t *testing.T) {
 }
 
 func TestEveryStepMayFail(t *testing.T) {
+	t.Parallel()
 	points := []string{"runtime.start:before", "runtime.start:after", "router.upsert:before", "router.upsert:after"}
 	for name, config := range configs {
 		for _, point := range points {
@@ -210,6 +218,7 @@ func TestEveryStepMayFail(t *testing.T) {
 }
 
 func TestBuildFailure(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	w.builds.err = &deploy.Failure{Text: "Build failed: RUN make exited with 2"}
@@ -225,6 +234,7 @@ func TestBuildFailure(t *testing.T) {
 
 // TestEndlessBuild: a build that never ends does not keep its workload, or a worker, for ever.
 func TestEndlessBuild(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	w.deployer.Config.Build = 50 * time.Millisecond
@@ -237,6 +247,7 @@ func TestEndlessBuild(t *testing.T) {
 }
 
 func TestInternalErrorsAreNotShown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.builds.err = errors.New("token hunter2 is wrong")
 	dep := w.run(w.push("a"))
@@ -247,6 +258,7 @@ func TestInternalErrorsAreNotShown(t *testing.T) {
 
 // TestRuntimeGone: Docker ends in the middle and stays away longer than the undo is patient.
 func TestRuntimeGone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", recreate)
 	w.live("a")
 	gone := &deploy.Failure{Text: "Docker is not reachable"}
@@ -266,6 +278,7 @@ func TestRuntimeGone(t *testing.T) {
 }
 
 func TestS13_UnchangedCommitIsSkipped(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	w.builds.wait = make(chan struct{})
@@ -284,6 +297,7 @@ func TestS13_UnchangedCommitIsSkipped(t *testing.T) {
 }
 
 func TestShutdownHandsOver(t *testing.T) {
+	t.Parallel()
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
@@ -306,21 +320,8 @@ func TestShutdownHandsOver(t *testing.T) {
 	}
 }
 
-func TestGivesUpAfterManyAttempts(t *testing.T) {
-	w := newWorld(t, "dockerfile", blueGreen)
-	w.live("a")
-	dep := w.push("b")
-	for range 5 { // five processes that died without a word
-		must2(t)(w.db.Claim(t.Context(), "dead", -time.Second))
-	}
-	dep = w.run(dep)
-	if dep.Phase != db.PhaseFailed || !strings.Contains(dep.Error, "Given up after 5 attempts") {
-		t.Errorf("%s: %q", dep.Phase, dep.Error)
-	}
-	w.serves("a")
-}
-
 func TestOneDeploymentPerWorkload(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.builds.wait = make(chan struct{})
 	stop := w.runInBackground()

@@ -13,6 +13,7 @@ import (
 
 // TestStackHoldsRequests sends a request while the stack is changed.
 func TestStackHoldsRequests(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "compose", stacked)
 	w.live("a")
 	answer := make(chan string, 1)
@@ -32,6 +33,7 @@ func TestStackHoldsRequests(t *testing.T) {
 
 // TestStackUndoStartsBlue, though it runs: the stack may be half changed.
 func TestStackUndoStartsBlue(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "compose", stacked)
 	w.live("a")
 	starts := 0
@@ -51,6 +53,7 @@ func TestStackUndoStartsBlue(t *testing.T) {
 
 // TestStackThatIsRefusedTouchesNothing: what fails before anything was changed starts and removes nothing.
 func TestStackThatIsRefusedTouchesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "compose", stacked)
 	w.live("a")
 	w.builds.err = &deploy.Failure{Text: "The stack cannot be deployed: service web: privileged is refused"}
@@ -67,6 +70,7 @@ func TestStackThatIsRefusedTouchesNothing(t *testing.T) {
 
 // TestSourceBecomesStack, and one container again: each takes over from the other, and a failure gives back to it.
 func TestSourceBecomesStack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
 	w.live("a")
 	for _, next := range []struct{ kind, config, bad, good string }{
@@ -85,6 +89,7 @@ func TestSourceBecomesStack(t *testing.T) {
 }
 
 func TestTakeDownWithVolumes(t *testing.T) {
+	t.Parallel()
 	const config = `{"deploy_strategy":"recreate","volumes":[{"name":"data","path":"/data"}]}`
 	for _, volumesToo := range []bool{false, true} {
 		w := newWorld(t, "dockerfile", config)

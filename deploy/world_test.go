@@ -16,11 +16,13 @@ import (
 	"time"
 
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 	"tinyforge/deploy"
 	"tinyforge/deploy/deploytest"
 	"tinyforge/deploy/source"
 )
+
+func TestMain(m *testing.M) { os.Exit(deploytest.RunMany(m)) }
 
 const host = "www.example.com"
 
@@ -103,10 +105,9 @@ func newWorld(t *testing.T, sourceKind, config string) *world {
 	t.Helper()
 	keys, err := db.NewKeyring()
 	must(t, err)
-	w := &world{t: t, address: dbtest.SQLite(t), keys: keys, builds: &builds{}, disk: deploytest.NewDisk(100 << 30)}
+	w := &world{t: t, address: migratedtest.SQLite(t), keys: keys, builds: &builds{}, disk: deploytest.NewDisk(100 << 30)}
 	w.runtime = deploytest.NewRuntime(t, w.app)
 	w.start(nil)
-	must2(t)(w.db.Migrate(t.Context()))
 	forge := db.Forge{Name: "forge", Kind: "github"}
 	must(t, w.db.SaveForge(t.Context(), &forge))
 	w.repo = db.Repository{ForgeID: forge.ID, ExternalID: 1, FullName: "acme/web", DefaultBranch: "main"}

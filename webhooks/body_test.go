@@ -15,7 +15,7 @@ import (
 	"strings"
 	"testing"
 
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 	"tinyforge/webhooks"
 )
 
@@ -30,8 +30,8 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestOversizedBody(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+func TestOversizedBody(t *testing.T) { // alone: what it allocates is counted
+	w := newWorld(t, migratedtest.SQLite(t))
 	forge, _ := w.site("github")
 
 	t.Run("streamed without a length", func(t *testing.T) {
@@ -113,7 +113,8 @@ func (w *world) answer(conn net.Conn) reply {
 }
 
 func TestBrokenBody(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	t.Parallel()
+	w := newWorld(t, migratedtest.SQLite(t))
 	for _, kind := range kinds {
 		forge, workload := w.site(kind)
 		body := push("refs/heads/main", hash("1"), hash("2")).body()
@@ -161,6 +162,7 @@ func TestBrokenBody(t *testing.T) {
 // A forge disables a hook that is answered 4xx some times. What it sent is not lost: the reason is kept, and the delivery is
 // deployed when it comes again and can be read.
 func TestWhatCannotBeReadIsRecorded(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		for _, kind := range kinds {
 			forge, workload := w.site(kind)
@@ -183,6 +185,7 @@ func TestWhatCannotBeReadIsRecorded(t *testing.T) {
 
 // A forge waits some seconds and never sends again by itself: what it sent whole is recorded, even when it has hung up.
 func TestAForgeThatHangsUp(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		forge, workload := w.site("gitea")
 		body := push("refs/heads/main", hash("1"), hash("2")).body()
@@ -211,7 +214,8 @@ func (b *hangingUp) Read(p []byte) (int, error) {
 }
 
 func TestASlowBodyKeepsNobodyWaiting(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	t.Parallel()
+	w := newWorld(t, migratedtest.SQLite(t))
 	forge, workload := w.site("gitea")
 	slow := push("refs/heads/main", hash("2"), hash("3")).body()
 	conns := make([]*net.TCPConn, 20)

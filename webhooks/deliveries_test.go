@@ -33,6 +33,7 @@ func readOwn(t *testing.T, kind string) map[string]recorded {
 }
 
 func TestDeliveries(t *testing.T) {
+	t.Parallel()
 	acme := []db.Repository{{ExternalID: 4711, FullName: "acme/site", DefaultBranch: "main"}}
 	onBoth(t, func(t *testing.T, w *world) {
 		w.answerAll("github", readOwn(t, "github"), acme, map[string]answered{
@@ -79,6 +80,7 @@ func TestDeliveries(t *testing.T) {
 
 // GitHub's list of files can be complete, and is not after a forced push; Gitea's and GitLab's never are.
 func TestPathFilter(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		for _, kind := range kinds {
 			for _, tc := range []struct {
@@ -107,6 +109,7 @@ func TestPathFilter(t *testing.T) {
 
 // What is queued says what people want to read about it.
 func TestQueuedDeployment(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		forge := w.forge("hub", "github")
 		repo := w.repository(forge, 4711, "acme/site", "main")
@@ -164,6 +167,7 @@ func (w *world) follow(forge db.Forge, all map[string]recorded, ids []int64, ste
 }
 
 func TestInstallationsAreKeptInStep(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		forge := w.forge("hub", "github")
 		w.follow(forge, readOwn(t, "github"), []int64{4711, 4712},
@@ -187,6 +191,7 @@ func TestInstallationsAreKeptInStep(t *testing.T) {
 }
 
 func TestRecordedInstallationsAreKeptInStep(t *testing.T) {
+	t.Parallel()
 	all := readRecorded(t, "github")
 	onBoth(t, func(t *testing.T, w *world) {
 		forge := w.forge("hub", "github")

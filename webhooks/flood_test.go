@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 	"tinyforge/webhooks"
 )
 
@@ -19,7 +19,7 @@ const mb = 1 << 20
 
 // Requests that nobody has signed announce as much as is allowed, send a part of it and stall.
 func TestStalledBodiesLeaveRoom(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	forge, workload := w.site("gitea")
 	before := w.heap()
 	part := bytes.Repeat([]byte(" "), 4*mb-1) // fills a buffer of 4 MB
@@ -63,7 +63,7 @@ func TestStalledBodiesLeaveRoom(t *testing.T) {
 
 // Everything that a body holds is given back, whatever the answer is.
 func TestEveryAnswerGivesBack(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	forge, _ := w.site("github")
 	w.forge("strange", "subversion")
 	body := push("refs/heads/main", hash("1"), hash("2")).body()
@@ -79,7 +79,7 @@ func TestEveryAnswerGivesBack(t *testing.T) {
 }
 
 func TestWhoIsTurnedAwayIsToldWhenToComeBack(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	forge, _ := w.site("gitea")
 	must(t, w.db.Close())
 	resp, err := http.Post(w.url+"/webhooks/"+forge.Name, "application/json", strings.NewReader("{}"))
@@ -124,7 +124,7 @@ func (w *world) until(what string, ok func() bool) {
 
 // Anybody can send anything: that fills neither the log nor does it keep the database busy.
 func TestAFloodIsAWarningASecond(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	forge, _ := w.site("github")
 	begun := time.Now()
 	const each = 100
@@ -157,7 +157,7 @@ func TestAFloodIsAWarningASecond(t *testing.T) {
 
 // What can be no forge's name is answered without the database.
 func TestWhatIsNoNameIsNotLookedUp(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newWorld(t, migratedtest.SQLite(t))
 	must(t, w.db.Close())
 	for _, name := range []string{
 		strings.Repeat("x", 41), strings.Repeat("x", 30<<10), "a.b", "%27%20OR%201=1", "github%00", "github%FF", "..%2Fgithub", "gh%C3%BCb", "%20",

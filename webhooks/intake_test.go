@@ -130,6 +130,7 @@ func (c *sending) want(code int, text string, least, most time.Duration) {
 func text(n int) string { return strings.Repeat(" ", n) }
 
 func TestABodyArrivesWhole(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{0, 1, firstChunk - 1, firstChunk, firstChunk + 1, smallBody, smallBody + 1, MaxBody} {
 		inBubble(t, func(_ *testing.T, s *intakes) {
 			c := s.send(n)
@@ -152,6 +153,7 @@ func TestABodyArrivesWhole(t *testing.T) {
 }
 
 func TestABodyHasToArriveInTime(t *testing.T) {
+	t.Parallel()
 	const length = 25 << 20
 	t.Run("it stalls at once", func(t *testing.T) {
 		inBubble(t, func(_ *testing.T, s *intakes) {
@@ -205,6 +207,7 @@ func TestABodyHasToArriveInTime(t *testing.T) {
 
 // The bound is of the body: neither the handler nor the next request on the connection feel it.
 func TestTheBoundEndsWithTheBody(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{"", "abc"} {
 		inBubble(t, func(_ *testing.T, s *intakes) {
 			c := s.sendTo("/held", len(text))
@@ -225,6 +228,7 @@ func TestTheBoundEndsWithTheBody(t *testing.T) {
 }
 
 func TestABodyWaitsForRoom(t *testing.T) {
+	t.Parallel()
 	t.Run("in vain", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, s *intakes) {
 			must(t, s.budget.all.Acquire(t.Context(), maxHeld))
@@ -258,6 +262,7 @@ func TestABodyWaitsForRoom(t *testing.T) {
 
 // However much large bodies, or those of unknown length, take, there is room for small ones.
 func TestSmallBodiesHaveRoomOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T, s *intakes) {
 		var stalled []*sending
 		for n := range 12 {
@@ -296,6 +301,7 @@ func TestSmallBodiesHaveRoomOfTheirOwn(t *testing.T) {
 }
 
 func TestThrottle(t *testing.T) {
+	t.Parallel()
 	var gate throttle
 	now := time.Unix(1_800_000_000, 0)
 	for _, step := range []struct {

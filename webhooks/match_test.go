@@ -9,6 +9,7 @@ import (
 )
 
 func TestFollows(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		pattern, ref string
 		want         bool
@@ -50,6 +51,7 @@ func TestFollows(t *testing.T) {
 }
 
 func TestFollowsNothingWithoutADefaultBranch(t *testing.T) {
+	t.Parallel()
 	for _, ref := range []string{"refs/heads/main", "refs/heads/", "refs/heads/master"} {
 		if app.Follows(db.Workload{}, db.Repository{}, ref) {
 			t.Errorf("follows %s although the default branch is not known", ref)
@@ -58,6 +60,7 @@ func TestFollowsNothingWithoutADefaultBranch(t *testing.T) {
 }
 
 func TestTouches(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		patterns, files string // separated by spaces
 		want            bool
@@ -90,6 +93,7 @@ func TestTouches(t *testing.T) {
 }
 
 func TestMatch(t *testing.T) {
+	t.Parallel()
 	web := db.Workload{ID: 1, Name: "web", Enabled: true, Paths: []string{"web/**"}}
 	api := db.Workload{ID: 2, Name: "api", Enabled: true, Paths: []string{"api/**", "!api/docs/**"}}
 	all := db.Workload{ID: 3, Name: "all", Enabled: true}

@@ -53,6 +53,7 @@ func digest(digit string) string { return "sha256:" + strings.Repeat(digit, 64) 
 var images = map[string]string{"github": "ghcr.io/acme/site", "gitea": "forge.example.com/acme/site"}
 
 func TestPackageRedeploys(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		for kind, image := range images {
 			forge, other := w.forge(kind, kind), w.forge("other-"+kind, kind)
@@ -91,6 +92,7 @@ func TestPackageRedeploys(t *testing.T) {
 
 // GitHub tells of one image twice, and of an image for several platforms in parts that have no tag.
 func TestPackageThatIsToldTwice(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(_ *testing.T, w *world) {
 		forge := w.forge("hub", "github")
 		repo := w.repository(forge, 4711, "acme/site", "main")
@@ -109,6 +111,7 @@ func TestPackageThatIsToldTwice(t *testing.T) {
 }
 
 func TestPackageOfWhatWasNeverDeployed(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		for kind, image := range images {
 			forge := w.forge(kind, kind)
@@ -127,6 +130,7 @@ func TestPackageOfWhatWasNeverDeployed(t *testing.T) {
 }
 
 func TestPackageOfADisabledWorkload(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(_ *testing.T, w *world) {
 		forge := w.forge("hub", "github")
 		w.runs(w.repository(forge, 4711, "acme/site", "main"), "site", images["github"], func(row *db.Workload) { row.Enabled = false })
@@ -137,6 +141,7 @@ func TestPackageOfADisabledWorkload(t *testing.T) {
 
 // Whoever administers one repository has the secret of its webhook: it says nothing of what others run.
 func TestPackageSignedForARepository(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		forge := w.forge("tea", "gitea")
 		site := w.repository(forge, 4711, "acme/site", "main")
@@ -166,6 +171,7 @@ func TestPackageSignedForARepository(t *testing.T) {
 
 // What GitHub recorded of one image in two events is deployed once, as the commit that it was built of.
 func TestRecordedPackagesDeployOnce(t *testing.T) {
+	t.Parallel()
 	all := readRecorded(t, "github")
 	onBoth(t, func(t *testing.T, w *world) {
 		forge := w.forge("hub", "github")

@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 )
 
 // recordings holds what real forges sent, see its README. It is beside a checkout of the project, not in it.
@@ -129,8 +129,9 @@ func readHeader(t *testing.T, file string) http.Header {
 }
 
 func TestRecordedGitHubDeliveries(t *testing.T) {
+	t.Parallel()
 	const moves, deleted, works = "moves nothing", "nothing is deployed", "the webhook works"
-	newWorld(t, dbtest.SQLite(t)).answerAll("github", readRecorded(t, "github"), []db.Repository{
+	newWorld(t, migratedtest.SQLite(t)).answerAll("github", readRecorded(t, "github"), []db.Repository{
 		{ExternalID: 186853002, FullName: "Codertocat/Hello-World", DefaultBranch: "master"},
 		{ExternalID: 135493233, FullName: "Codertocat/Hello-World", DefaultBranch: "master"},
 		{ExternalID: 186853261, FullName: "Octocoders/Hello-World", DefaultBranch: "master"},
@@ -196,8 +197,9 @@ func TestRecordedGitHubDeliveries(t *testing.T) {
 }
 
 func TestRecordedGiteaDeliveries(t *testing.T) {
+	t.Parallel()
 	const moves, deleted = "moves nothing", "nothing is deployed"
-	newWorld(t, dbtest.SQLite(t)).answerAll("gitea", readRecorded(t, "gitea"), []db.Repository{
+	newWorld(t, migratedtest.SQLite(t)).answerAll("gitea", readRecorded(t, "gitea"), []db.Repository{
 		{ExternalID: 1, FullName: "acme/site", DefaultBranch: "main"},
 		{ExternalID: 3, FullName: "dev/notes", DefaultBranch: "master"},
 	}, map[string]answered{
@@ -249,8 +251,9 @@ func TestRecordedGiteaDeliveries(t *testing.T) {
 }
 
 func TestRecordedGitLabDeliveries(t *testing.T) {
+	t.Parallel()
 	const moves, deleted = "moves nothing", "nothing is deployed"
-	newWorld(t, dbtest.SQLite(t)).answerAll("gitlab", readRecorded(t, "gitlab"), []db.Repository{
+	newWorld(t, migratedtest.SQLite(t)).answerAll("gitlab", readRecorded(t, "gitlab"), []db.Repository{
 		{ExternalID: 15, FullName: "mike/diaspora", DefaultBranch: "master"},
 		{ExternalID: 1, FullName: "jsmith/example", DefaultBranch: "master"},
 		{ExternalID: 4861503, FullName: "gitlab-org/hello-world", DefaultBranch: "master"},
@@ -278,7 +281,8 @@ func TestRecordedGitLabDeliveries(t *testing.T) {
 
 // A form is signed as it is sent by GitHub, and as the JSON in it by Gitea: each is refused where the other is expected.
 func TestRecordedFormsAreVerifiedPerForge(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	t.Parallel()
+	w := newWorld(t, migratedtest.SQLite(t))
 	forms := map[string]recorded{
 		"github": readRecorded(t, "github")["push.branch.form"],
 		"gitea":  readRecorded(t, "gitea")["push.form"],
@@ -296,6 +300,7 @@ func TestRecordedFormsAreVerifiedPerForge(t *testing.T) {
 
 // One push, seen by the hook of the repository and by the hook of its organisation, which have ids of their own.
 func TestRecordedTwinsDeployOnce(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		all := readRecorded(t, "gitea")
 		for n, order := range [][]string{

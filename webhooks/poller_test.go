@@ -9,13 +9,14 @@ import (
 
 	"tinyforge/app/forgetest"
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 	"tinyforge/webhooks"
 )
 
 // TestPollerFindsWhatWasNotDelivered: what is there when a workload is made is nobody's push; what comes after it is found
 // without a webhook, once; a forge that delivers is left alone for a while.
 func TestPollerFindsWhatWasNotDelivered(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		s, err := forgetest.Start(forgetest.Options{Kind: forgetest.Gitea})
 		must(t, err)
@@ -74,7 +75,8 @@ func TestPollerFindsWhatWasNotDelivered(t *testing.T) {
 
 // TestPollerSaysOnceWhatFails: a forge that is down is asked again, and named in the log once.
 func TestPollerSaysOnceWhatFails(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	t.Parallel()
+	w := newWorld(t, migratedtest.SQLite(t))
 	row := w.forge("git", "gitea")
 	row.URL = "http://127.0.0.1:1"
 	must(t, w.db.SaveForge(t.Context(), &row))

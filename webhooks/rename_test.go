@@ -11,6 +11,7 @@ import (
 // Whoever administers a repository on Gitea can sign for it. That must not be a way to call it by another one's name, under
 // which workloads would find it.
 func TestAPushSignedForOneRepositoryRenamesNone(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		forge, workload := w.site("gitea")
 		p := push("refs/heads/trunk", hash("1"), hash("2"))

@@ -9,6 +9,7 @@ import (
 
 // A rename, another default branch and a change of who may see it come without an event of their own.
 func TestTheRepositoryFollowsWhatItsPushesSay(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		for _, kind := range kinds {
 			forge, workload := w.site(kind)
@@ -45,6 +46,7 @@ func TestTheRepositoryFollowsWhatItsPushesSay(t *testing.T) {
 }
 
 func TestARemovedRepositoryComesBackWithAPush(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		forge := w.forge("hub", "github")
 		w.install(t.Context(), forge, 31, "acme", 4711, "acme/site")

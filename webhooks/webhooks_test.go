@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 )
 
 var kinds = []string{"github", "gitea", "gitlab"}
@@ -22,7 +22,8 @@ func (w *world) site(kind string) (db.Forge, db.Workload) {
 }
 
 func TestUnverifiedDeliveriesDoNothing(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	t.Parallel()
+	w := newWorld(t, migratedtest.SQLite(t))
 	body := push("refs/heads/main", hash("1"), hash("2")).body()
 	for _, kind := range kinds {
 		forge, workload := w.site(kind)
@@ -63,7 +64,8 @@ func TestUnverifiedDeliveriesDoNothing(t *testing.T) {
 }
 
 func TestAForgeWithoutSecretVerifiesNothing(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	t.Parallel()
+	w := newWorld(t, migratedtest.SQLite(t))
 	body := push("refs/heads/main", hash("1"), hash("2")).body()
 	for _, kind := range kinds {
 		forge, workload := w.site(kind)
@@ -83,7 +85,8 @@ func TestAForgeWithoutSecretVerifiesNothing(t *testing.T) {
 }
 
 func TestAChangedSecretCountsAtOnce(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	t.Parallel()
+	w := newWorld(t, migratedtest.SQLite(t))
 	forge, _ := w.site("gitea")
 	body := push("refs/heads/main", hash("1"), hash("2")).body()
 	w.want(w.deliver(forge, "push", "1", body), http.StatusAccepted, "queued")
@@ -94,6 +97,7 @@ func TestAChangedSecretCountsAtOnce(t *testing.T) {
 
 // GitHub and GitLab send a delivery again under its id. Gitea's replay has a new id and the same body.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		for _, kind := range kinds {
 			forge, workload := w.site(kind)
@@ -115,7 +119,8 @@ func TestReplay(t *testing.T) {
 }
 
 func TestTheSameIDOnAnotherForgeIsAnotherDelivery(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	t.Parallel()
+	w := newWorld(t, migratedtest.SQLite(t))
 	body := push("refs/heads/main", hash("1"), hash("2")).body()
 	for _, kind := range kinds {
 		forge, _ := w.site(kind)
@@ -124,6 +129,7 @@ func TestTheSameIDOnAnotherForgeIsAnotherDelivery(t *testing.T) {
 }
 
 func TestUnknownForge(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		w.site("github")
 		body := push("refs/heads/main", hash("1"), hash("2")).body()
@@ -139,7 +145,8 @@ func TestUnknownForge(t *testing.T) {
 }
 
 func TestForgeThatCannotBeOpened(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	t.Parallel()
+	w := newWorld(t, migratedtest.SQLite(t))
 	w.forge("strange", "subversion")
 	w.want(w.post("strange", http.Header{}, strings.NewReader("{}")), http.StatusServiceUnavailable, "not recorded")
 	if log := w.log.String(); !strings.Contains(log, `unknown kind \"subversion\"`) {
@@ -148,7 +155,8 @@ func TestForgeThatCannotBeOpened(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	t.Parallel()
+	w := newWorld(t, migratedtest.SQLite(t))
 	w.site("github")
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete} {
 		req, err := http.NewRequestWithContext(t.Context(), method, w.url+"/webhooks/github", nil)
@@ -163,6 +171,7 @@ func TestMethods(t *testing.T) {
 }
 
 func TestPushesThatMoveNothing(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		for _, kind := range kinds {
 			forge, workload := w.site(kind)
@@ -195,6 +204,7 @@ func TestPushesThatMoveNothing(t *testing.T) {
 }
 
 func TestTwoWorkloadsOfARepository(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		forge := w.forge("hub", "github")
 		repo := w.repository(forge, 4711, "acme/site", "main")
@@ -212,6 +222,7 @@ func TestTwoWorkloadsOfARepository(t *testing.T) {
 }
 
 func TestDatabaseDown(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		forge, _ := w.site("gitea")
 		must(t, w.db.Close())
@@ -227,6 +238,7 @@ func TestDatabaseDown(t *testing.T) {
 }
 
 func TestOneDeliveryPostedByMany(t *testing.T) {
+	t.Parallel()
 	for name, id := range map[string]func(int) string{
 		"same id":   func(int) string { return "one" },
 		"other ids": func(n int) string { return fmt.Sprint("hook ", n) },

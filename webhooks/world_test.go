@@ -25,7 +25,7 @@ import (
 	"tinyforge/app/github"
 	"tinyforge/app/gitlab"
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 	"tinyforge/webhooks"
 )
 
@@ -34,7 +34,7 @@ const secret = "tinyforge-test-secret"
 // onBoth runs a test on each dialect.
 func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
-	for dialect, address := range dbtest.Databases(t) {
+	for dialect, address := range migratedtest.Databases(t) {
 		t.Run(dialect, func(t *testing.T) { test(t, newWorld(t, address)) })
 	}
 }
@@ -55,8 +55,6 @@ func newWorld(t *testing.T, address string) *world {
 	store, err := db.Open(t.Context(), address, keys)
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
-	_, err = store.Migrate(t.Context())
-	must(t, err)
 
 	w := &world{t: t, db: store, log: new(lockedBuffer)}
 	forges := app.NewForges(store, map[string]app.Opener{"github": github.New, "gitea": gitea.New, "forgejo": gitea.New, "gitlab": gitlab.New})

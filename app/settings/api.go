@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"context"
 	"crypto/rand"
 	_ "embed"
 	"encoding/json"
@@ -186,7 +185,7 @@ func (c *apiCall) read(into any) error {
 }
 
 // audit writes down what a script did, for whom.
-func (c *apiCall) audit(ctx context.Context, action, subject, detail string) error {
-	v := &visit{Settings: c.Settings, w: c.w, r: c.r}
-	return c.DB.Audit(ctx, db.AuditEntry{Actor: c.user.Name, Action: action, Subject: subject, Detail: detail, Address: v.address()})
+func (c *apiCall) audit(action, subject, detail string) error {
+	v := &visit{Settings: c.Settings, w: c.w, r: c.r, user: c.user}
+	return v.audit(action, subject, detail)
 }

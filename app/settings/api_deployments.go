@@ -125,7 +125,7 @@ func (c *apiCall) cancel() (any, error) {
 	case err != nil:
 		return nil, err
 	}
-	if err := c.audit(c.r.Context(), "deployment.cancelled", w.Name, idText(dep.ID)); err != nil {
+	if err := c.audit("deployment.cancelled", w.Name, idText(dep.ID)); err != nil {
 		return nil, err
 	}
 	if dep, _, err = c.one(); err != nil {

@@ -195,7 +195,7 @@ func (c *apiCall) rollback() (any, error) {
 
 // queued answers with a deployment that has just been queued.
 func (c *apiCall) queued(w db.Workload, dep db.Deployment, action string) (any, error) {
-	if err := c.audit(c.r.Context(), action, w.Name, idText(dep.ID)); err != nil {
+	if err := c.audit(action, w.Name, idText(dep.ID)); err != nil {
 		return nil, err
 	}
 	c.send(http.StatusAccepted, newAPIDeployment(w.Name, dep))

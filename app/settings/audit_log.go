@@ -76,8 +76,8 @@ func auditHref(e db.AuditEntry) string {
 	case e.Subject == "" || strings.HasSuffix(e.Action, ".deleted"):
 	case e.Kind == "workload":
 		return "/workloads/" + url.PathEscape(e.Subject)
-	case e.Kind == "deployment" && strings.Trim(e.Subject, "0123456789") == "":
-		return "/deployments/" + e.Subject
+	case e.Kind == "deployment" && e.Detail != "" && strings.Trim(e.Detail, "0123456789") == "":
+		return "/deployments/" + e.Detail
 	}
 	return ""
 }
@@ -90,8 +90,11 @@ func (v *visit) auditCSV() error {
 	_ = w.Write([]string{"time", "who", "action", "subject", "detail", "from"})
 	for before := int64(0); ; {
 		entries, err := v.DB.AuditEntries(v.r.Context(), v.r.URL.Query().Get("what"), before, 1000)
-		if err != nil {
+		if err != nil && before == 0 {
 			return err
+		}
+		if err != nil {
+			panic(http.ErrAbortHandler) // a part of it must not look like the whole
 		}
 		for _, e := range entries {
 			before = e.ID

@@ -49,7 +49,7 @@ func (v *visit) deployNow() error {
 	if err != nil {
 		return err
 	}
-	if len(now) > 0 && now[0].Commit == c.commit {
+	if len(now) > 0 && now[0].Commit == c.commit && !now[0].GivenUp() {
 		return v.redirect(deploymentPath(w, now[0].ID), templates.Message{Key: "flash.deploy_same", Values: []any{"commit", short(c.commit)}})
 	}
 	known, err := v.DB.DeployedCommit(ctx, w.ID, c.commit)
@@ -60,7 +60,7 @@ func (v *visit) deployNow() error {
 		return err
 	} else if live != nil && live.Commit == c.commit && form.Get("again") == "" {
 		f := v.workloadFrame(w, "")
-		f.Title = v.say("title.again", "workload", w.Name)
+		f.Title, f.Path = v.say("title.again", "workload", w.Name), workloadPath(w)
 		return v.render(http.StatusOK, "overview/again", f, againPage{w, live.Deployment, form.Get("ref")})
 	}
 	dep, err := v.DB.QueueCommit(ctx, w.ID, c.ref, c.commit, known.Message, known.Author)

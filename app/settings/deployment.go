@@ -190,7 +190,7 @@ func (v *visit) deploymentPage(w db.Workload, dep db.Deployment) (*deploymentPag
 
 // cancellable tells whether it is not too late.
 func cancellable(dep db.Deployment) bool {
-	return !dep.Cancelled && !dep.Phase.Final() && !dep.Phase.Committed() && dep.Phase != db.PhaseUndoing
+	return !dep.GivenUp() && !dep.Phase.Final() && !dep.Phase.Committed()
 }
 
 func reportOf(w db.Workload, dep db.Deployment) report {

@@ -85,6 +85,20 @@ func TestDeployNow(t *testing.T) {
 	b.post("/workloads/shop/deploy").is(t, http.StatusUnprocessableEntity, "the forge answered 502")
 }
 
+// TestDeployNowAfterACancel: a deployment that is being undone is not the one that is asked for.
+func TestDeployNowAfterACancel(t *testing.T) {
+	s := newShop(newWorld(t))
+	b := s.owner()
+	b.post("/workloads/shop/deploy").leads(t, s.path(1))
+	dep := s.claim()
+	b.post(s.path(1)+"/cancel").leads(t, s.path(1))
+	b.post("/workloads/shop/deploy").leads(t, s.path(2))
+	s.through(dep, db.PhaseUndoing, db.PhaseCancelled)
+	s.through(s.claim(), db.PhaseUndoing) // by itself
+	b.post("/workloads/shop/deploy").leads(t, s.path(3))
+	b.post("/workloads/shop/deploy").leads(t, s.path(3))
+}
+
 func TestRollback(t *testing.T) {
 	s, r := newRunningShop(t)
 	b := s.owner()

@@ -44,6 +44,10 @@ type change struct {
 // stream begins one, and calls look at once and whenever something may have changed, until it says that it is done, who
 // asked is gone or may not see it any more, or the server ends.
 func (v *visit) stream(topics []db.Topic, pause time.Duration, look func(*stream) (done bool, err error)) error {
+	v.w.Header().Set("Content-Type", "text/event-stream")
+	if v.r.Method == http.MethodHead {
+		return nil
+	}
 	leave, err := v.streams.enter(v.user.ID)
 	if err != nil {
 		return err
@@ -53,9 +57,7 @@ func (v *visit) stream(topics []db.Topic, pause time.Duration, look func(*stream
 	if err := errors.Join(st.control.SetReadDeadline(time.Time{}), st.allow()); err != nil {
 		return fmt.Errorf("begin stream: %w", err)
 	}
-	h := v.w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // a proxy in front passes events on at once
+	v.w.Header().Set("X-Accel-Buffering", "no") // a proxy in front passes events on at once
 	wake := make(chan struct{}, 1)
 	for _, topic := range topics {
 		woken, cancel := v.DB.Subscribe(topic)

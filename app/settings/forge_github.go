@@ -185,12 +185,17 @@ func (v *visit) pathRequest() (db.AppRequest, error) {
 	return v.DB.AppRequest(v.r.Context(), id)
 }
 
+// mayEnd tells whether the visitor has begun the App. What GitHub answered to somebody who was removed is everybody's.
+func (v *visit) mayEnd(r db.AppRequest) bool {
+	return r.UserID == v.user.ID || r.UserID == 0 && r.Returned
+}
+
 func (v *visit) register() error {
 	r, err := v.pathRequest()
 	if err != nil {
 		return err
 	}
-	page := registerPage{Request: r, Private: privateHost(v.publicHost()) && len(r.Networks) == 0, Host: v.publicHost(), Mine: r.UserID == v.user.ID}
+	page := registerPage{Request: r, Private: privateHost(v.publicHost()) && len(r.Networks) == 0, Host: v.publicHost(), Mine: v.mayEnd(r)}
 	page.Manifest, err = v.Apps.Manifest(app.NewApp{Name: r.AppName, Forge: r.Name, PublicURL: v.publicURL(), Webhook: r.Webhook})
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func (v *visit) created() error {
 	if err != nil {
 		return err
 	}
-	return v.convert(r)
+	return v.stay(forgePatience, func() error { return v.convert(r) })
 }
 
 func (v *visit) strayed() error {
@@ -64,13 +64,14 @@ func (v *visit) retryConvert() error {
 	if err != nil {
 		return err
 	}
-	if r.Code == "" || r.UserID != v.user.ID {
+	if r.Code == "" || !v.mayEnd(r) {
 		return v.redirect(requestPath(r.ID), templates.Message{})
 	}
-	return v.convert(r)
+	return v.stay(forgePatience, func() error { return v.convert(r) })
 }
 
-// convert makes a forge of an App that was made, and leads on to where it is installed.
+// convert makes a forge of an App that was made, and leads on to where it is installed. GitHub tells the App's key once: one that
+// is not stored is lost, and the App with it.
 func (v *visit) convert(r db.AppRequest) error {
 	row := db.Forge{Name: r.Name, Kind: "github", URL: r.URL, Networks: r.Networks}
 	err := v.Apps.Convert(v.r.Context(), &row, r.Code)

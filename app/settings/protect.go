@@ -49,8 +49,11 @@ func (s *Settings) catch(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			p := recover()
-			if err, _ := p.(error); p == nil || errors.Is(err, http.ErrAbortHandler) {
+			if p == nil {
 				return
+			}
+			if err, _ := p.(error); errors.Is(err, http.ErrAbortHandler) {
+				panic(p) // the server ends the connection
 			}
 			id := rand.Text()[:10]
 			s.Log.ErrorContext(r.Context(), "page panicked", "request", id, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))

@@ -25,11 +25,11 @@ type frame struct {
 	Notices []templates.Message // what somebody should know on this page
 	Form    *templates.Form     // whose errors are listed at the top
 	Refresh int                 // seconds after which a browser without script loads the page again; 0 is never
+	Path    string              // where the page is found again; empty where that is the address that was asked for
 
 	Flash   *templates.Message
 	Nav     []tab
 	User    *db.User
-	Path    string
 	Version string
 }
 
@@ -47,7 +47,10 @@ var sections = []tab{{Key: "nav.workloads", Href: "/workloads"}, {Key: "nav.forg
 
 // render answers with a page. Page is what the template finds under .Page.
 func (v *visit) render(status int, name string, f frame, page any) error {
-	f.User, f.Path, f.Version = nil, v.r.URL.RequestURI(), v.Version
+	f.User, f.Version = nil, v.Version
+	if f.Path == "" || v.r.Method != http.MethodPost {
+		f.Path = v.r.URL.RequestURI()
+	}
 	if v.user.ID != 0 {
 		f.User = &v.user
 	}
@@ -169,7 +172,7 @@ func (v *visit) showError(code int, m templates.Message, page errorPage) {
 	if err != nil {
 		title = http.StatusText(code)
 	}
-	err = v.render(code, "other/error", frame{Title: title}, page)
+	err = v.render(code, "other/error", frame{Title: title, Path: "/"}, page)
 	if err != nil {
 		v.Log.ErrorContext(v.r.Context(), "render error page", "error", err)
 		http.Error(v.w, http.StatusText(code), code)

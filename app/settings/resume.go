@@ -47,7 +47,7 @@ func (v *visit) askToSignIn(rt route) error {
 		return err
 	}
 	f := v.signInFrame()
-	f.Notices = []templates.Message{{Key: "note.session_over"}}
+	f.Path, f.Notices = "/sign-in", []templates.Message{{Key: "note.session_over"}}
 	if was.Values == nil {
 		f.Notices[0].Key = "note.session_over_lost"
 	}

@@ -111,17 +111,18 @@ func (v *visit) rollback() error {
 	if err != nil {
 		return err
 	}
-	dep, err := v.DB.QueueRollback(v.r.Context(), target.ID)
+	queue, pause := v.DB.QueueRollback, form.Is("rollback_pause", "on") && w.Enabled
+	if pause {
+		queue = v.DB.QueueRollbackPaused
+	}
+	dep, err := queue(v.r.Context(), target.ID)
 	switch {
 	case errors.Is(err, db.ErrNoRollback):
 		return refuse(http.StatusConflict, "err.rollback_live", "number", target.ID)
 	case err != nil:
 		return err
 	}
-	if form.Is("rollback_pause", "on") && w.Enabled {
-		if err := v.DB.EnableWorkload(v.r.Context(), w.ID, false); err != nil {
-			return err
-		}
+	if pause {
 		if err := v.audit("workload.paused", w.Name, ""); err != nil {
 			return err
 		}

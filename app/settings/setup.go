@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"tinyforge/db"
 	"tinyforge/templates"
@@ -83,6 +84,14 @@ func (v *visit) setup() error {
 	if user.Password, err = v.hash.make(v.r.Context(), form.Get("password")); err != nil {
 		return err
 	}
+	return v.stay(setUpPatience, func() error { return v.setUp(page, user, choices) })
+}
+
+// setUpPatience is how long it may take to store what somebody was set up with.
+const setUpPatience = 30 * time.Second
+
+// setUp uses the link up, and stores all that was chosen behind it.
+func (v *visit) setUp(page setupPage, user db.User, choices map[string]string) error {
 	if err := v.DB.UseSignInLink(v.r.Context(), page.Token, &user); errors.Is(err, db.ErrNotFound) {
 		return refuse(http.StatusGone, "err.setup_token", "command", resetCommand)
 	} else if err != nil {

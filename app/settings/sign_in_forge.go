@@ -210,7 +210,10 @@ func (v *visit) saveSignInForge() error {
 		page, f := v.signInForgePage(row, form)
 		return v.invalid("settings/forge", f, form, page)
 	}
-	if err := v.DB.SaveForge(v.r.Context(), &row); err != nil {
+	err = v.DB.ChangeForge(v.r.Context(), &row)
+	if errors.Is(err, db.ErrForgeChanged) {
+		return refuse(http.StatusConflict, "err.forge_changed", "forge", row.Name)
+	} else if err != nil {
 		return err
 	}
 	if err := v.audit("forge.sign_in_saved", row.Name, ""); err != nil {

@@ -101,7 +101,9 @@ func (v *visit) addUser() error {
 		return err
 	}
 	if !form.Valid() {
-		return v.invalid("settings/user", v.userFrame(db.User{}), form, page)
+		f := v.userFrame(db.User{})
+		f.Path = "/settings/users/new"
+		return v.invalid("settings/user", f, form, page)
 	}
 	if err := v.audit("user.added", user.Name, string(user.Role)); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/text/language"
 
@@ -73,7 +75,9 @@ func (v *visit) recognize() error {
 	case err != nil:
 		return err
 	}
-	v.session, v.user = session, user
+	if v.session, v.user = session, user; session.Renewed {
+		v.setSession(cookie.Value, int(time.Until(session.ExpiresAt)/time.Second))
+	}
 	v.Printer = v.Templates.Printer(v.language(), v.TimeZone)
 	return nil
 }
@@ -158,6 +162,16 @@ func (v *visit) origin() string {
 		scheme = "https"
 	}
 	return (&url.URL{Scheme: scheme, Host: v.r.Host}).String()
+}
+
+// stay does something that goes on for a while when the visitor leaves: half of it is worse than none.
+func (v *visit) stay(limit time.Duration, do func() error) error {
+	asked := v.r
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(asked.Context()), limit)
+	defer cancel()
+	v.r = asked.WithContext(ctx)
+	defer func() { v.r = asked }()
+	return do()
 }
 
 // id is the number in the address, or the refusal of one that is none.

@@ -101,7 +101,7 @@ func (v *visit) showWorkload(status int, w db.Workload, repo db.Repository, form
 	page.Form = form
 	v.inspect(page)
 	f := v.workloadFrame(w, "tab.workload")
-	f.Refresh = page.Reload.Seconds
+	f.Refresh, f.Path = page.Reload.Seconds, workloadPath(w)
 	if !form.Valid() {
 		f.Form = form
 	}

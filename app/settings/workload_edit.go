@@ -84,7 +84,7 @@ func (v *visit) saveWorkload() error {
 	err = v.DB.ChangeWorkload(v.r.Context(), &w)
 	switch {
 	case errors.Is(err, db.ErrStale):
-		return v.conflict(f, w)
+		return v.stale(f, w, repo)
 	case errors.Is(err, db.ErrNotFound):
 		return v.noWorkload(saved.Name)
 	case errors.Is(err, db.ErrHostTaken):
@@ -130,18 +130,38 @@ func (v *visit) changed(all []difference) (fields, later []string) {
 	return fields, later
 }
 
-// conflict shows the form again, with what somebody else has saved in the meantime beside what is in it. Sent once more, it
-// wins.
-func (v *visit) conflict(f *workloadForm, mine db.Workload) error {
+// stale answers a form that was saved in the meantime. What is saved already, by the same form or another, is not saved again,
+// and not deployed again when it was since.
+func (v *visit) stale(f *workloadForm, mine db.Workload, repo db.Repository) error {
 	theirs, err := v.DB.Workload(v.r.Context(), mine.ID)
 	if err != nil {
 		return err
 	}
+	said := templates.Message{Key: "flash.saved"}
+	switch different := differences(mine, theirs); {
+	case len(different) > 0:
+		return v.conflict(f, theirs, different)
+	case f.Get("op") != "deploy":
+		return v.redirect("/workloads/"+theirs.Name+"/settings", said)
+	}
+	newest, err := v.DB.DeploymentsOf(v.r.Context(), theirs.ID, 1)
+	if err != nil {
+		return err
+	}
+	if len(newest) > 0 && newest[0].CreatedAt.After(theirs.UpdatedAt) {
+		return v.redirect(deploymentPath(theirs, newest[0].ID), said)
+	}
+	return v.deployHead(theirs, repo, said)
+}
+
+// conflict shows the form again, with what somebody else has saved in the meantime beside what is in it. Sent once more, it
+// wins.
+func (v *visit) conflict(f *workloadForm, theirs db.Workload, different []difference) error {
 	f.saved = theirs
 	f.Values.Set("version", version(theirs))
 	setEnv(f.Form, f.rows, 3)
 	f.Fail("version", "err.conflict", "when", v.Ago(theirs.UpdatedAt))
-	return v.showWorkloadForm(http.StatusConflict, f, func(p *workloadFormPage) { p.Conflicts = differences(mine, theirs) })
+	return v.showWorkloadForm(http.StatusConflict, f, func(p *workloadFormPage) { p.Conflicts = different })
 }
 
 func (v *visit) pauseWorkload() error {

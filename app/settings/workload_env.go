@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"encoding/json"
 	"maps"
 	"net/url"
 	"regexp"
@@ -16,10 +17,10 @@ import (
 // envRow is a row of the form's variables.
 type envRow struct {
 	Name   string
-	Was    string // the name under which its secret is known; "" when it is not
+	Was    string // the name under which its secret is known, or was; "" when there is none yet
 	Value  string // "" of a secret: it is never shown
 	Secret bool
-	index  int // in the form that was sent
+	index  int // in the form that was sent; -1 when it was pasted
 }
 
 const (
@@ -30,7 +31,7 @@ const (
 // envRows reads the rows. Secrets that were typed go to typed.
 func envRows(f *templates.Form, known, typed secrets) (rows []envRow) {
 	names, was, values := f.Values["env_name"], f.Values["env_was"], f.Values["env_value"]
-	for i := range min(max(len(names), len(values)), mostRows) {
+	for i := range max(len(names), len(values)) {
 		row := envRow{Name: strings.TrimSpace(at(names, i)), Was: at(was, i), Value: at(values, i), Secret: f.Is("env_secret", strconv.Itoa(i)), index: i}
 		replace := row.Value != "" || f.Is("env_replace", strconv.Itoa(i))
 		secret, held := known.Env[row.Was]
@@ -45,9 +46,7 @@ func envRows(f *templates.Form, known, typed secrets) (rows []envRow) {
 			} else {
 				row.Was = ""
 			}
-		case row.Was != "" && !held && !replace:
-			f.Fail("env_"+strconv.Itoa(len(rows)), "err.secret_gone")
-			row.Was = ""
+		case row.Was != "" && !held && !replace: // env says so
 		case replace || !held:
 			typed.Env[row.Name], row.Was, row.Value = row.Value, row.Name, ""
 		case row.Name != row.Was:
@@ -87,18 +86,23 @@ func savedEnv(w db.Workload) (rows []envRow) {
 // env makes the variables of the rows, and notes what is wrong with them.
 func env(f *templates.Form, rows []envRow, known secrets) (all map[string]string, plain []string) {
 	all = map[string]string{}
+	if len(rows) > mostRows {
+		f.Fail("env", "err.too_many_env", "max", mostRows)
+	}
 	for i, row := range rows {
 		id := "env_" + strconv.Itoa(i)
 		_, twice := all[row.Name]
-		value := row.Value
-		if row.Secret {
-			value = known.Env[row.Was]
+		value, held := row.Value, true
+		if row.Secret && row.Was != "" {
+			value, held = known.Env[row.Was]
 		}
 		switch {
 		case app.CheckEnvName(row.Name) != "" || len(row.Name) > 256:
 			f.Fail(id, "err.env_name")
 		case twice:
 			f.Fail(id, "err.env_dup", "name", row.Name)
+		case !held:
+			f.Fail(id, "err.secret_gone")
 		case len(value) > mostValue:
 			f.Fail(id, "err.too_long", "max", mostValue)
 		}
@@ -111,6 +115,10 @@ func env(f *templates.Form, rows []envRow, known secrets) (all map[string]string
 	}
 	return all, plain
 }
+
+const blanks = " \t\v\f\r"
+
+var comment = regexp.MustCompile(`\s#`)
 
 // pasted is a variable of a pasted text.
 type pasted struct{ Name, Value string }
@@ -129,13 +137,14 @@ func parseEnv(text string) (all []pasted, wrong []templates.Message, left string
 	text = strings.TrimPrefix(strings.ReplaceAll(text, "\r\n", "\n"), "\uFEFF")
 	rest := strings.Split(text, "\n")
 	for i := 0; i < len(rest); i++ {
-		number, line := i+1, strings.TrimSpace(rest[i])
+		number, line := i+1, strings.TrimLeft(rest[i], blanks)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		line = strings.TrimSpace(strings.TrimPrefix(line, "export "))
-		name, value, ok := strings.Cut(line, "=")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		line = strings.TrimLeft(strings.TrimPrefix(line, "export "), blanks)
+		name, right, ok := strings.Cut(line, "=")
+		name = strings.TrimSpace(name)
+		value := strings.TrimLeft(right, blanks)
 		if !ok || app.CheckEnvName(name) != "" {
 			misunderstood("err.env_line", number, line)
 			continue
@@ -155,13 +164,22 @@ func parseEnv(text string) (all []pasted, wrong []templates.Message, left string
 				misunderstood("err.env_quote", number, line)
 				continue
 			}
-		} else if before, _, comment := strings.Cut(value, " #"); comment {
-			value = strings.TrimSpace(before)
+		} else {
+			value = unquotedValue(right)
 		}
 		all = slices.DeleteFunc(all, func(p pasted) bool { return p.Name == name })
 		all = append(all, pasted{name, value})
 	}
 	return all, wrong, left
+}
+
+// unquotedValue is a value without quotes, as it stands after the sign: up to a comment. JSON has none, whatever stands in it.
+func unquotedValue(right string) string {
+	value := strings.TrimSpace(right)
+	if at := comment.FindStringIndex(right); at != nil && !json.Valid([]byte(value)) {
+		value = strings.TrimSpace(right[:at[0]])
+	}
+	return value
 }
 
 // unquoted returns what stands between the quotes that s begins with, once the second is there.
@@ -217,14 +235,18 @@ func paste(rows []envRow, from []pasted, replaceAll bool, typed secrets) (all []
 		index := func(list []envRow) int {
 			return slices.IndexFunc(list, func(r envRow) bool { return r.Name == p.Name })
 		}
-		row := envRow{Name: p.Name, Value: p.Value, Secret: looksSecret(p.Name, p.Value)}
-		if old := index(rows); old >= 0 {
+		row := envRow{Name: p.Name, Value: p.Value, Secret: looksSecret(p.Name, p.Value), index: -1}
+		old := index(rows)
+		if old >= 0 {
 			replaced++
-			if row.Secret = row.Secret || rows[old].Secret; p.Value == bullets {
-				row = rows[old]
-			}
+			row.Secret, row.index = row.Secret || rows[old].Secret, rows[old].index
 		}
-		if row.Secret && row.Value != "" && row.Value != bullets {
+		switch {
+		case p.Value == bullets && old >= 0:
+			row = rows[old]
+		case p.Value == bullets: // of a name that had no secret, or lost it
+			row.Secret, row.Was, row.Value = true, row.Name, ""
+		case row.Secret && row.Value != "":
 			typed.Env[row.Name], row.Was, row.Value = row.Value, row.Name, ""
 		}
 		if i := index(all); i >= 0 {

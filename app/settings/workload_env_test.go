@@ -18,6 +18,10 @@ func TestParseEnv(t *testing.T) {
 		"URL=http://h/?a=b==":              {{"URL", "http://h/?a=b=="}},
 		"A=1\nB=2\nA=3":                    {{"B", "2"}, {"A", "3"}},
 		"A=\n":                             {{"A", ""}},
+		"A= # one\nB=\t#two\nC=#fff":       {{"A", ""}, {"B", ""}, {"C", "#fff"}},
+		`J={"a": "b #c"} `:                 {{"J", `{"a": "b #c"}`}},
+		`J={"a": 1} # {`:                   {{"J", `{"a": 1}`}},
+		"A=\"line 1  \n line 2\" \nB=2":    {{"A", "line 1  \n line 2"}, {"B", "2"}},
 		"ИМЯ=1\nnothing\nA=1":              {{"A", "1"}},
 		"MY_KEY=\"open\nB=2":               {{"B", "2"}},
 	} {
@@ -47,7 +51,7 @@ func TestPaste(t *testing.T) {
 	rows := []envRow{{Name: "A", Value: "1"}, {Name: "PLAIN", Was: "PLAIN", Secret: true}}
 	typed := newSecrets()
 	got, replaced := paste(rows, []pasted{{"A", "2"}, {"PLAIN", "new"}, {"DB_URL", "postgres://u:p@h/d"}}, false, typed)
-	want := []envRow{{Name: "A", Value: "2"}, {Name: "PLAIN", Was: "PLAIN", Secret: true}, {Name: "DB_URL", Was: "DB_URL", Secret: true}}
+	want := []envRow{{Name: "A", Value: "2"}, {Name: "PLAIN", Was: "PLAIN", Secret: true}, {Name: "DB_URL", Was: "DB_URL", Secret: true, index: -1}}
 	if !reflect.DeepEqual(got, want) || replaced != 2 || typed.Env["PLAIN"] != "new" || typed.Env["DB_URL"] != "postgres://u:p@h/d" {
 		t.Errorf("got %+v, %d replaced, %v typed", got, replaced, typed.Env)
 	}

@@ -30,6 +30,9 @@ type workloadForm struct {
 	pasted []templates.Message // what was read of the pasted text
 }
 
+// mostUsers are how many may see a site: each password takes a moment to hash.
+const mostUsers = 100
+
 // guestRow is a row of who may see the site. A password is never shown.
 type guestRow struct{ Name, Was string }
 
@@ -37,7 +40,10 @@ type guestRow struct{ Name, Was string }
 func (v *visit) sentForm(form *templates.Form, repo db.Repository, saved db.Workload) (*workloadForm, error) {
 	f := &workloadForm{Form: form, repo: repo, saved: saved, known: secretsOf(saved), typed: newSecrets(), json: form.Get("view") == "json"}
 	if draft := form.Get("draft"); draft != "" {
-		if err := v.DB.OpenDraft("workload", draft, &f.typed); err != nil && !errors.Is(err, db.ErrDraft) {
+		err := v.DB.OpenDraft("workload", draft, &f.typed)
+		if errors.Is(err, db.ErrDraft) {
+			f.Fail("draft", "err.draft_gone")
+		} else if err != nil {
 			return nil, err
 		}
 	}
@@ -84,7 +90,7 @@ func (v *visit) keep(f *workloadForm) error {
 // readUsers reads who may see the site. Passwords are hashed at once.
 func (f *workloadForm) readUsers() error {
 	names, was, passwords := f.Values["auth_name"], f.Values["auth_was"], f.Values["auth_password"]
-	for i := range min(len(names), 100) {
+	for i := range names {
 		row := guestRow{strings.TrimSpace(names[i]), at(was, i)}
 		password := at(passwords, i)
 		id := "auth_" + strconv.Itoa(len(f.users))
@@ -94,8 +100,15 @@ func (f *workloadForm) readUsers() error {
 			continue
 		case row.Name == "" && password == "": // the row was emptied
 			continue
+		case len(f.users) >= mostUsers:
+			f.Fail("auth", "err.too_many_users", "max", mostUsers)
+			if password != "" || !held {
+				row.Was = ""
+			}
 		case len(password) > 72:
 			f.Fail(id, "err.too_long", "max", 72)
+		case password != "" && bcrypt.CompareHashAndPassword([]byte(f.known.Passwords[row.Name]), []byte(password)) == nil:
+			row.Was = row.Name // the same form, sent twice, says the same
 		case password != "":
 			made, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
 			if err != nil {

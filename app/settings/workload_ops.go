@@ -14,6 +14,9 @@ import (
 // operate does what a button of the form asks for that saves nothing, and shows the form again. done is false for the
 // buttons that save.
 func (v *visit) operate(f *workloadForm) (done bool, err error) {
+	if f.Error("draft") != nil { // what is lost is said whatever was pressed: the next form knows nothing of it
+		return true, v.wrongWorkload(f)
+	}
 	op, number, _ := strings.Cut(f.Get("op"), ":")
 	if f.Resumed {
 		op = "show"
@@ -66,7 +69,7 @@ func (f *workloadForm) takePaste() {
 	}
 	all, wrong, left := parseEnv(text)
 	rows, replaced := paste(f.rows, all, f.Is("paste_mode", "replace"), f.typed)
-	f.rows = rows[:min(len(rows), mostRows)]
+	f.rows = rows
 	f.pasted = []templates.Message{{Key: "n.env_read", Plural: true, Count: len(all)}}
 	if replaced > 0 {
 		f.pasted = append(f.pasted, templates.Message{Key: "n.env_replaced", Plural: true, Count: replaced})
@@ -76,6 +79,7 @@ func (f *workloadForm) takePaste() {
 	}
 	f.pasted = append(f.pasted, wrong...)
 	f.Values.Set("env_paste", left)
+	f.Values.Set("paste_mode", "merge") // what is left comes to what was read
 	f.Values.Del("env_shown")
 	if len(wrong) > 0 {
 		f.Refuse("env_paste", wrong[0])

@@ -87,6 +87,7 @@ func (v *visit) showWorkloadForm(status int, f *workloadForm, change func(*workl
 		page.Runs = err == nil
 	} else {
 		fr.Heading = v.say("title.workload_of", "repository", f.repo.FullName)
+		fr.Path = address("/workloads/new", "repo", strconv.FormatInt(f.repo.ID, 10), "ref", f.Get("ref"))
 	}
 	if change != nil {
 		change(&page)
@@ -117,8 +118,9 @@ func (v *visit) followed(f *workloadForm, page *workloadFormPage) {
 
 func (p *workloadFormPage) rows(f *workloadForm) {
 	for i, name := range f.Values["env_name"] {
+		_, held := f.known.Env[at(f.Values["env_was"], i)]
 		p.Env = append(p.Env, rowView{Index: i, Label: i + 1, ID: "env_" + strconv.Itoa(i), Name: name, Was: at(f.Values["env_was"], i), Value: at(f.Values["env_value"], i),
-			Secret: f.Is("env_secret", strconv.Itoa(i)), Set: at(f.Values["env_was"], i) != ""})
+			Secret: f.Is("env_secret", strconv.Itoa(i)), Set: held && at(f.Values["env_was"], i) != ""})
 	}
 	for i, name := range f.Values["volume_name"] {
 		p.Volumes = append(p.Volumes, rowView{Index: i, Label: i + 1, ID: "volume_" + strconv.Itoa(i), Name: name, Value: at(f.Values["volume_path"], i), More: f.Is("volume_ro", strconv.Itoa(i))})

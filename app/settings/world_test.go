@@ -1,8 +1,6 @@
 package settings_test
 
 import (
-	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -17,7 +15,7 @@ import (
 	"tinyforge/app"
 	"tinyforge/app/settings"
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 	"tinyforge/templates"
 )
 
@@ -36,20 +34,6 @@ type world struct {
 // compiled are the pages of every world: to read them takes longer than most tests.
 var compiled = sync.OnceValues(func() (*templates.Set, error) { return templates.New(time.Now) })
 
-// migrated is a database in which every migration has run.
-var migrated = dbtest.NewTemplate(func(address string) error {
-	keys, err := db.NewKeyring()
-	if err != nil {
-		return err
-	}
-	store, err := db.Open(context.Background(), address, keys)
-	if err != nil {
-		return err
-	}
-	_, err = store.Migrate(context.Background())
-	return errors.Join(err, store.Close())
-})
-
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	return newWorldOf(t, func(*settings.Config) {})
@@ -60,7 +44,7 @@ func newWorldOf(t *testing.T, change func(*settings.Config)) *world {
 	t.Helper()
 	keys, err := db.NewKeyring()
 	must(t, err)
-	address := migrated.SQLite(t)
+	address := migratedtest.SQLite(t)
 	store, err := db.Open(t.Context(), address, keys)
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })

@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"deploy/fileserver": {"deploy/site"},
 
 	"db/dbtest":         {},
+	"db/migratedtest":   {"db", "db/dbtest"},
 	"app/forgetest":     {"app", "db"},
 	"deploy/deploytest": {"deploy", "db"},
 

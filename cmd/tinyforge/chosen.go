@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strconv"
+	"time"
 
 	"tinyforge/app"
 	"tinyforge/app/settings"
@@ -37,7 +38,7 @@ func limitsOf(choices *settings.Choices) func(context.Context) (deploy.Limits, e
 }
 
 // chosenKeeper hands on what people choose to those who have to be told: the forges their networks, and the router the host
-// that is Tinyforge's own. A host that was it before leads here until the end of the process.
+// that is Tinyforge's own. A host that was it before leads here until a workload takes it, at most until the end of the process.
 type chosenKeeper struct {
 	choices *settings.Choices
 	db      *db.DB
@@ -45,6 +46,7 @@ type chosenKeeper struct {
 	router  gateway
 	address string // where the router leads the host
 	log     *slog.Logger
+	retry   time.Duration // after an error
 
 	led string // the host that it leads
 }
@@ -54,13 +56,16 @@ func (k *chosenKeeper) Run(ctx context.Context) error {
 	changed, cancel := k.db.Subscribe(db.TopicSettings)
 	defer cancel()
 	for {
+		var again <-chan time.Time
 		if err := k.apply(ctx); err != nil && ctx.Err() == nil {
 			k.log.ErrorContext(ctx, "apply settings", "error", err)
+			again = time.After(k.retry)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+		case <-again:
 		}
 	}
 }
@@ -78,13 +83,20 @@ func (k *chosenKeeper) apply(ctx context.Context) error {
 		return fmt.Errorf("parse public URL: %w", err)
 	}
 	host := public.Hostname()
-	if host == "" || host == k.led {
+	if host == k.led {
 		return nil
 	}
-	if err := k.router.Lead(host, k.address); err != nil {
-		return err
+	if host != "" {
+		if err := k.router.Lead(host, k.address); err != nil {
+			return err
+		}
 	}
-	k.led = host
+	if k.led != "" {
+		k.router.Release(k.led)
+	}
+	if k.led = host; host == "" {
+		return nil
+	}
 	k.log.InfoContext(ctx, "this Tinyforge has an address", "url", chosen.PublicURL)
 	return nil
 }

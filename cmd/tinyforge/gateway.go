@@ -24,6 +24,8 @@ type gateway interface {
 	Listen(ctx context.Context) error
 	// Lead makes a host Tinyforge's own, at the address where everybody may reach it.
 	Lead(host, address string) error
+	// Release lets workloads have a host again that was Tinyforge's own.
+	Release(host string)
 	// Stages are its background loops.
 	Stages() []stage
 }

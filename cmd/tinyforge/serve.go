@@ -101,7 +101,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	if err != nil {
 		return err
 	}
-	chosen := &chosenKeeper{choices: choices, db: store, forges: forges, router: router, address: control.PublicAddr(), log: log}
+	chosen := &chosenKeeper{choices: choices, db: store, forges: forges, router: router, address: control.PublicAddr(), log: log, retry: 5 * time.Second}
 	if err := chosen.apply(ctx); err != nil {
 		return err
 	}

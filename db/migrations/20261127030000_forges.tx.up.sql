@@ -22,7 +22,7 @@ CREATE TABLE app_requests (
   app_name TEXT NOT NULL,
   organization TEXT NOT NULL,
   webhook BOOLEAN NOT NULL,
-  user_id BIGINT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+  user_id BIGINT REFERENCES users (id) ON DELETE SET NULL,
   hash TEXT NOT NULL UNIQUE,
   sealed {{.Bytes}},
   returned BOOLEAN NOT NULL,

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 	"tinyforge/deploy"
 	"tinyforge/deploy/compose"
 	"tinyforge/deploy/deploytest"
@@ -56,11 +56,9 @@ func newWorld(t *testing.T, config string) *world {
 	t.Cleanup(func() { compose.Sweep(t, w.runtime, name) })
 	keys, err := db.NewKeyring()
 	must(t, err)
-	w.store, err = db.Open(t.Context(), dbtest.SQLite(t), keys)
+	w.store, err = db.Open(t.Context(), migratedtest.SQLite(t), keys)
 	must(t, err)
 	t.Cleanup(func() { _ = w.store.Close() })
-	_, err = w.store.Migrate(t.Context())
-	must(t, err)
 	forge := db.Forge{Name: "forge", Kind: "github"}
 	must(t, w.store.SaveForge(t.Context(), &forge))
 	w.repo = db.Repository{ForgeID: forge.ID, ExternalID: 1, FullName: "acme/web", DefaultBranch: "main"}

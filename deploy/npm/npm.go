@@ -122,6 +122,13 @@ func (r *Router) Reserve(host string) {
 	r.reserved[hostKey(host)] = true
 }
 
+// Release lets workloads have a host that was reserved.
+func (r *Router) Release(host string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.reserved, hostKey(host))
+}
+
 func (r *Router) isReserved(host string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -275,6 +275,8 @@ func TestS15_ReservedHost(t *testing.T) {
 	if calls := w.npm.Calls(); len(calls) != 0 {
 		t.Errorf("it calls %q", calls)
 	}
+	w.Release("www.example.COM")
+	must(t, w.Upsert(t.Context(), web, newApp(t, "tf-web-1", 200)))
 }
 
 // TestS15_Check: what a proxy host of ours cannot do has its place in NPM.

@@ -33,6 +33,15 @@ func (tb *Table) Reserve(host string, up deploy.Upstream) error {
 	return nil
 }
 
+// Release lets workloads have a host that was reserved. It leads where it led until one takes it.
+func (tb *Table) Release(host string) {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	if r := tb.lookup(reservedKey(host)); r != nil {
+		r.reserved = false
+	}
+}
+
 // reservedKey is hostKey for what may be the host of a URL, in which an IPv6 address has lost its brackets.
 func reservedKey(host string) string {
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {

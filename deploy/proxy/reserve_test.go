@@ -69,6 +69,23 @@ func TestReservingTakesOver(t *testing.T) {
 	}
 }
 
+// A host that is Tinyforge's own no more leads there until a workload takes it.
+func TestReleasedHostMayBeTaken(t *testing.T) {
+	tb := newTable(0, 1)
+	rt := db.Route{WorkloadID: 7, Host: "deploy.test"}
+	tb.Release("deploy.test")
+	must(t, tb.Reserve("Deploy.test", up("tinyforge")))
+	tb.Release("deploy.TEST")
+	if got, err := tb.Current(t.Context(), rt); err != nil || got != up("tinyforge") {
+		t.Errorf("a released host leads to %+v, %v", got, err)
+	}
+	must(t, tb.Upsert(t.Context(), rt, up("tf-site-1")))
+	if got, err := tb.Current(t.Context(), rt); err != nil || got != up("tf-site-1") {
+		t.Errorf("taken, it leads to %+v, %v", got, err)
+	}
+	must(t, tb.Delete(t.Context(), rt))
+}
+
 func TestReserveRefusesWhatItCannotServe(t *testing.T) {
 	tb := newTable(0, 1)
 	for name, c := range map[string]struct {

@@ -187,3 +187,19 @@ func TestDeliveryViews(t *testing.T) {
 		}
 	})
 }
+
+func TestRefusedStatus(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		first := f.queued("", "aa")
+		for why, refused := range map[string]bool{"403": true, "500": false, "silent": false} {
+			f.check(f.GiveUpReport(t.Context(), f.key(first.Commit), []db.Deployment{first}, why))
+			got, err := f.RefusedStatus(t.Context(), f.forge.ID)
+			if refused && (err != nil || got.ID != first.ID) || !refused && !errors.Is(err, db.ErrNotFound) {
+				t.Errorf("after %s: %d, %v", why, got.ID, err)
+			}
+		}
+		if _, err := f.RefusedStatus(t.Context(), f.forge.ID+1); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("another forge: %v", err)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package deploy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -30,7 +31,7 @@ func (j *job) checkRoutes(ctx context.Context) error {
 	w, err := j.DB.Workload(ctx, j.workload.ID)
 	for _, route := range w.Routes() {
 		if err := j.Router.Check(route); err != nil {
-			return &Failure{Text: fmt.Sprintf("The router cannot serve %s: %v", route.Host, err)}
+			return &Failure{Text: fmt.Sprintf("The router cannot serve %s: %v", route.Host, err), Fault: FaultOf("route_refused", "host", route.Host)}
 		}
 	}
 	return err
@@ -55,10 +56,19 @@ func (j *job) pointBack(ctx context.Context, up Upstream) error {
 	return j.pointAll(ctx, slices.DeleteFunc(routes, refused), up)
 }
 
+// notTaken gives what a router says of a route the code for it.
+func notTaken(route db.Route, err error) error {
+	said, ok := errors.AsType[*Failure](err)
+	if !ok || said.Fault != nil {
+		return err
+	}
+	return &Failure{Text: said.Text, Fault: FaultOf("route_refused", "host", route.Host), Err: err}
+}
+
 func (j *job) pointAll(ctx context.Context, routes []db.Route, up Upstream) error {
 	for _, route := range routes {
 		if err := j.Router.Upsert(ctx, route, up); err != nil {
-			return fmt.Errorf("move route: %w", err)
+			return fmt.Errorf("move route: %w", notTaken(route, err))
 		}
 		j.log.Printf("%s goes to %s", route.Host, cmp.Or(up.Name, "nobody"))
 	}

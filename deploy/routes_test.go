@@ -193,6 +193,9 @@ func TestRouteThatCannotBe(t *testing.T) {
 	built := len(w.builds.specs)
 	dep := w.run(w.push("b"))
 	want := "The router cannot serve " + host + ": " + host + " would be redirected to itself: take it out of the redirects; the previous release still serves"
+	if fault := dep.Fault; fault == nil || fault.Code != "route_refused" || fault.Values["host"] != host {
+		t.Errorf("the fault is %+v", fault)
+	}
 	if dep.Phase != db.PhaseFailed || dep.Error != want {
 		t.Errorf("%s: %q, want %q", dep.Phase, dep.Error, want)
 	}

@@ -237,21 +237,23 @@ func TestEveryFaultIsSaid(t *testing.T) {
 		values map[string]string
 		en, ru string
 	}{
-		"fetch_auth":    {nil, "The forge refused access", "Git-сервер не дал доступ"},
-		"fetch_gone":    {map[string]string{"commit": hash("gone")}, "Commit " + hash("gone")[:7] + " is not on the forge", "Коммита " + hash("gone")[:7]},
-		"build_exit":    {map[string]string{"step": "RUN make", "code": "2"}, "Build step RUN make ended with code 2", "Шаг сборки RUN make"},
-		"build_timeout": {map[string]string{"limit": "1h0m0s"}, "took longer than 1\u00a0h 0\u00a0min", "заняла больше"},
-		"no_dockerfile": {map[string]string{"path": "Dockerfile"}, "Dockerfile is not in the repository", "нет файла Dockerfile"},
-		"image_denied":  {map[string]string{"image": "acme/x"}, "The registry refused acme/x", "Реестр не отдал"},
-		"image_missing": {map[string]string{"image": "acme/x"}, "acme/x does not exist", "не существует"},
-		"disk_low":      {map[string]string{"free": "5000000", "need": "1000000000"}, "5.0\u00a0MB free", "Мало места"},
-		"exited":        {map[string]string{"code": "3"}, "stopped with exit code 3", "завершилась с кодом 3"},
-		"restarted":     {nil, "ended by itself and had to be restarted", "сама завершилась, и её пришлось перезапустить"},
-		"oom":           {nil, "ran out of memory", "не хватило памяти"},
-		"check_status":  {map[string]string{"path": "/up", "status": "500", "expected": "200–399"}, "/up answered 500, expected 200–399", "Ответ на /up: 500"},
-		"check_timeout": {map[string]string{"path": "/up", "limit": "5s"}, "/up gave no answer within 5.0\u00a0s", "Нет ответа на /up"},
-		"interrupted":   {nil, "Tinyforge was restarted", "был перезапущен"},
-		"of_tomorrow":   {nil, "The new copy did not get ready", "так и не стала готова"},
+		"fetch_auth":     {nil, "The forge refused access", "Git-сервер не дал доступ"},
+		"fetch_gone":     {map[string]string{"commit": hash("gone")}, "Commit " + hash("gone")[:7] + " is not on the forge", "Коммита " + hash("gone")[:7]},
+		"build_exit":     {map[string]string{"step": "RUN make", "code": "2"}, "Build step RUN make ended with code 2", "Шаг сборки RUN make"},
+		"build_timeout":  {map[string]string{"limit": "1h0m0s"}, "took longer than 1\u00a0h 0\u00a0min", "заняла больше"},
+		"no_dockerfile":  {map[string]string{"path": "Dockerfile"}, "Dockerfile is not in the repository", "нет файла Dockerfile"},
+		"image_denied":   {map[string]string{"image": "acme/x"}, "The registry refused acme/x", "Реестр не отдал"},
+		"image_missing":  {map[string]string{"image": "acme/x"}, "acme/x does not exist", "не существует"},
+		"disk_low":       {map[string]string{"free": "5000000", "need": "1000000000"}, "5.0\u00a0MB free", "Мало места"},
+		"exited":         {map[string]string{"code": "3"}, "stopped with exit code 3", "завершилась с кодом 3"},
+		"restarted":      {nil, "ended by itself and had to be restarted", "сама завершилась, и её пришлось перезапустить"},
+		"oom":            {nil, "ran out of memory", "не хватило памяти"},
+		"check_status":   {map[string]string{"path": "/up", "status": "500", "expected": "200–399"}, "/up answered 500, expected 200–399", "Ответ на /up: 500"},
+		"check_timeout":  {map[string]string{"path": "/up", "limit": "5s"}, "/up gave no answer within 5.0\u00a0s", "Нет ответа на /up"},
+		"interrupted":    {nil, "Tinyforge was restarted", "был перезапущен"},
+		"route_refused":  {map[string]string{"host": "shop.example.com"}, "did not take the route of shop.example.com", "Прокси не принял маршрут"},
+		"host_port_busy": {map[string]string{"port": "8080"}, "Port 8080 of the machine is taken", "Порт 8080 машины занят"},
+		"of_tomorrow":    {nil, "The new copy did not get ready", "так и не стала готова"},
 	} {
 		s.push(code, code)
 		dep := s.claim()

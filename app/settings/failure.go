@@ -24,7 +24,7 @@ type failure struct {
 var faults = map[string]bool{
 	"fetch_auth": false, "fetch_gone": false, "build_exit": false, "build_timeout": false, "no_dockerfile": true, "image_denied": true,
 	"image_missing": true, "disk_low": false, "exited": false, "restarted": false, "oom": true, "port_refused": true, "check_status": true, "check_timeout": true,
-	"interrupted": false,
+	"interrupted": false, "route_refused": true, "host_port_busy": false,
 }
 
 // failure says why a deployment failed and what to do. before is the release that served then, if there was one.

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -91,10 +92,26 @@ func (v *visit) forge() error {
 	if row.Credentials.Untold && page.May {
 		f.Notices = append(f.Notices, templates.Message{Key: "note.secret_untold"})
 	}
+	refused, err := v.DB.RefusedStatus(v.r.Context(), row.ID)
+	switch {
+	case err == nil:
+		f.Notices = append(f.Notices, templates.Message{Key: "note.status_refused", Values: []any{"number", refused.ID, "code", refused.ReportError}},
+			templates.Message{Key: statusRight(row)})
+	case !errors.Is(err, db.ErrNotFound):
+		return err
+	}
 	if page.State.Word == "expired" || page.State.Word == "expires" {
 		f.Notices = append(f.Notices, templates.Message{Key: "note.token_until", Values: []any{"date", v.Short(row.TokenUntil)}})
 	}
 	return v.render(http.StatusOK, "forges/forge", f, page)
+}
+
+// statusRight is the key of what gives a forge's account the right to set commit statuses.
+func statusRight(row db.Forge) string {
+	if row.AppID != 0 {
+		return "text.status_right_app"
+	}
+	return "text.status_right"
 }
 
 func (v *visit) fillRepositories(page *forgePage) (err error) {

@@ -31,7 +31,7 @@ func TestJSON(t *testing.T) {
 		return b.do(http.MethodPost, "/workloads/shop/settings", with(values, pairs...))
 	}
 	asJSON := post(with(form.fields(), "port", "81"), "op", "view.json") // unsaved edits travel along
-	asJSON.is(t, http.StatusOK, "&#34;port&#34;: 81", "••••••••")
+	asJSON.is(t, http.StatusOK, "&#34;port&#34;: 81", "••••••••", "<dt><code>platform</code></dt>", "&lt;example&gt;")
 	if b.get("/workloads/shop/settings?view=json").is(t, http.StatusOK, "&#34;platform&#34;: &#34;linux/amd64&#34;"); strings.Contains(asJSON.body+form.body, "s3cret") {
 		t.Error("a secret is on the page")
 	}

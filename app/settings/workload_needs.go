@@ -14,7 +14,12 @@ type Sources interface {
 	Check(source string, config json.RawMessage) []Fault
 	// Strategy returns how a valid config is deployed, and why that is another strategy than the config asks for.
 	Strategy(source string, config json.RawMessage) (strategy db.Strategy, why string, err error)
+	// Keys are those that a config may have, in the order in which they are to be read.
+	Keys(source string) []Key
 }
+
+// Key is one that a config may have, with an example of its value in JSON.
+type Key struct{ Path, Example string }
 
 // Fault is what is wrong at one path of a config: "healthcheck.path", "volumes[0].name"; "" is the config itself.
 type Fault struct{ Path, Text string }

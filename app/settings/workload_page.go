@@ -19,6 +19,7 @@ type workloadFormPage struct {
 	Repository db.Repository
 	Action     string
 	JSON       bool
+	Keys       []Key  // that the JSON may have
 	Caret      string // the line of JSON that is wrong, with a mark below
 
 	Found     []Found
@@ -59,7 +60,7 @@ func (v *visit) showWorkloadForm(status int, f *workloadForm, change func(*workl
 	source := f.Get("source_type")
 	if slices.Contains(sourceNames, source) {
 		page.WhyNot, page.Default = f.strategies(v.Sources)
-		if !f.json {
+		if page.Keys = v.Sources.Keys(source); !f.json {
 			page.Only = onlyInJSON(source, json.RawMessage(f.masked()))
 		}
 	}

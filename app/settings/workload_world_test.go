@@ -86,6 +86,13 @@ func (s sources) Strategy(source string, config json.RawMessage) (db.Strategy, s
 	return db.Recreate, "", nil
 }
 
+func (sources) Keys(source string) (all []settings.Key) {
+	for _, key := range strings.Fields(knownKeys[source]) {
+		all = append(all, settings.Key{Path: key, Example: `"<example>"`})
+	}
+	return all
+}
+
 // code is what the repositories hold.
 type code struct {
 	heads map[string]string

@@ -3,6 +3,9 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"strings"
+
+	"github.com/goccy/go-yaml"
 
 	"tinyforge/app/settings"
 	"tinyforge/db"
@@ -37,4 +40,21 @@ func (p pageSources) Strategy(kind string, config json.RawMessage) (strategy db.
 		return "", "", errors.New("there is no source of this kind")
 	}
 	return src.Strategy(config)
+}
+
+// Keys implements settings.Sources.
+func (p pageSources) Keys(kind string) (all []settings.Key) {
+	src, ok := p[kind].(interface{ Keys() []source.Key })
+	if !ok {
+		return nil
+	}
+	for _, key := range src.Keys() {
+		example, err := yaml.YAMLToJSON([]byte(key.Example))
+		if err != nil {
+			continue
+		}
+		text := strings.ReplaceAll(strings.TrimSpace(string(example)), `"env:PASSWORD"`, `"…"`) // only manifests read the environment
+		all = append(all, settings.Key{Path: key.Path, Example: text})
+	}
+	return all
 }

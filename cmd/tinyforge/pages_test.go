@@ -2,12 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,6 +27,29 @@ import (
 )
 
 func realSources() pageSources { return sourceKinds(nil, "") }
+
+// TestThePagesNameKeys: what the editor lists is what the sources read, in valid JSON.
+func TestThePagesNameKeys(t *testing.T) {
+	sources := realSources()
+	for kind, want := range map[string]string{"dockerfile": "build_args", "image": "registry.password", "static": "storage.enabled", "compose": "allow"} {
+		named := map[string]bool{}
+		for _, key := range sources.Keys(kind) {
+			named[key.Path] = true
+			config := key.Example
+			for _, name := range slices.Backward(strings.Split(key.Path, ".")) {
+				config = fmt.Sprintf("{%q: %s}", name, config)
+			}
+			for _, fault := range sources.Check(kind, json.RawMessage(config)) {
+				if strings.Contains(fault.Text, "known key") || strings.Contains(fault.Text, "valid JSON") || strings.Contains(config, "env:") {
+					t.Errorf("%s: %s %s", config, fault.Path, fault.Text)
+				}
+			}
+		}
+		if !named[want] || !named["port"] || !named["healthcheck.path"] {
+			t.Errorf("%s names %v", kind, named)
+		}
+	}
+}
 
 // TestS4_S5_ThePagesKnowTheReason asks the real sources, as the form does.
 func TestS4_S5_ThePagesKnowTheReason(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -52,7 +53,7 @@ func (r *Runtime) why(ctx context.Context, release db.Release, cause error) erro
 	text, _, _ = strings.Cut(text, "\n")
 	switch {
 	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
-		return &deploy.Failure{Text: "A port of the machine that the stack wants is taken: " + shorten.Typed(text), Err: cause}
+		return &deploy.Failure{Text: "A port of the machine that the stack wants is taken: " + shorten.Typed(text), Fault: portBusy(text), Err: cause}
 	case strings.Contains(strings.ToLower(text), "no such image"):
 		return &deploy.Failure{Text: "An image of the stack is gone from Docker: deploy again to make it anew", Err: cause}
 	case strings.Contains(text, "timeout waiting for dependencies"):
@@ -97,4 +98,15 @@ func (r *Runtime) explain(op string, err error) error {
 		return &deploy.Failure{Text: fmt.Sprintf("Docker is not reachable at %s: is it running?", r.docker.DaemonHost()), Err: fmt.Errorf("%s: %w", op, err)}
 	}
 	return fmt.Errorf("%s: %w", op, err)
+}
+
+var boundPort = regexp.MustCompile(`[0-9\]]:([0-9]{1,5})\b`)
+
+// portBusy is the code of a port that is taken, where Docker says which.
+func portBusy(text string) *db.Fault {
+	port := boundPort.FindStringSubmatch(text)
+	if port == nil {
+		return nil
+	}
+	return deploy.FaultOf("host_port_busy", "port", port[1])
 }

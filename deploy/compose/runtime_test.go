@@ -2,6 +2,7 @@ package compose
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -282,5 +283,8 @@ func TestPortTaken(t *testing.T) {
 	_, err = h.rt.Start(t.Context(), r)
 	if got := refusal(t, err); !strings.HasPrefix(got, "A port of the machine that the stack wants is taken: ") {
 		t.Errorf("it says %q", got)
+	}
+	if f, _ := errors.AsType[*deploy.Failure](err); f.Fault == nil || f.Fault.Code != "host_port_busy" || f.Fault.Values["port"] != port {
+		t.Errorf("the fault is %+v of %q (%v), want port %s", f.Fault, f.Text, f.Err, port)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 const (
 	hookTimeout    = 2 * time.Minute // for the webhook of one repository
-	hookRetry      = 2 * time.Second // first pause after a failure; it doubles
+	hookRetry      = 2 * time.Second
 	hookSlowest    = 10 * time.Minute
 	hookSecondLook = time.Minute // after a change: another process may have made the same one at the same time
 )
@@ -23,6 +23,7 @@ type HookKeeper struct {
 	open      func(row db.Forge) (Forge, error)
 	publicURL PublicURL
 	every     time.Duration
+	retry     time.Duration // first pause after a failure; it doubles
 	log       *slog.Logger
 }
 
@@ -31,7 +32,7 @@ type HookKeeper struct {
 func NewHookKeeper(
 	d *db.DB, open func(row db.Forge) (Forge, error), publicURL PublicURL, every time.Duration, log *slog.Logger,
 ) *HookKeeper {
-	return &HookKeeper{db: d, open: open, publicURL: publicURL, every: every, log: log}
+	return &HookKeeper{db: d, open: open, publicURL: publicURL, every: every, retry: hookRetry, log: log}
 }
 
 // Run keeps the webhooks until ctx is done. Then it returns as soon as the calls in progress have ended, which ctx ends too.
@@ -80,7 +81,7 @@ func (k *HookKeeper) keep(ctx context.Context, forgeID int64, wake <-chan struct
 		pause, woken := k.every, wake
 		switch {
 		case !ok:
-			pause, woken = min(hookRetry<<min(failures, 16), hookSlowest), nil
+			pause, woken = min(k.retry<<min(failures, 16), hookSlowest), nil
 			failures++
 		case changed:
 			pause, failures = min(hookSecondLook, k.every), 0

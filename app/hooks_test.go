@@ -14,6 +14,7 @@ import (
 )
 
 func TestHooksFollowTheWorkloads(t *testing.T) {
+	t.Parallel()
 	for dialect, address := range migratedtest.Databases(t) {
 		t.Run(dialect, func(t *testing.T) {
 			d := newDeskOn(t, address)
@@ -45,6 +46,7 @@ func TestHooksFollowTheWorkloads(t *testing.T) {
 }
 
 func TestHooksAreRepairedAndOtherwiseLeft(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	site := d.place(forgetest.Gitea, "site")
 	k := d.keep(deployURL, 5*time.Millisecond)
@@ -69,6 +71,7 @@ func TestHooksAreRepairedAndOtherwiseLeft(t *testing.T) {
 
 // The address of a webhook may have changed since it was registered, and so may the secret.
 func TestHooksMove(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	site := d.place(forgetest.Gitea, "site")
 	const before, after = "https://old.example.com", deployURL
@@ -98,8 +101,10 @@ func TestHooksMove(t *testing.T) {
 
 // What a webhook signs with outlives the process that registered it: another one sees whether that is still the secret.
 func TestHooksAfterARestart(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []forgetest.Kind{forgetest.Gitea, forgetest.GitLab} {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			d := newDesk(t)
 			site := d.place(kind, "site")
 			const url = deployURL + "/webhooks/site"
@@ -134,6 +139,7 @@ func TestHooksAfterARestart(t *testing.T) {
 }
 
 func TestAForgeThatIsDownDelaysNoOther(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	down, site := d.place(forgetest.Gitea, "down"), d.place(forgetest.Gitea, "site")
 	down.forge.Fault(func(*http.Request) *forgetest.Fault { return &forgetest.Fault{Silent: true} })
@@ -147,6 +153,7 @@ func TestAForgeThatIsDownDelaysNoOther(t *testing.T) {
 }
 
 func TestHookFailures(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	site := d.place(forgetest.Gitea, "site")
 	site.forge.Fault(func(r *http.Request) *forgetest.Fault {
@@ -176,6 +183,7 @@ func TestHookFailures(t *testing.T) {
 
 // A repository that is gone has no webhook; nothing is tried forever.
 func TestHooksOfWhatIsGone(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	site := d.place(forgetest.Gitea, "site")
 	must(t, d.db.SetHookURL(t.Context(), site.repo.ID, deployURL+"/webhooks/site"))
@@ -186,6 +194,7 @@ func TestHooksOfWhatIsGone(t *testing.T) {
 }
 
 func TestWithoutAPublicURLNoHookIsKept(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	site := d.place(forgetest.Gitea, "site")
 	site.forge.Fault(func(r *http.Request) *forgetest.Fault {
@@ -203,6 +212,7 @@ func TestWithoutAPublicURLNoHookIsKept(t *testing.T) {
 
 // The address may be set, and changed, while the keeper is at work.
 func TestHooksMoveWithTheAddress(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	site := d.place(forgetest.Gitea, "site")
 	k := d.keepAt(func(ctx context.Context) (string, error) { return d.db.Setting(ctx, "public_url") }, time.Hour)
@@ -215,6 +225,7 @@ func TestHooksMoveWithTheAddress(t *testing.T) {
 
 // Who registers and is killed before it is written down finds the webhook again.
 func TestRegisterHookIsRepeatable(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	site := d.place(forgetest.Gitea, "site")
 	forge, err := d.forges.OpenRow(site.row)

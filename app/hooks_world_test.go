@@ -64,7 +64,9 @@ func (d *desk) keepAt(publicURL app.PublicURL, every time.Duration) *keeper {
 	ctx, cancel := context.WithCancel(d.t.Context())
 	ended := make(chan error, 1)
 	log := slog.New(slog.NewTextHandler(d.log, nil))
-	go func() { ended <- app.NewHookKeeper(d.db, open, publicURL, every, log).Run(ctx) }()
+	hooks := app.NewHookKeeper(d.db, open, publicURL, every, log)
+	hooks.RetryAfter(50 * time.Millisecond)
+	go func() { ended <- hooks.Run(ctx) }()
 	k.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {

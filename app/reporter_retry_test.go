@@ -14,8 +14,10 @@ import (
 )
 
 func TestRetriesBackOff(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			d := newDesk(t)
 			p := d.place(kind, "site")
 			p.forge.Fault(func(*http.Request) *forgetest.Fault { return &forgetest.Fault{Status: 500} })
@@ -48,6 +50,7 @@ func TestRetriesBackOff(t *testing.T) {
 }
 
 func TestTheSlowestPause(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	p := d.place(forgetest.Gitea, "site")
 	p.forge.Fault(func(*http.Request) *forgetest.Fault { return &forgetest.Fault{Status: 502} })
@@ -73,9 +76,11 @@ func TestTheSlowestPause(t *testing.T) {
 }
 
 func TestPermanentAnswersEndTheAttempts(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		for _, code := range []int{301, 307, 400, 401, 403, 404, 410, 422} {
 			t.Run(fmt.Sprint(kind, " ", code), func(t *testing.T) {
+				t.Parallel()
 				d := newDesk(t)
 				p := d.place(kind, "site")
 				p.forge.Fault(func(r *http.Request) *forgetest.Fault {
@@ -107,9 +112,11 @@ func TestPermanentAnswersEndTheAttempts(t *testing.T) {
 }
 
 func TestAForgeSaysWhenToComeBack(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		for _, code := range []int{429, 403, 503} {
 			t.Run(fmt.Sprint(kind, " ", code), func(t *testing.T) {
+				t.Parallel()
 				d := newDesk(t)
 				p := d.place(kind, "site")
 				p.forge.Fault(func(r *http.Request) *forgetest.Fault {
@@ -131,8 +138,10 @@ func TestAForgeSaysWhenToComeBack(t *testing.T) {
 
 // Two statuses of one commit at once are nobody's fault: the later one comes again.
 func TestConflictsAreTriedAgain(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			d := newDesk(t)
 			p := d.place(kind, "site")
 			p.forge.Fault(func(r *http.Request) *forgetest.Fault {
@@ -156,8 +165,10 @@ func TestConflictsAreTriedAgain(t *testing.T) {
 
 // A status that was set by a process which ended before it could note that is set again, and that is no failure on any forge.
 func TestAStatusThatIsThereAlready(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			d := newDesk(t)
 			p := d.place(kind, "site")
 			forge, err := d.forges.Open(t.Context(), p.row.ID)

@@ -19,6 +19,7 @@ import (
 )
 
 func TestS11_PendingSuccessAndFailureOnEveryForge(t *testing.T) {
+	t.Parallel()
 	onEveryForge(t, func(t *testing.T, d *desk, kind forgetest.Kind, p *place) {
 		good := p.queue(p.first, p.workload)[0]
 		d.until(1)
@@ -51,6 +52,7 @@ func TestS11_PendingSuccessAndFailureOnEveryForge(t *testing.T) {
 
 // A commit that is live is a success, also after another deployment of it was superseded by a later push.
 func TestS11_WhatIsLiveStaysASuccess(t *testing.T) {
+	t.Parallel()
 	onEveryForge(t, func(t *testing.T, d *desk, kind forgetest.Kind, p *place) {
 		live := p.queue(p.first, p.workload)[0]
 		d.live(d.start())
@@ -77,8 +79,10 @@ func TestS11_WhatIsLiveStaysASuccess(t *testing.T) {
 
 // The same forges, whose rows do not allow the loopback network where they are.
 func TestS11_TheClientIsGuarded(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			d := newDesk(t)
 			p := d.place(kind, "site")
 			p.row.Networks = nil
@@ -98,6 +102,7 @@ func TestS11_TheClientIsGuarded(t *testing.T) {
 }
 
 func TestS12_OnlyTheCodeOfAnErrorIsKept(t *testing.T) {
+	t.Parallel()
 	faults := map[string]forgetest.Fault{
 		"500":      {Status: 500, Reflect: true},
 		"401":      {Status: 401, Reflect: true},
@@ -109,6 +114,7 @@ func TestS12_OnlyTheCodeOfAnErrorIsKept(t *testing.T) {
 	for _, kind := range kinds {
 		for name, fault := range faults {
 			t.Run(string(kind)+" "+name, func(t *testing.T) {
+				t.Parallel()
 				d := newDesk(t)
 				p := d.place(kind, "site")
 				var mu sync.Mutex
@@ -168,11 +174,13 @@ func files(t *testing.T, dir string) string {
 
 // A forge that fails in any way delays its status. Meanwhile the deployment goes its way.
 func TestS13_StatusesAreBestEffort(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		for name, fault := range map[string]*forgetest.Fault{
 			"answers 500": {Status: 500}, "answers 429": {Status: 429}, "is silent": {Silent: true}, "is down": nil,
 		} {
 			t.Run(string(kind)+" "+name, func(t *testing.T) {
+				t.Parallel()
 				d := newDesk(t)
 				p := d.place(kind, "site")
 				asked := make(chan struct{}, 100)
@@ -220,6 +228,7 @@ func wait[T any](t *testing.T, signal <-chan T) T {
 }
 
 func TestS13_StatusesArePerWorkload(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	p := d.place(forgetest.Gitea, "site")
 	quiet := p.addWorkload("quiet", `{"report_commit_status":false}`)
@@ -247,6 +256,7 @@ func TestS13_StatusesArePerWorkload(t *testing.T) {
 }
 
 func TestS13_NothingIsSentForAnEmptySHA(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	p := d.place(forgetest.Gitea, "site")
 	empty := p.queue("", p.workload)[0]
@@ -261,6 +271,7 @@ func TestS13_NothingIsSentForAnEmptySHA(t *testing.T) {
 }
 
 func TestS13_NothingIsSentForACommitThatIsLive(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	p := d.place(forgetest.GitHub, "site")
 	p.queue(p.first, p.workload)

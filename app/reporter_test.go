@@ -18,6 +18,7 @@ import (
 )
 
 func TestStatusesAreNeverOutOfOrder(t *testing.T) {
+	t.Parallel()
 	onEveryForge(t, func(t *testing.T, d *desk, kind forgetest.Kind, p *place) {
 		other := p.addWorkload("other-"+string(kind), `{}`)
 		arrived, goOn := make(chan struct{}, 10), make(chan struct{})
@@ -53,6 +54,7 @@ func TestStatusesAreNeverOutOfOrder(t *testing.T) {
 }
 
 func TestTwoWorkloadsShareOneStatus(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	p := d.place(forgetest.GitHub, "web")
 	api := p.addWorkload("api", `{}`)
@@ -82,6 +84,7 @@ func TestTwoWorkloadsShareOneStatus(t *testing.T) {
 }
 
 func TestARedeployUpdatesTheStatus(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	for _, kind := range kinds {
 		p := d.place(kind, string(kind))
@@ -101,6 +104,7 @@ func TestARedeployUpdatesTheStatus(t *testing.T) {
 }
 
 func TestDescriptions(t *testing.T) {
+	t.Parallel()
 	long := "Gate failed: GET /ünïcödé answered 500: " + strings.Repeat("ä", 200)
 	for name, tc := range map[string]struct {
 		end  func(d *desk, p *place, dep *db.Deployment)
@@ -118,6 +122,7 @@ func TestDescriptions(t *testing.T) {
 		}, "Live already"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			d := newDesk(t)
 			p := d.place(forgetest.GitHub, "site") // GitHub counts characters, and refuses
 			p.queue(p.first, p.workload)
@@ -136,6 +141,7 @@ func liveLater(d *desk, _ *place, dep *db.Deployment) {
 }
 
 func TestASupersededCommitNamesTheNewer(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	for _, kind := range kinds {
 		p := d.place(kind, string(kind))
@@ -156,6 +162,7 @@ func TestASupersededCommitNamesTheNewer(t *testing.T) {
 
 // A reporter that is stopped while it speaks to a forge leaves what the next one needs, and the next one need not wait.
 func TestARestartGoesOn(t *testing.T) {
+	t.Parallel()
 	onEveryForge(t, func(t *testing.T, d *desk, _ forgetest.Kind, p *place) {
 		asked := make(chan struct{}, 10)
 		p.forge.Fault(func(r *http.Request) *forgetest.Fault {
@@ -185,6 +192,7 @@ func TestARestartGoesOn(t *testing.T) {
 }
 
 func TestASilentForgeDelaysNoOther(t *testing.T) {
+	t.Parallel()
 	for dialect, address := range migratedtest.Databases(t) {
 		t.Run(dialect, func(t *testing.T) {
 			d := newDeskOn(t, address)
@@ -227,6 +235,7 @@ func TestASilentForgeDelaysNoOther(t *testing.T) {
 }
 
 func TestManyCommitsAreAllReported(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	p := d.place(forgetest.GitHub, "site")
 	var commits []string

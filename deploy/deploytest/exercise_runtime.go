@@ -16,19 +16,30 @@ import (
 )
 
 // ExerciseRuntime is the suite that every deploy.Runtime passes. release returns a release that nobody has used yet, whose
-// image is the sample program; the suite sets its Env and removes it.
+// image is the sample program; the suite sets its Env and removes it. The parts run at the same time, after the caller has
+// returned.
 func ExerciseRuntime(t *testing.T, rt deploy.Runtime, release func(t *testing.T) db.Release) {
 	s := &runtimeSuite{rt, release}
-	t.Run("absent", s.absent)
-	t.Run("start", s.start)
-	t.Run("stop and start again", s.stop)
-	t.Run("replace", s.replace)
-	t.Run("remove", s.remove)
-	t.Run("list", s.list)
-	t.Run("crash", s.crash)
-	t.Run("at the same time", s.concurrent)
-	t.Run("watch", s.watch)
-	t.Run("cancelled", s.cancelled)
+	for _, part := range []struct {
+		name string
+		test func(t *testing.T)
+	}{
+		{"absent", s.absent},
+		{"start", s.start},
+		{"stop and start again", s.stop},
+		{"replace", s.replace},
+		{"remove", s.remove},
+		{"list", s.list},
+		{"crash", s.crash},
+		{"at the same time", s.concurrent},
+		{"watch", s.watch},
+		{"cancelled", s.cancelled},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			t.Parallel()
+			part.test(t)
+		})
+	}
 }
 
 type runtimeSuite struct {

@@ -177,11 +177,7 @@ func TestASecretThatCouldNotBeToldIsToldAgain(t *testing.T) {
 	if moves, err := w.db.LastMoves(t.Context(), workload.RepositoryID); err != nil || moves["refs/heads/main"] != commit {
 		t.Errorf("delivered %v, %v", moves, err)
 	}
-<<<<<<< HEAD
-	b.get("/audit").is(t, http.StatusOK, "Made a new webhook secret", "Told the webhook secret again")
-=======
 	b.get("/audit").is(t, http.StatusOK, "Made a new webhook secret", "Told a forge its webhook secret again")
->>>>>>> p-cor2
 }
 
 func TestRotationLooksForMissedPushesInAnyCase(t *testing.T) {

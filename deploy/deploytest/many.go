@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// RunMany is m.Run for tests that wait for Docker, or for nginx, more than they compute: as many run at a time as these take
+// RunMany is m.Run for tests that wait for Docker, nginx or limits more than they compute: as many run at a time as these take
 // well, whatever the number of processors. What -parallel says holds.
 func RunMany(m *testing.M) int {
 	_ = flag.Set("test.parallel", "6") // the command line is read later

@@ -27,7 +27,7 @@ type script struct {
 	validator validator.Validator
 }
 
-func describedAPI(t *testing.T) (libopenapi.Document, validator.Validator) {
+func describedAPI(t testing.TB) (libopenapi.Document, validator.Validator) {
 	t.Helper()
 	raw, err := os.ReadFile("openapi.yaml")
 	must(t, err)

@@ -151,7 +151,7 @@ func (r *releases) Ready(_ context.Context, release db.Release) error {
 }
 
 // newRunningShop is a shop whose releases can be asked.
-func newRunningShop(t *testing.T) (*shop, *releases) {
+func newRunningShop(t testing.TB) (*shop, *releases) {
 	t.Helper()
 	r := &releases{}
 	return newShop(newWorldOf(t, func(c *settings.Config) { c.Releases = r })), r

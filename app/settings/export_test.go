@@ -9,3 +9,12 @@ func (s *Settings) HashCheaply() {
 
 // WaitForDisk waits until what is free on the disk is known that a page has asked for.
 func (s *Settings) WaitForDisk() { s.disk.asking.Wait() }
+
+// Patterns are the addresses of all pages, as the mux knows them.
+func (s *Settings) Patterns() []string {
+	all := []string{"GET /"} // says that there is no such page
+	for _, rt := range s.routes() {
+		all = append(all, rt.pattern)
+	}
+	return all
+}

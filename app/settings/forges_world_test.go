@@ -33,11 +33,11 @@ func (w *world) addForges(c *settings.Config, mux *http.ServeMux) {
 // forgeServer is a forge with the repository acme/site, which is private and has one commit on main.
 type forgeServer struct {
 	*forgetest.Server
-	t    *testing.T
+	t    testing.TB
 	work *forgetest.Worktree
 }
 
-func newForgeServer(t *testing.T, o forgetest.Options) *forgeServer {
+func newForgeServer(t testing.TB, o forgetest.Options) *forgeServer {
 	t.Helper()
 	s, err := forgetest.Start(o)
 	must(t, err)

@@ -11,7 +11,7 @@ import (
 )
 
 // hidden is the value of a hidden field of a page.
-func hidden(t *testing.T, p page, name string) string {
+func hidden(t testing.TB, p page, name string) string {
 	t.Helper()
 	_, after, found := strings.Cut(p.body, `name="`+name+`" value="`)
 	value, _, _ := strings.Cut(after, `"`)

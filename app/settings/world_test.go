@@ -21,7 +21,7 @@ import (
 
 // world is the pages over a real database, behind a server on loopback.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	db     *db.DB
 	server *httptest.Server
 	pages  *settings.Settings
@@ -34,13 +34,13 @@ type world struct {
 // compiled are the pages of every world: to read them takes longer than most tests.
 var compiled = sync.OnceValues(func() (*templates.Set, error) { return templates.New(time.Now) })
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	return newWorldOf(t, func(*settings.Config) {})
 }
 
 // newWorldOf is newWorld with another configuration of the pages.
-func newWorldOf(t *testing.T, change func(*settings.Config)) *world {
+func newWorldOf(t testing.TB, change func(*settings.Config)) *world {
 	t.Helper()
 	keys, err := db.NewKeyring()
 	must(t, err)
@@ -121,7 +121,7 @@ func (b *browser) post(path string, pairs ...string) page {
 }
 
 // is checks the status, and that the page says all of this.
-func (p page) is(t *testing.T, status int, says ...string) {
+func (p page) is(t testing.TB, status int, says ...string) {
 	t.Helper()
 	if p.StatusCode != status {
 		t.Errorf("%s %s answers %d, want %d: %s", p.Request.Method, p.Request.URL.Path, p.StatusCode, status, p.body)
@@ -136,7 +136,7 @@ func (p page) is(t *testing.T, status int, says ...string) {
 func (p page) says(text string) bool { return strings.Contains(p.body, text) }
 
 // leads checks that the answer is a redirect to a page.
-func (p page) leads(t *testing.T, to string) {
+func (p page) leads(t testing.TB, to string) {
 	t.Helper()
 	if got := p.Header.Get("Location"); p.StatusCode != http.StatusSeeOther || got != to {
 		t.Errorf("%s %s answers %d to %q, want 303 to %q: %s", p.Request.Method, p.Request.URL.Path, p.StatusCode, got, to, p.body)
@@ -159,7 +159,7 @@ func (w *world) ownerAt(address string) *browser {
 	return b
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -50,11 +50,15 @@ func (d *DB) ForgeSummaries(ctx context.Context) (map[int64]ForgeSummary, error)
 // RefusedStatus returns the newest deployment of which a forge did not let its commit status be set, or ErrNotFound when there is
 // none among the newest ones of its workloads.
 func (d *DB) RefusedStatus(ctx context.Context, forgeID int64) (Deployment, error) {
-	newest := d.bun.NewSelect().TableExpr("workloads AS w").Join("JOIN repositories AS r ON r.id = w.repository_id").
-		ColumnExpr("(SELECT max(d.id) FROM deployments d WHERE d.workload_id = w.id)").
-		Where("r.forge_id = ? AND w.deleted_at IS NULL", forgeID)
+	var newest []int64
+	err := d.bun.NewSelect().TableExpr("workloads AS w").Join("JOIN repositories AS r ON r.id = w.repository_id").
+		ColumnExpr("COALESCE((SELECT max(d.id) FROM deployments AS d WHERE d.workload_id = w.id), 0)").
+		Where("r.forge_id = ? AND w.deleted_at IS NULL", forgeID).Scan(ctx, &newest)
+	if err != nil {
+		return Deployment{}, found("read newest deployments", err)
+	}
 	list, err := d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
-		return q.Where("id IN (?) AND report_error IN (?)", newest, bun.List([]string{"401", "403", "404"})).Order("id DESC").Limit(1)
+		return q.Where("id IN (?) AND report_error IN (?)", bun.List(newest), bun.List([]string{"401", "403", "404"})).Order("id DESC").Limit(1)
 	})
 	if err == nil && len(list) == 0 {
 		err = ErrNotFound

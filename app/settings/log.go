@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	logLines   = 2000 // of a log that a page shows
+	logLines   = 1000 // of a log that a page shows
 	logBlock   = 200  // lines that a browser lays out together
 	logContext = 50   // lines before one that is linked to
 	mostFound  = 500  // hits that are linked to

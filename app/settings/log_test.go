@@ -27,14 +27,14 @@ func TestLog(t *testing.T) {
 	texts[4997] = "step \u202e\u20664998\u2069 \u05d0"
 	s.log(dep, texts...)
 	p := b.get(s.path(dep.ID))
-	p.is(t, http.StatusOK, `id="L3001"`, `id="L5000"`, `<span class="g">green</span> &amp; done`, "Show earlier lines")
+	p.is(t, http.StatusOK, `id="L4001"`, `id="L5000"`, `<span class="g">green</span> &amp; done`, "Show earlier lines")
 	if strings.ContainsAny(p.body, "\u202e\u2066\u2069") || !strings.Contains(p.body, "step 4998 \u05d0</p>") {
 		t.Error("a line may be turned round")
 	}
-	if strings.Contains(p.body, `id="L3000"`) || strings.Contains(p.body, "\x1b") || strings.Contains(p.body, "<script>alert") {
+	if strings.Contains(p.body, `id="L4000"`) || strings.Contains(p.body, "\x1b") || strings.Contains(p.body, "<script>alert") {
 		t.Error("there is more on the page than should be")
 	}
-	b.get(s.path(dep.ID)+"?before=3001").is(t, http.StatusOK, `id="L1001"`, `id="L3000"`, "Show later lines")
+	b.get(s.path(dep.ID)+"?before=3001").is(t, http.StatusOK, `id="L2001"`, `id="L3000"`, "Show later lines")
 	b.get(s.path(dep.ID)+"?from=312").is(t, http.StatusOK, `id="L262"`, `id="L312"`)
 	b.get(s.path(dep.ID)+"?from=-4&before=x").is(t, http.StatusOK, `id="L1"`)
 	b.get(s.path(dep.ID)+"?q=STEP+12%25").is(t, http.StatusOK, "0 matches")

@@ -19,7 +19,7 @@ func large(t testing.TB, s *shop, live *db.Deployment) {
 		t.Fatal(err)
 	}
 	defer func() { _ = pool.Close() }()
-	copies := "delivery_id, ref, message, author, cause, strategy, strategy_reason, error, tail, superseded_by, sealed, lease_owner, attempt, cancelled, " +
+	copies := "ref, message, author, cause, strategy, strategy_reason, error, tail, superseded_by, sealed, lease_owner, attempt, cancelled, " +
 		"report_attempts, report_after, report_error, entered, served, refused, created_at, started_at, finished_at, updated_at"
 	numbers := "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
 	for _, statement := range []string{

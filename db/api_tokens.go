@@ -28,20 +28,20 @@ func (d *DB) NewAPIToken(ctx context.Context, t *APIToken) (token string, err er
 	return token, found("make token", err)
 }
 
-// APITokenUser returns whose token this is, or ErrNotFound. It notes that the token is in use.
-func (d *DB) APITokenUser(ctx context.Context, token string) (User, error) {
-	var t APIToken
-	err := d.bun.NewSelect().Model(&t).Where("hash = ? AND (expires_at IS NULL OR expires_at > ?)", hashOf(token), now()).Scan(ctx)
+// APITokenUser returns what is known of a token and whose it is, or ErrNotFound. It notes that the token is in use.
+func (d *DB) APITokenUser(ctx context.Context, token string) (t APIToken, u User, err error) {
+	err = d.bun.NewSelect().Model(&t).Where("hash = ? AND (expires_at IS NULL OR expires_at > ?)", hashOf(token), now()).Scan(ctx)
 	if err != nil {
-		return User{}, found("read token", err)
+		return t, u, found("read token", err)
 	}
 	if now().Sub(t.SeenAt) > seenEvery {
 		t.SeenAt = now()
 		if _, err := d.bun.NewUpdate().Model(&t).Column("seen_at").WherePK().Exec(ctx); err != nil {
-			return User{}, found("save token", err)
+			return t, u, found("save token", err)
 		}
 	}
-	return d.User(ctx, t.UserID)
+	u, err = d.User(ctx, t.UserID)
+	return t, u, err
 }
 
 // APITokens returns a user's tokens, the newest first.

@@ -19,7 +19,7 @@ func TestAPITokens(t *testing.T) {
 		if !strings.HasPrefix(token, "tfp_") || len(token) < 40 || made.ID == 0 || strings.Contains(made.Hash, token) {
 			t.Errorf("token %q, %+v", token, made)
 		}
-		u, err := f.APITokenUser(ctx, token)
+		_, u, err := f.APITokenUser(ctx, token)
 		f.check(err)
 		list, err := f.APITokens(ctx, ann.ID)
 		f.check(err)
@@ -33,11 +33,11 @@ func TestAPITokens(t *testing.T) {
 		soon := db.APIToken{UserID: bob.ID, Name: "soon", ExpiresAt: time.Now().UTC().Add(time.Hour)}
 		limited, err := f.NewAPIToken(ctx, &soon)
 		f.check(err)
-		_, err = f.APITokenUser(ctx, limited)
+		_, _, err = f.APITokenUser(ctx, limited)
 		f.check(err)
 		f.exec("UPDATE api_tokens SET expires_at = ?", time.Now().UTC().Add(-time.Second))
 		for _, bad := range []string{token, limited, "", "tfp_"} {
-			if _, err := f.APITokenUser(ctx, bad); !errors.Is(err, db.ErrNotFound) {
+			if _, _, err := f.APITokenUser(ctx, bad); !errors.Is(err, db.ErrNotFound) {
 				t.Errorf("%q: %v", bad, err)
 			}
 		}

@@ -38,7 +38,7 @@ func TestLinkEndsTokens(t *testing.T) {
 		f.check(err)
 		f.check(f.UseSignInLink(ctx, link, &db.User{Password: "new"}))
 		for token, good := range tokens {
-			if _, err := f.APITokenUser(ctx, token); (err == nil) != good || err != nil && !errors.Is(err, db.ErrNotFound) {
+			if _, _, err := f.APITokenUser(ctx, token); (err == nil) != good || err != nil && !errors.Is(err, db.ErrNotFound) {
 				t.Errorf("a token: %v, want %v", err, good)
 			}
 		}

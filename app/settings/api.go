@@ -23,9 +23,10 @@ var openAPI []byte
 // apiCall is one request of a script.
 type apiCall struct {
 	*Settings
-	w    http.ResponseWriter
-	r    *http.Request
-	user db.User
+	w     http.ResponseWriter
+	r     *http.Request
+	user  db.User
+	token db.APIToken
 }
 
 // apiRoute is an address of the API, what role it needs, and what it does: it returns what is answered as JSON, and nil where
@@ -116,7 +117,7 @@ func (c *apiCall) answer(rt apiRoute) (any, error) {
 	if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" {
 		return nil, c.unknown("send a token with the header Authorization: Bearer TOKEN; tokens are made in the settings, under Tokens")
 	}
-	user, err := c.DB.APITokenUser(c.r.Context(), strings.TrimSpace(token))
+	known, user, err := c.DB.APITokenUser(c.r.Context(), strings.TrimSpace(token))
 	if errors.Is(err, db.ErrNotFound) {
 		if wait := c.tokenTries.begin(v.address(), time.Now()); wait > 0 {
 			v.retryAfter(wait)
@@ -126,7 +127,7 @@ func (c *apiCall) answer(rt apiRoute) (any, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	if c.user = user; rt.needs != "" && !user.Role.May(rt.needs) {
+	if c.user, c.token = user, known; rt.needs != "" && !user.Role.May(rt.needs) {
 		return nil, apiRefuse(http.StatusForbidden, "this needs the role %s, and %s is a %s: ask an administrator", rt.needs, user.Name, user.Role)
 	}
 	return rt.do(c)
@@ -184,8 +185,9 @@ func (c *apiCall) read(into any) error {
 	return nil
 }
 
-// audit writes down what a script did, for whom.
+// audit writes down what a script did, by which token of whom.
 func (c *apiCall) audit(action, subject, detail string) error {
 	v := &visit{Settings: c.Settings, w: c.w, r: c.r, user: c.user}
+	v.user.Name = fmt.Sprintf("%s (%s)", c.user.Name, c.token.Name)
 	return v.audit(action, subject, detail)
 }

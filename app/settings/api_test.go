@@ -193,6 +193,11 @@ func TestAPIDeploys(t *testing.T) {
 	}
 	w.audited("deployment.queued", idOf(second))
 	w.audited("deployment.cancelled", idOf(newest[0].ID))
+	entries, err := w.db.AuditEntries(t.Context(), "deployment", 0, 1)
+	must(t, err)
+	if len(entries) != 1 || entries[0].Actor != "robot deployer (test)" || entries[0].Subject != "shop" {
+		t.Errorf("the newest entry is %+v", entries)
+	}
 
 	_, err = w.db.QueueCommit(t.Context(), wl.ID, "refs/heads/main", commit, "Known words", "ann")
 	must(t, err)

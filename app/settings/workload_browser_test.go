@@ -144,6 +144,20 @@ func TestFindingARepositoryInABrowser(t *testing.T) {
 	c.says("1 репозиторий")
 	c.press("acme/tool-248")
 	c.says("Новое приложение из acme/tool-248")
+
+	c = w.tab("en", true) // with script it is found while it is typed
+	must(t, w.db.SetLanguage(t.Context(), 1, "en"))
+	c.signInAs("ann", password, "Sign in")
+	c.open("/workloads/new")
+	c.says("250 repositories")
+	c.fill("q", "tool 24")
+	c.eventually(`document.querySelector("[role=status]").textContent.startsWith("12 repositories") && document.querySelectorAll("tbody tr").length === 12`)
+	if focused := ask(c, chromedp.Evaluate[string](`document.activeElement.name + location.search`)); focused != "q?forge=&q=tool+24" {
+		t.Errorf("at %s", focused)
+	}
+	c.accessible()
+	c.press("acme/tool-248")
+	c.says("New workload from acme/tool-248")
 }
 
 // TestRowsInABrowser types what people type: a name in Russian, HTML, a secret, a pasted file.

@@ -31,6 +31,26 @@ for (const form of document.querySelectorAll("form[data-guard]")) {
   addEventListener("beforeunload", (event) => changed && event.preventDefault());
 }
 
+// A search finds while somebody types; the answer is the page that its button leads to.
+for (const form of document.querySelectorAll("form[data-search]")) {
+  let timer, asked = 0;
+  form.addEventListener("input", () => {
+    const mine = ++asked;
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      const url = form.action + "?" + new URLSearchParams(new FormData(form));
+      const answer = await fetch(url).catch(() => null);
+      const page = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (!page || mine !== asked) return;
+      for (const part of document.querySelectorAll("[data-found]")) {
+        const found = page.getElementById(part.id);
+        if (found) part.replaceChildren(...found.childNodes);
+      }
+      history.replaceState(null, "", url);
+    }, 200);
+  });
+}
+
 // A link to a field focuses it.
 const field = location.hash.startsWith("#f-") && document.getElementById(location.hash.slice(1));
 if (field) field.focus();

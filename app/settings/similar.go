@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/agext/levenshtein"
 )
 
 // similarNames are those of the names, two at most, that somebody may have meant who typed another one.
@@ -15,7 +17,7 @@ func similarNames(typed string, names []string) (similar []string) {
 	}
 	far := map[string]int{}
 	for _, name := range names {
-		n := edits(typed, name)
+		n := levenshtein.Distance(typed, name, nil)
 		switch {
 		case strings.HasPrefix(name, typed) || strings.HasPrefix(typed, name):
 			n = 0
@@ -31,25 +33,4 @@ func similarNames(typed string, names []string) (similar []string) {
 		return cmp.Or(cmp.Compare(far[a], far[b]), cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 	})
 	return similar[:min(len(similar), 2)]
-}
-
-// edits is how many bytes have to be put in, taken out or changed to make b of a.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost++
-			}
-			before = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

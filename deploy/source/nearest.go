@@ -3,6 +3,8 @@ package source
 import (
 	"fmt"
 	"strings"
+
+	"github.com/agext/levenshtein"
 )
 
 // UnknownKey says of a key that is not known which one was probably meant: the end of a sentence that begins with it.
@@ -21,30 +23,9 @@ func nearest(key string, known []string) string {
 	}
 	best, fewest := "", len(key)/3+2
 	for _, name := range known {
-		if n := edits(strings.ToLower(key), name); n < fewest {
+		if n := levenshtein.Distance(strings.ToLower(key), name, nil); n < fewest {
 			best, fewest = name, n
 		}
 	}
 	return best
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

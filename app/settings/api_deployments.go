@@ -121,7 +121,7 @@ func (c *apiCall) cancel() (any, error) {
 	}
 	switch err := c.DB.Cancel(c.r.Context(), dep.ID); {
 	case errors.Is(err, db.ErrTooLate):
-		return nil, apiRefuse(http.StatusConflict, "deployment %d has ended, or cannot be taken back any more: what it made live can be undone with POST /api/v1/workloads/%s/rollback", dep.ID, w.Name)
+		return nil, apiRefuse(http.StatusConflict, "deployment %d cannot be cancelled any more: it is %s", dep.ID, dep.Phase)
 	case err != nil:
 		return nil, err
 	}

@@ -186,7 +186,7 @@ func (c *apiCall) rollback() (any, error) {
 	}
 	dep, err := c.DB.QueueRollback(c.r.Context(), old.ID)
 	if errors.Is(err, db.ErrNoRollback) {
-		return nil, apiRefuse(http.StatusConflict, "%s", err)
+		return nil, apiRefuse(http.StatusConflict, "deployment %d is live already, or never was: choose another one that was live", old.ID)
 	} else if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 // deploymentPage is one deployment: how it went, phase by phase, and its log.
 type deploymentPage struct {
 	Deployment db.Deployment
+	Sites      []siteLink
 	Workload   db.Workload
 	Commit     string // its address at the forge; "" where that is not known
 	Delivery   *db.Delivery
@@ -145,6 +146,7 @@ func badgeOf(phase db.Phase) string {
 func (v *visit) deploymentPage(w db.Workload, dep db.Deployment) (*deploymentPage, error) {
 	ctx := v.r.Context()
 	p := &deploymentPage{
+		Sites:      v.sites(w.Hosts()...),
 		Deployment: dep, Workload: w, State: badgeOf(dep.Phase), Took: dep.Duration(), Report: reportOf(w, dep),
 		MayDeploy: v.user.Role.May(db.Deployer), Stream: deploymentPath(w, dep.ID) + "/events",
 	}
@@ -200,6 +202,8 @@ func reportOf(w db.Workload, dep db.Deployment) report {
 		return report{State: "waiting", Tries: dep.ReportAttempts, At: dep.ReportAfter}
 	case dep.ReportError != "":
 		return report{State: "refused", Code: dep.ReportError}
+	case w.ReportsStatus() && dep.ReportSent != "" && dep.ReportSent != dep.Status:
+		return report{State: "shared", Sent: dep.ReportSent}
 	case dep.ReportSent != "":
 		return report{State: "sent", Sent: dep.ReportSent}
 	}

@@ -39,6 +39,7 @@ type filter struct {
 // overviewRow is a workload in the table.
 type overviewRow struct {
 	db.Standing
+	Sites   []siteLink // its first host
 	State   string
 	Serving db.Deployment // what serves; zero when nothing ever did
 	Last    db.Deployment // the newest; zero when there is none
@@ -92,6 +93,9 @@ func (v *visit) overview(query url.Values) (*overviewPage, error) {
 			continue
 		}
 		row := overviewRow{Standing: s, State: stateOf(s)}
+		if s.Host != "" {
+			row.Sites = v.sites(s.Host)
+		}
 		page.Workloads++
 		for _, f := range []string{"failed", "deploying"} {
 			if among(f, row.State) {

@@ -35,6 +35,11 @@ type Config struct {
 
 	TrustedProxies []netip.Prefix // of reverse proxies that are believed whom a request comes from; nil means loopback
 
+	LinkCommand string // prints a link to sign in with, on the server; "" is that of a server with default options
+
+	// Site is the address of a host that is served here, for a visitor on this machine or elsewhere; nil is "//" and the host.
+	Site func(host string, here bool) string
+
 	// Missed looks for pushes that were not delivered, records them, and returns how many there were and the deployments that
 	// were queued for them.
 	Missed func(ctx context.Context, row db.Forge) (found int, queued []int64, err error)
@@ -60,6 +65,9 @@ type Settings struct {
 func New(c Config) *Settings {
 	if c.Choices == nil {
 		c.Choices = NewChoices(c.DB, nil)
+	}
+	if c.LinkCommand == "" {
+		c.LinkCommand = "tinyforge sign-in-link"
 	}
 	if c.Forges == nil {
 		c.Forges = app.NewForges(c.DB, nil)

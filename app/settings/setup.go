@@ -28,7 +28,7 @@ const SetupPath = "/setup?token="
 func (v *visit) linked(token string) (setupPage, error) {
 	id, err := v.DB.SignInLink(v.r.Context(), token)
 	if errors.Is(err, db.ErrNotFound) {
-		return setupPage{}, refuse(http.StatusGone, "err.setup_token", "command", resetCommand)
+		return setupPage{}, refuse(http.StatusGone, "err.setup_token", "command", v.LinkCommand)
 	}
 	if err != nil || id == 0 {
 		return setupPage{Token: token, First: true, Name: "admin"}, err
@@ -93,7 +93,7 @@ const setUpPatience = 30 * time.Second
 // setUp uses the link up, and stores all that was chosen behind it.
 func (v *visit) setUp(page setupPage, user db.User, choices map[string]string) error {
 	if err := v.DB.UseSignInLink(v.r.Context(), page.Token, &user); errors.Is(err, db.ErrNotFound) {
-		return refuse(http.StatusGone, "err.setup_token", "command", resetCommand)
+		return refuse(http.StatusGone, "err.setup_token", "command", v.LinkCommand)
 	} else if err != nil {
 		return err
 	}

@@ -13,11 +13,10 @@ import (
 type signInPage struct {
 	Form    *templates.Form
 	Resume  string // sealed: what was sent without a session
+	Nobody  bool   // there is nobody yet who could sign in
 	Command string // that prints a new link
 	Forges  []forgeRow
 }
-
-const resetCommand = "tinyforge sign-in-link"
 
 func (v *visit) home() error {
 	if v.user.ID != 0 {
@@ -84,7 +83,14 @@ func (v *visit) signIn() error {
 
 func (v *visit) signInPage(form *templates.Form, resume string) (signInPage, error) {
 	forges, err := v.signInForges()
-	page := signInPage{Form: form, Resume: resume, Command: resetCommand}
+	if err != nil {
+		return signInPage{}, err
+	}
+	has, err := v.DB.HasUsers(v.r.Context())
+	page := signInPage{Form: form, Resume: resume, Command: v.LinkCommand, Nobody: err == nil && !has}
+	if has {
+		page.Command += " NAME"
+	}
 	for _, f := range forges {
 		if f.On {
 			page.Forges = append(page.Forges, f)

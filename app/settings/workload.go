@@ -34,6 +34,7 @@ const (
 // workloadPage is one workload: what serves, what was before, what went on.
 type workloadPage struct {
 	Workload   db.Workload
+	Sites      []siteLink
 	Repository db.Repository
 	State      string         // "live"
 	Now        *db.Deployment // in progress, or queued; nil when there is neither
@@ -125,7 +126,7 @@ func (v *visit) workloadFrame(w db.Workload, tabKey string) frame {
 // workloadPage reads what the page shows of the rows.
 func (v *visit) workloadPage(w db.Workload, repo db.Repository) (*workloadPage, error) {
 	ctx := v.r.Context()
-	p := &workloadPage{Workload: w, Repository: repo, MayDeploy: v.user.Role.May(db.Deployer), MayChange: v.user.Role.May(db.Administrator),
+	p := &workloadPage{Workload: w, Sites: v.sites(w.Hosts()...), Repository: repo, MayDeploy: v.user.Role.May(db.Deployer), MayChange: v.user.Role.May(db.Administrator),
 		Stream: workloadPath(w) + "/events"}
 	var err error
 	if p.Commits, err = v.commitLinks(p.Repository); err != nil {

@@ -117,6 +117,8 @@ func (f *workloadForm) hosts(w *db.Workload, own string) {
 	check := func(field, host string) string {
 		host = strings.ToLower(strings.TrimSpace(host))
 		switch {
+		case strings.HasPrefix(host, "*."):
+			f.Refuse(field, templates.Message{Key: "err.domain_wildcard", Values: []any{"domain", host}})
 		case app.CheckHost(host) != "":
 			f.Refuse(field, templates.Message{Key: "err.domain_wrong", Values: []any{"domain", host}})
 		case host != "" && host == own:

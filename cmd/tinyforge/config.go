@@ -72,6 +72,8 @@ type given struct{ PublicURL, KeepReleases, MinFree bool }
 // off is what turns a listener off.
 const off = "off"
 
+const defaultListen = "127.0.0.1:4040"
+
 const (
 	defaultHTTP  = ":80"
 	defaultHTTPS = ":443"
@@ -113,7 +115,7 @@ func (c *config) declare(o *options) {
 	if o.command.name == "remove" {
 		f.BoolVar(&c.Volumes, "volumes", false, "remove the workload's volumes, with all that is in them")
 	}
-	f.StringVar(&c.Listen, "listen", "127.0.0.1:4040", "`address` for pages, webhooks, health and metrics; reached from outside through the proxy at --public-url")
+	f.StringVar(&c.Listen, "listen", defaultListen, "`address` for pages, webhooks, health and metrics; reached from outside through the proxy at --public-url")
 	f.StringVar(&c.ListenPublic, "listen-public", "", "`address` for pages and webhooks without health and metrics, for a proxy of yours; a free one on loopback when empty")
 	f.StringVar(&c.TrustedProxies, "trusted-proxies", "127.0.0.0/8,::1", "`addresses` and networks of reverse proxies, separated by commas, that are believed whom a request comes from")
 	c.declareRouter(f)

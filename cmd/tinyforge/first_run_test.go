@@ -83,8 +83,8 @@ func TestLinkedUser(t *testing.T) {
 		{[]db.User{ann, bob}, nil, 0, "tinyforge sign-in-link NAME, with one of ann, bob"}, {[]db.User{ann}, []string{"eve"}, 0, `no user "eve": use one of ann`},
 	} {
 		id, err := linkedUser(test.users, test.args)
-		if id != test.id || (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
-			t.Errorf("%v %v: %d, %v", test.users, test.args, id, err)
+		if id.ID != test.id || (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%v %v: %d, %v", test.users, test.args, id.ID, err)
 		}
 	}
 }

@@ -86,7 +86,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	hooks := webhooks.New(store, forges.OpenRow, log)
 	pages, err := newPages(c, settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
 		Sources: pageSources(deployer.Sources), Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, Releases: pageReleases{runtime}, CheckRoute: router.Check,
-		Missed: hooks.LookForMissed,
+		Missed: hooks.LookForMissed, LinkCommand: linkCommand(c), Site: siteAddress(c),
 		Health: &health{config: c, db: store, engine: engine, sites: router, instance: instance, started: time.Now()}})
 	if err != nil {
 		return err

@@ -28,29 +28,29 @@ func signInLink(ctx context.Context, c config, args []string, in invocation) err
 	if err != nil {
 		return err
 	}
-	id, err := linkedUser(users, args)
+	user, err := linkedUser(users, args)
 	if err != nil {
 		return err
 	}
-	return printLink(ctx, store, settings.NewChoices(store, c.chosen()), c.Listen, id, in.out)
+	return printLink(ctx, store, settings.NewChoices(store, c.chosen()), c.Listen, user, in.out)
 }
 
-// linkedUser is whose password the link sets; 0 is the first administrator's.
-func linkedUser(users []db.User, args []string) (int64, error) {
+// linkedUser is whose password the link sets; zero is the first administrator's.
+func linkedUser(users []db.User, args []string) (db.User, error) {
 	if len(users) == 0 {
-		return 0, nil
+		return db.User{}, nil
 	}
 	var names []string
 	for _, u := range users {
 		if len(args) == 1 && u.Name == args[0] || len(args) == 0 && len(users) == 1 {
-			return u.ID, nil
+			return u, nil
 		}
 		names = append(names, u.Name)
 	}
 	if len(args) == 0 {
-		return 0, fmt.Errorf("say for whom: tinyforge sign-in-link NAME, with one of %s", strings.Join(names, ", "))
+		return db.User{}, fmt.Errorf("say for whom: tinyforge sign-in-link NAME, with one of %s", strings.Join(names, ", "))
 	}
-	return 0, fmt.Errorf("there is no user %q: use one of %s", args[0], strings.Join(names, ", "))
+	return db.User{}, fmt.Errorf("there is no user %q: use one of %s", args[0], strings.Join(names, ", "))
 }
 
 // printFirstLink prints a link while there is nobody who could sign in.
@@ -58,11 +58,11 @@ func printFirstLink(ctx context.Context, store *db.DB, choices *settings.Choices
 	if has, err := store.HasUsers(ctx); err != nil || has {
 		return err
 	}
-	return printLink(ctx, store, choices, listen, 0, out)
+	return printLink(ctx, store, choices, listen, db.User{}, out)
 }
 
-func printLink(ctx context.Context, store *db.DB, choices *settings.Choices, listen string, userID int64, out io.Writer) error {
-	token, err := store.NewSignInLink(ctx, userID)
+func printLink(ctx context.Context, store *db.DB, choices *settings.Choices, listen string, user db.User, out io.Writer) error {
+	token, err := store.NewSignInLink(ctx, user.ID)
 	if err != nil {
 		return err
 	}
@@ -71,8 +71,8 @@ func printLink(ctx context.Context, store *db.DB, choices *settings.Choices, lis
 		return err
 	}
 	what := "Open this link to make the first administrator"
-	if userID != 0 {
-		what = "Open this link to set a new password"
+	if user.ID != 0 {
+		what = "Open this link to set a new password for " + user.Name
 	}
 	fmt.Fprintf(out, "%s. It works once, within %d minutes:\n", what, int(db.SignInLinkLife.Minutes()))
 	local := "http://" + reachable(listen)
@@ -81,6 +81,18 @@ func printLink(ctx context.Context, store *db.DB, choices *settings.Choices, lis
 	}
 	fmt.Fprintf(out, "  %s%s%s\n", local, settings.SetupPath, token)
 	return nil
+}
+
+// linkCommand is the command that prints a link to sign in with to this server.
+func linkCommand(c config) string {
+	command := "tinyforge sign-in-link"
+	if c.Data != defaultData() {
+		command += " --data " + c.Data
+	}
+	if c.Listen != defaultListen {
+		command += " --listen " + c.Listen
+	}
+	return command
 }
 
 // reachable is a listener's address with a host that a browser can use: where it listens on all, one of this machine.

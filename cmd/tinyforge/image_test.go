@@ -79,7 +79,8 @@ func sampleLayer(t *testing.T) tarball.Opener {
 	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layer.Bytes())), nil }
 }
 
-// publish pushes an image of the sample program with these variables.
+// publish pushes an image of the sample program with these variables. No other registry has the same one: what is swept at the
+// end of a test would be another's too.
 func (r *imageRegistry) publish(image string, env ...string) {
 	r.Helper()
 	ref, err := name.ParseReference(r.host + "/" + image)
@@ -88,7 +89,7 @@ func (r *imageRegistry) publish(image string, env ...string) {
 	}
 	made, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{
 		Architecture: runtime.GOARCH, OS: "linux", RootFS: v1.RootFS{Type: "layers"},
-		Config: v1.Config{Entrypoint: []string{"/sampleapp"}, Env: env},
+		Config: v1.Config{Entrypoint: []string{"/sampleapp"}, Env: append(env, "REGISTRY="+r.host)},
 	})
 	if err != nil {
 		r.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,6 +69,7 @@ func sweep(t *testing.T, e *Engine) {
 	}
 	images, err := e.docker.ImageList(ctx, image.ListOptions{})
 	note(err)
+	slices.SortFunc(images, func(a, b image.Summary) int { return strings.Compare(b.ParentID, a.ParentID) }) // those without a parent last
 	for _, i := range images {
 		if _, marked := e.marksOf(i.RepoTags); !marked && i.Labels[labelBuiltBy] != e.cfg.Instance {
 			continue

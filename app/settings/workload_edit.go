@@ -70,16 +70,9 @@ func (v *visit) saveWorkload() error {
 	if err != nil {
 		return err
 	}
-	f, err := v.sentForm(form, repo, saved)
-	if err != nil {
+	f, w, done, err := v.sentWorkload(form, repo, saved)
+	if done {
 		return err
-	}
-	if done, err := v.operate(f); done {
-		return err
-	}
-	w := v.build(f)
-	if !f.Valid() {
-		return v.wrongWorkload(f)
 	}
 	err = v.DB.ChangeWorkload(v.r.Context(), &w)
 	switch {

@@ -268,3 +268,17 @@ func formVersion(f *templates.Form) time.Time {
 	}
 	return time.UnixMicro(n).UTC()
 }
+
+// sentWorkload is what a form makes of a saved workload. done tells that the form was answered instead: err is what came of that.
+func (v *visit) sentWorkload(form *templates.Form, repo db.Repository, saved db.Workload) (f *workloadForm, w db.Workload, done bool, err error) {
+	if f, err = v.sentForm(form, repo, saved); err != nil {
+		return f, w, true, err
+	}
+	if done, err := v.operate(f); done {
+		return f, w, true, err
+	}
+	if w = v.build(f); !f.Valid() {
+		return f, w, true, v.wrongWorkload(f)
+	}
+	return f, w, false, nil
+}

@@ -195,16 +195,9 @@ func (v *visit) createWorkload() error {
 	if err != nil {
 		return err
 	}
-	f, err := v.sentForm(form, repo, db.Workload{})
-	if err != nil {
+	f, w, done, err := v.sentWorkload(form, repo, db.Workload{})
+	if done {
 		return err
-	}
-	if done, err := v.operate(f); done {
-		return err
-	}
-	w := v.build(f)
-	if !f.Valid() {
-		return v.wrongWorkload(f)
 	}
 	err = v.DB.CreateWorkload(v.r.Context(), &w)
 	switch {

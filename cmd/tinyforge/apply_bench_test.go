@@ -11,7 +11,7 @@ import (
 	"tinyforge/app"
 	"tinyforge/app/forgetest"
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
 )
 
 // applyBench is a real database on SQLite, and a forge of each kind with the repositories acme/site and acme/api.
@@ -26,18 +26,7 @@ type applyBench struct {
 
 func newApplyBench(t *testing.T) *applyBench {
 	t.Helper()
-	keys, err := db.NewKeyring()
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := db.Open(t.Context(), dbtest.SQLite(t), keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	if _, err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	store := emptyStore(t)
 	b := &applyBench{T: t, store: store, dir: t.TempDir(), publicURL: "https://deploy.example.com/", check: routeChecks()["builtin"]}
 	b.hub, b.git = b.start(forgetest.GitHub), b.start(forgetest.Gitea)
 	hub, git := b.hub.Row("hub").Credentials, b.git.Row("git").Credentials
@@ -195,4 +184,19 @@ func (b *applyBench) untouched() {
 	if forges, workloads, _ := b.rows(); len(forges)+len(workloads) > 0 {
 		b.Errorf("there are %+v, %+v", forges, workloads)
 	}
+}
+
+// emptyStore is a database on SQLite in which nothing is yet.
+func emptyStore(t *testing.T) *db.DB {
+	t.Helper()
+	keys, err := db.NewKeyring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := db.Open(t.Context(), migratedtest.SQLite(t), keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
 }

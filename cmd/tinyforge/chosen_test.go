@@ -10,7 +10,6 @@ import (
 	"tinyforge/app"
 	"tinyforge/app/settings"
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
 	"tinyforge/deploy"
 )
 
@@ -39,13 +38,7 @@ func TestChosenKeeper(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	keys, err := db.NewKeyring()
-	check(err)
-	store, err := db.Open(t.Context(), dbtest.SQLite(t), keys)
-	check(err)
-	t.Cleanup(func() { _ = store.Close() })
-	_, err = store.Migrate(t.Context())
-	check(err)
+	store := emptyStore(t)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	router, err := newBuiltin(config{Data: t.TempDir(), ProxyHTTP: "127.0.0.1:0", ACMECA: "https://acme.test/directory"}, nil, "", log)
 	check(err)

@@ -20,7 +20,6 @@ import (
 	"tinyforge/app/gitea"
 	"tinyforge/app/settings"
 	"tinyforge/db"
-	"tinyforge/db/dbtest"
 	"tinyforge/deploy"
 	"tinyforge/deploy/deploytest"
 	"tinyforge/templates"
@@ -84,13 +83,7 @@ func pagesOf(t *testing.T) *pages {
 			t.Fatal(err)
 		}
 	}
-	keys, err := db.NewKeyring()
-	check(err)
-	store, err := db.Open(t.Context(), dbtest.SQLite(t), keys)
-	check(err)
-	t.Cleanup(func() { _ = store.Close() })
-	_, err = store.Migrate(t.Context())
-	check(err)
+	store := emptyStore(t)
 	set, err := templates.New(time.Now)
 	check(err)
 	mux := http.NewServeMux()

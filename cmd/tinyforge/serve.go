@@ -102,8 +102,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 		return err
 	}
 	makeNetwork(ctx, engine, log)
-	recovery := deploy.NewRecovery(deployer)
-	recoverFirst(ctx, recovery, log)
+	recovery := recoverFirst(ctx, deployer, log)
 	if err := printFirstLink(ctx, store, choices, control.PrivateAddr(), out); err != nil {
 		return err
 	}
@@ -195,13 +194,16 @@ func makeNetwork(ctx context.Context, engine *docker.Engine, log *slog.Logger) {
 	}
 }
 
-// recoverFirst fills the route table before anybody connects. Docker may be away: then it goes on without.
-func recoverFirst(ctx context.Context, r *deploy.Recovery, log *slog.Logger) {
+// recoverFirst fills the route table before anybody connects, and returns what goes on with it. Docker may be away: then it is
+// left to that.
+func recoverFirst(ctx context.Context, d *deploy.Deployer, log *slog.Logger) *deploy.Recovery {
+	recovery := deploy.NewRecovery(d)
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := r.Pass(ctx); err != nil {
+	if err := recovery.Pass(ctx); err != nil {
 		log.ErrorContext(ctx, "recovery at start; it goes on trying", "error", err)
 	}
+	return recovery
 }
 
 // owner names this process in leases.

@@ -70,7 +70,19 @@ type Deployer struct {
 	// Limits are asked for each time, since people may change them; nil means those of Config. None may be zero.
 	Limits func(context.Context) (Limits, error)
 
+	// Point, where it is set, is called at every point at which a deployment could be interrupted between two of its effects,
+	// with the point's name: "<phase>:before", when the phase is written down and nothing of it done, and "<phase>:after", when
+	// all of it is done and nothing written. It is there for tests that kill the process.
+	Point func(name string)
+
 	busy workloadLocks
+}
+
+// at is where a process may be killed.
+func (d *Deployer) at(phase db.Phase, moment string) {
+	if d.Point != nil {
+		d.Point(string(phase) + ":" + moment)
+	}
 }
 
 func (d *Deployer) limits(ctx context.Context) (Limits, error) {

@@ -143,7 +143,10 @@ func (r *Runner) deploy(ctx, wanted context.Context, dep *db.Deployment) error {
 		if err != nil {
 			return err
 		}
-		if err = j.bounded(ctx, s); err == nil {
+		j.at(s.phase, "before")
+		err = j.bounded(ctx, s)
+		j.at(s.phase, "after")
+		if err == nil {
 			if err = j.pass(ctx); err == nil {
 				continue
 			}

@@ -32,13 +32,19 @@ const stackConfig = "{service: web, healthcheck: {path: /up, interval: 200ms, at
 
 // newManagedService is a service behind an Nginx Proxy Manager.
 func newManagedService(t *testing.T) (*service, *deploytest.NPM) {
+	s, manager := prepareManagedService(t)
+	s.start()
+	return s, manager
+}
+
+// prepareManagedService is newManagedService without a process.
+func prepareManagedService(t *testing.T) (*service, *deploytest.NPM) {
 	nginx := deploytest.NewFakeNginx(t)
 	manager := deploytest.NewNPM(t, nginx)
 	s := prepareService(t, "TINYFORGE_ROUTER=npm", "TINYFORGE_PROXY_HTTP=off", "TINYFORGE_NPM_URL="+manager.URL, "TINYFORGE_NPM_PROXY="+nginx.Addr,
 		"TINYFORGE_NPM_IDENTITY="+manager.Identity, "TINYFORGE_NPM_PASSWORD="+manager.Password, "TINYFORGE_NPM_FORWARD=address", "TINYFORGE_NPM_GRACE=1s")
 	s.site = "http://" + nginx.Addr
 	s.secrets = append(s.secrets, manager.Password, "token-1")
-	s.start()
 	return s, manager
 }
 

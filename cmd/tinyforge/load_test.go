@@ -20,6 +20,7 @@ type load struct {
 	mu       sync.Mutex
 	sent     int
 	faults   []string
+	failedAt []time.Time // of each fault
 	versions map[string]int
 }
 
@@ -90,7 +91,7 @@ func (l *load) note(version string, err error) {
 	l.sent++
 	switch {
 	case err != nil:
-		l.faults = append(l.faults, err.Error())
+		l.faults, l.failedAt = append(l.faults, err.Error()), append(l.failedAt, time.Now())
 	case version != "":
 		l.versions[version]++
 	}

@@ -79,7 +79,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	checkouts := filepath.Join(c.Data, "checkouts")
 	deployer := &deploy.Deployer{
 		DB: store, Sources: sourceKinds(engine, c.siteProgram()), Runtime: runtime, Images: engine, Router: router,
-		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log, Limits: limitsOf(choices),
+		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log, Limits: limitsOf(choices), Point: killPoint(),
 		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: checkouts},
 	}
 	janitor := deploy.NewJanitor(deployer)

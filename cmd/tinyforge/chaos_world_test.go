@@ -1,0 +1,126 @@
+//go:build chaos
+
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tinyforge/app/forgetest"
+	"tinyforge/db"
+)
+
+// world is a Tinyforge with a workload of each strategy, to which requests are sent all the time.
+type world struct {
+	*service
+	setting   setting
+	random    *rand.Rand
+	forge     *forgetest.Server
+	workloads []*target
+	killFile  string
+	proxy     *process // that serves the sites; nil where it is ours or somebody else's
+	sum       *row
+	away      []gap // when there was no process
+}
+
+// gap is from a kill until the next process was ready.
+type gap struct{ from, until time.Time }
+
+// target is a workload that is deployed again and again.
+type target struct {
+	name, file string
+	strategy   db.Strategy
+	clone      *clone
+	visitors   *load
+	pushes     int
+	serving    string            // the commit
+	versions   map[string]string // by commit
+	judged     int               // faults of the visitors that were looked at
+	ends       map[string]string // how a commit has to end
+}
+
+func newWorld(t *testing.T, set setting, sum *tally, random *rand.Rand) *world {
+	x := &world{service: prepareFor(t, set), setting: set, random: random, sum: sum.row(set)}
+	x.killFile = filepath.Join(x.dir, "kill")
+	x.env = append(x.env, "TINYFORGE_TEST_KILL="+x.killFile, "TINYFORGE_DRAIN=3s")
+	if address := set.address(t); address != "" {
+		x.env = append(x.env, "TINYFORGE_DATABASE="+address)
+	}
+	x.start()
+	x.forge = newForge(t, forgetest.Options{Kind: forgetest.GitHub})
+	manifest := ""
+	for _, w := range []*target{
+		{strategy: db.BlueGreen, file: "Dockerfile"}, {strategy: db.Recreate, file: "Dockerfile"}, {strategy: db.Stack, file: "compose.yaml"},
+	} {
+		w.name, w.versions, w.ends = unique(string(w.strategy)), map[string]string{}, map[string]string{}
+		w.clone = newClone(t, x.forge, "acme/"+w.name)
+		x.workloads = append(x.workloads, w)
+		manifest += strings.Replace(manifestOf(w.name, sourceOf(w.strategy), configOf(w.strategy)), "acme/site", "acme/"+w.name, 1)
+	}
+	x.apply(x.forge, manifest)
+	for _, w := range x.workloads {
+		w.serving = x.push(w, true)
+		w.clone.ends(w.serving, "success")
+		x.serves(w.name, w.versions[w.serving])
+		w.visitors = newLoadBy(t, x.site, w.name+".test", set.router == "npm")
+	}
+	return x
+}
+
+// prepareFor makes a service and whatever serves its sites.
+func prepareFor(t *testing.T, set setting) *service {
+	switch set.router {
+	case "npm":
+		s, _ := prepareManagedService(t)
+		return s
+	case "proxy":
+		s := prepareService(t, "TINYFORGE_ROUTER=proxy")
+		startProcess(t, s.env, "proxy")
+		return s
+	}
+	return prepareService(t)
+}
+
+func sourceOf(s db.Strategy) string {
+	if s == db.Stack {
+		return "compose"
+	}
+	return "dockerfile"
+}
+
+func configOf(s db.Strategy) string {
+	if s == db.Stack {
+		return stackConfig
+	}
+	return fmt.Sprintf("{deploy_strategy: %s, healthcheck: {path: /up, interval: 200ms, attempts: 8}}", s)
+}
+
+// killed notes that the process is gone.
+func (x *world) killed(how string, w *target) {
+	x.Logf("kill -9: %s", how)
+	x.sum.kill(w.strategy)
+	x.away = append(x.away, gap{from: time.Now().Add(-500 * time.Millisecond)})
+}
+
+// settle starts the next process and looks at what it made of a commit.
+func (x *world) settle(w *target, commit string, good bool) {
+	x.start()
+	for i := range x.away {
+		if x.away[i].until.IsZero() {
+			x.away[i].until = time.Now()
+		}
+	}
+	w.ends[commit] = "failure"
+	if good {
+		w.ends[commit], w.serving = "success", commit
+	}
+	x.await("the commit "+commit+" has its last status", func() bool {
+		state := w.clone.last(commit).State
+		return state == "success" || state == "failure"
+	})
+	x.check()
+}

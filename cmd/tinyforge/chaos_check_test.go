@@ -87,7 +87,7 @@ func (x *world) leftOver() string {
 	docker.call(http.MethodGet, "/networks?"+ours, &networks)
 	var volumes struct{ Volumes []struct{ Name string } }
 	docker.call(http.MethodGet, "/volumes?"+ours, &volumes)
-	checkouts, err := os.ReadDir(filepath.Join(x.dir, "data", "checkouts"))
+	checkouts, err := os.ReadDir(filepath.Join(x.data(), "checkouts"))
 	containers := docker.containers(x.instance)
 	switch {
 	case len(containers) != len(x.workloads)+1:
@@ -100,6 +100,16 @@ func (x *world) leftOver() string {
 		return fmt.Sprintf("checkouts %v (%v)", checkouts, err)
 	}
 	return ""
+}
+
+// data is the folder that the last of the options names.
+func (x *world) data() (dir string) {
+	for _, option := range x.env {
+		if folder, ok := strings.CutPrefix(option, "TINYFORGE_DATA="); ok {
+			dir = folder
+		}
+	}
+	return dir
 }
 
 // untrue tells what is wrong with the statuses of a commit that ended.
@@ -129,12 +139,12 @@ func (x *world) judge(w *target) {
 	l.mu.Unlock()
 	for i, at := range times {
 		switch {
-		case x.setting.router == "builtin" && slices.ContainsFunc(x.away, func(g gap) bool { return at.After(g.from) && at.Before(g.until) }):
+		case x.setting.router == "builtin" && slices.ContainsFunc(x.away, func(g gap) bool { return at.After(g.from) && (g.until.IsZero() || at.Before(g.until)) }):
 			x.sum.away++
 		case x.setting.router == "npm" && w.strategy != db.BlueGreen:
 			x.sum.admitted++
 		default:
-			x.fault(&x.sum.failed, "%s: a request failed at %s: %s", w.name, at.Format(time.StampMilli), faults[i])
+			x.fault(&x.sum.failed, "%s: a request failed at %s: %s", w.name, at.Format(time.StampMilli), faults[i][:min(len(faults[i]), 120)])
 		}
 	}
 }

@@ -43,10 +43,11 @@ type target struct {
 	ends       map[string]string // how a commit has to end
 }
 
-func newWorld(t *testing.T, set setting, sum *tally, random *rand.Rand) *world {
+func newWorld(t *testing.T, set setting, sum *tally, random *rand.Rand, env ...string) *world {
 	x := &world{service: prepareFor(t, set), setting: set, random: random, sum: sum.row(set)}
 	x.killFile = filepath.Join(x.dir, "kill")
 	x.env = append(x.env, "TINYFORGE_TEST_KILL="+x.killFile, "TINYFORGE_DRAIN=3s")
+	x.env = append(x.env, env...)
 	if address := set.address(t); address != "" {
 		x.env = append(x.env, "TINYFORGE_DATABASE="+address)
 	}

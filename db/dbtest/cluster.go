@@ -25,6 +25,7 @@ var clusterScript string
 
 // cluster is a PostgreSQL server on a port of the loopback interface, with its files in a temporary folder.
 type cluster struct {
+	dir   string
 	port  int
 	alive io.Closer // while this is open, the server runs
 }
@@ -73,7 +74,7 @@ func tryCluster(programs string) (*cluster, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start PostgreSQL: %w", err), os.Remove(dir))
 	}
-	c := &cluster{port, alive}
+	c := &cluster{dir, port, alive}
 	if err := c.wait(ended(cmd)); err != nil {
 		_ = alive.Close()
 		return nil, fmt.Errorf("start PostgreSQL: %w\n%s", err, lastLines(log.Name()))

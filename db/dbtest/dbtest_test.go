@@ -174,3 +174,22 @@ func countFiles(t *testing.T, dir string) (n int) {
 	})
 	return n
 }
+
+func TestServerIsDisturbed(t *testing.T) {
+	server := dbtest.NewServer(t)
+	db := open(t, "postgres", server.URL())
+	db.SetMaxOpenConns(1)
+	ping := func() error { _, err := db.ExecContext(t.Context(), "SELECT 1"); return err }
+	if err := ping(); err != nil {
+		t.Fatal(err)
+	}
+	for name, disturb := range map[string]func(){"cut": server.Cut, "restarted": server.Restart} {
+		disturb()
+		if ping() == nil {
+			t.Errorf("the connection was not %s", name)
+		}
+		if err := ping(); err != nil {
+			t.Errorf("%s, and then: %v", name, err)
+		}
+	}
+}

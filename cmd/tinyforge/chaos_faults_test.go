@@ -1,0 +1,179 @@
+//go:build chaos
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tinyforge/app/forgetest"
+	"tinyforge/db/dbtest"
+	"tinyforge/deploy/deploytest"
+)
+
+// TestChaosFaults disturbs what Tinyforge stands on in the middle of deployments: the database, Docker, the forge, the disk.
+// A deployment may fail then, and has to say so; whatever its last status says has to be true.
+func TestChaosFaults(t *testing.T) {
+	seed := fromEnv(t, "TINYFORGE_TEST_CHAOS_SEED", uint64(time.Now().UnixNano()))
+	sum := &tally{seed: seed, begun: time.Now()}
+	begin := func(t *testing.T, name string, env ...string) *world {
+		return newWorld(t, setting{"builtin", name}, sum, rand.New(rand.NewPCG(seed, 0)), env...)
+	}
+	t.Run("faults", func(t *testing.T) {
+		t.Run("the forge is down for ten minutes", func(t *testing.T) {
+			t.Parallel()
+			begin(t, "forge down").forgeDown(10 * time.Minute)
+		})
+		t.Run("PostgreSQL", func(t *testing.T) {
+			t.Parallel()
+			server := dbtest.NewServer(t)
+			x := begin(t, "PostgreSQL cut, restarted", "TINYFORGE_DATABASE="+server.URL())
+			for _, disturb := range []func(){server.Cut, server.Restart, server.Cut, server.Restart} {
+				x.disturbEach(disturb, "success", false)
+			}
+			x.conclude()
+		})
+		t.Run("the disk is full", func(t *testing.T) {
+			t.Parallel()
+			disk := newDisk(t, 64<<20)
+			x := begin(t, "disk full", "TINYFORGE_DATA="+disk.dir, "TINYFORGE_MIN_FREE=1MB")
+			for range 3 {
+				x.disturbEach(func() { disk.full(3 * time.Second) }, "", false)
+			}
+			x.conclude()
+		})
+	})
+	t.Run("Docker", func(t *testing.T) { // alone: its address is in the environment
+		daemon := newDaemon(t)
+		x := begin(t, "Docker restarted, killed, full", "TINYFORGE_MIN_FREE=10MB")
+		for _, disturb := range []func(){func() { daemon.restart(syscall.SIGTERM) }, func() { daemon.restart(syscall.SIGKILL) }, func() { daemon.disk.full(3 * time.Second) }} {
+			x.disturbEach(disturb, "", true)
+		}
+		x.conclude()
+	})
+	sum.print(os.Stdout)
+}
+
+// disturbEach pushes to each workload and disturbs something at some time afterwards. state is how the commits have to end, ""
+// when they may fail. cuts is whether requests fail while all is not at rest again.
+func (x *world) disturbEach(disturb func(), state string, cuts bool) {
+	for _, w := range x.workloads {
+		commit := x.push(w, true)
+		after := time.Duration(x.random.Int64N(int64(4 * time.Second)))
+		time.Sleep(after)
+		x.Logf("%s: disturbed %s after the push", w.strategy, after.Round(time.Millisecond))
+		x.sum.kill(w.strategy)
+		if cuts {
+			x.away = append(x.away, gap{from: time.Now().Add(-time.Second)})
+		}
+		disturb()
+		last := x.ended(w, commit)
+		x.Logf("%s: %s", last.State, last.Description)
+		if w.ends[commit] = last.State; last.State == "success" {
+			w.serving = commit
+		}
+		if state != "" && last.State != state {
+			x.fault(&x.sum.wrong, "%s ended in %s: %s", commit, last.State, last.Description)
+		}
+		x.check()
+		if cuts {
+			x.away[len(x.away)-1].until = time.Now()
+		}
+	}
+}
+
+// ended waits for the last status of a commit.
+func (x *world) ended(w *target, commit string) (last forgetest.Status) {
+	x.Helper()
+	deadline := time.Now().Add(3 * time.Minute)
+	for time.Now().Before(deadline) {
+		if last = w.clone.last(commit); last.State == "success" || last.State == "failure" {
+			return last
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	x.Fatalf("%s has no last status: %+v", commit, last)
+	return last
+}
+
+// forgeDown lets the forge's API answer nothing good for some time. Deployments go on; the commits are told afterwards.
+func (x *world) forgeDown(during time.Duration) {
+	x.forge.Fault(func(r *http.Request) *forgetest.Fault {
+		if strings.HasPrefix(r.URL.Path, "/api/") && strings.Contains(r.URL.Path, "/statuses/") {
+			return &forgetest.Fault{Status: http.StatusBadGateway}
+		}
+		return nil
+	})
+	until := time.Now().Add(during)
+	for good := false; time.Now().Before(until); good = !good {
+		for _, w := range x.workloads {
+			commit := x.push(w, good)
+			w.ends[commit] = "failure"
+			if good {
+				w.ends[commit], w.serving = "success", commit
+			}
+			x.sum.kill(w.strategy)
+			x.expect(&x.sum.wrong, w.name+" has one release that serves", func() string { return x.oneServes(w) })
+			time.Sleep(min(20*time.Second, time.Until(until)))
+		}
+	}
+	x.forge.Fault(nil)
+	for _, w := range x.workloads {
+		for commit := range w.ends {
+			x.ended(w, commit)
+		}
+	}
+	x.check()
+	x.conclude()
+}
+
+// disk is a small file system.
+type disk struct {
+	*testing.T
+	dir string
+}
+
+func newDisk(t *testing.T, size int) *disk {
+	t.Helper()
+	d := &disk{t, t.TempDir()}
+	if err := syscall.Mount("tmpfs", d.dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
+		t.Fatalf("mount a small disk, which needs root: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(d.dir, syscall.MNT_DETACH) })
+	return d
+}
+
+// full leaves no byte free for some time.
+func (d *disk) full(during time.Duration) {
+	d.Helper()
+	file, err := os.Create(filepath.Join(d.dir, "full"))
+	if err != nil {
+		d.Fatal(err)
+	}
+	defer func() { _ = os.Remove(file.Name()) }()
+	defer file.Close()
+	end := time.Now().Add(during)
+	for block := make([]byte, 64<<10); time.Now().Before(end); { // what others free is taken too
+		if _, err := file.Write(block); errors.Is(err, syscall.ENOSPC) {
+			time.Sleep(10 * time.Millisecond)
+		} else if err != nil {
+			d.Fatal(err)
+		}
+	}
+}
+
+// takesOver makes an image of the sample program in the Docker of a test's own.
+func takesOver(t *testing.T) {
+	t.Helper()
+	sampleRepository(t) // makes it where it was made first
+	program := filepath.Join(deploytest.SampleCheckout(t), "sampleapp")
+	newDockerAPI(t).importImage(sampleImage(), map[string]string{"sampleapp": program}, `ENTRYPOINT ["/sampleapp"]`)
+}

@@ -52,6 +52,8 @@ func (r *Runtime) why(ctx context.Context, release db.Release, cause error) erro
 	text := strings.TrimPrefix(strings.TrimSpace(cause.Error()), "Error response from daemon: ")
 	text, _, _ = strings.Cut(text, "\n")
 	switch {
+	case deploy.IsFull(text):
+		return &deploy.Failure{Text: deploy.FullText, Err: cause}
 	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
 		return &deploy.Failure{Text: "A port of the machine that the stack wants is taken: " + shorten.Typed(text), Fault: portBusy(text), Err: cause}
 	case strings.Contains(strings.ToLower(text), "no such image"):
@@ -94,7 +96,9 @@ func (r *Runtime) explain(op string, err error) error {
 		return nil
 	case errors.As(err, &failure):
 		return failure
-	case client.IsErrConnectionFailed(err):
+	case deploy.IsFull(err.Error()):
+		return &deploy.Failure{Text: deploy.FullText, Err: fmt.Errorf("%s: %w", op, err)}
+	case client.IsErrConnectionFailed(err), deploy.IsBroken(err):
 		return &deploy.Failure{Text: fmt.Sprintf("Docker is not reachable at %s: is it running?", r.docker.DaemonHost()), Err: fmt.Errorf("%s: %w", op, err)}
 	}
 	return fmt.Errorf("%s: %w", op, err)

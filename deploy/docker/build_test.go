@@ -267,7 +267,7 @@ func TestBuildTextOfAFullDisk(t *testing.T) {
 		"failed to solve: failed to copy files: copy file range failed: no space left on device",
 		"failed to solve: write /var/lib/docker/tmp/x: No space left on device",
 	} {
-		if got := buildText(text, &step{name: "[2/2] COPY . /", err: text}); got != fullText {
+		if got := buildText(text, &step{name: "[2/2] COPY . /", err: text}); got != deploy.FullText {
 			t.Errorf("%s is told as %q", text, got)
 		}
 	}

@@ -42,7 +42,7 @@ func buildFailure(text string, failed *step, blot *strings.Replacer) error {
 
 // buildFault is the code of a step that ended with an exit code, nil for what else went wrong.
 func buildFault(text string, failed *step, blot *strings.Replacer) *db.Fault {
-	if failed == nil || failed.full || isFull(text) {
+	if failed == nil || failed.full || deploy.IsFull(text) {
 		return nil
 	}
 	code := exitCode.FindStringSubmatch(failed.err + "\n" + text)
@@ -58,8 +58,8 @@ func (s *step) title() string {
 }
 
 func buildText(text string, failed *step) string {
-	if isFull(text) {
-		return fullText
+	if deploy.IsFull(text) {
+		return deploy.FullText
 	}
 	if failed == nil {
 		return "Build failed: " + solveText(text)

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
-	"syscall"
 
 	"github.com/docker/docker/client"
 
@@ -25,8 +23,8 @@ func (e *Engine) explain(op string, err error) error {
 		return failure
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w", op, err)
-	case isFull(err.Error()):
-		return &deploy.Failure{Text: fullText, Err: fmt.Errorf("%s: %w", op, err)}
+	case deploy.IsFull(err.Error()):
+		return &deploy.Failure{Text: deploy.FullText, Err: fmt.Errorf("%s: %w", op, err)}
 	case isRefused(err):
 		return &deploy.Failure{Text: fmt.Sprintf("Docker at %s refuses us: is this user in the group docker?", e.docker.DaemonHost()), Err: fmt.Errorf("%s: %w", op, err)}
 	case isUnreachable(err):
@@ -35,32 +33,18 @@ func (e *Engine) explain(op string, err error) error {
 	return fmt.Errorf("%s: %w", op, err)
 }
 
-const fullText = "The disk of the Docker host is full (no space left on device): free some space, then deploy again"
-
-func isFull(text string) bool {
-	return strings.Contains(strings.ToLower(text), "no space left on device")
-}
-
 func isRefused(err error) bool {
 	return isUnreachable(err) && (errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), "permission denied"))
 }
 
 // isUnreachable tells whether the connection could not be made, or broke.
 func isUnreachable(err error) bool {
-	if client.IsErrConnectionFailed(err) {
-		return true
-	}
-	for _, broken := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE} {
-		if errors.Is(err, broken) {
-			return true
-		}
-	}
-	return false
+	return client.IsErrConnectionFailed(err) || deploy.IsBroken(err)
 }
 
 // isOutside tells whether an error says nothing about the container: explain finds better words.
 func isOutside(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || isFull(err.Error()) || isUnreachable(err)
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || deploy.IsFull(err.Error()) || isUnreachable(err)
 }
 
 // daemonText is what the engine said, without what the SDK puts before it.

@@ -5,6 +5,8 @@ import (
 
 	buildkit "github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
+
+	"tinyforge/deploy"
 )
 
 // progress writes what BuildKit tells about a build as a log for people: each step when it begins, its output indented
@@ -96,7 +98,7 @@ func (s *step) splitter(p *progress, stream int) *splitter {
 	o := s.output[stream]
 	if o == nil {
 		o = &splitter{emit: func(line string) {
-			s.full = s.full || isFull(line)
+			s.full = s.full || deploy.IsFull(line)
 			if p.current != s {
 				p.title(s)
 			}

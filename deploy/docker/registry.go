@@ -16,8 +16,8 @@ import (
 // pullFailure says in one short sentence why a pull failed. It has no cause but deploy.ErrNoAccess: what the engine said is
 // in part the registry's own text, which could reflect the account that it was given.
 func pullFailure(named reference.Named, platform string, err error) error {
-	if isFull(err.Error()) {
-		return &deploy.Failure{Text: fullText}
+	if deploy.IsFull(err.Error()) {
+		return &deploy.Failure{Text: deploy.FullText}
 	}
 	if isOutside(err) {
 		return err

@@ -5,7 +5,7 @@ LINTER   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 export CGO_ENABLED = 0
 
-.PHONY: help demo pictures test race lint fuzz build clean
+.PHONY: help demo pictures test race lint chaos fuzz build clean
 
 help:            ## what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -29,6 +29,11 @@ race:            ## the same with the race detector, which needs a C compiler
 
 lint:            ## the linters of .golangci.yml
 	$(GO) run $(LINTER) run
+
+chaos:           ## kill -9 everywhere, hundreds of times, and a table of what it did; SEED=N repeats random kills
+	scripts/setup test
+	$(GO) test -c -tags chaos -o bin/chaos.test ./cmd/tinyforge
+	cd cmd/tinyforge && TINYFORGE_TEST_CHAOS_SEED=$(SEED) ../../bin/chaos.test -test.run '^TestChaos' -test.timeout 3h
 
 fuzz:            ## every fuzz target for FUZZTIME, 60s unless told
 	scripts/fuzz $(FUZZTIME)

@@ -12,6 +12,7 @@ type Config struct {
 	HTTPS string // address to listen on, ":443"; "" for none
 
 	DataDir string // where certificates and their keys are kept
+	Routes  string // folder in which the routes outlive the process; "" keeps them in memory alone
 
 	ACME       ACME
 	InternalCA bool // sign certificates by ourselves; the root is DataDir/pki/authorities/local/root.crt

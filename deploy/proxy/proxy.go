@@ -27,7 +27,7 @@ type Proxy struct {
 	http, https net.Listener // set by Listen
 }
 
-// New returns a Proxy that does nothing yet.
+// New returns a Proxy that does nothing yet, with the routes that are kept in the folder of the config.
 func New(cfg Config, log *slog.Logger) (*Proxy, error) {
 	if cfg.HTTP == "" && cfg.HTTPS == "" {
 		return nil, errors.New("make proxy: neither an HTTP nor an HTTPS address is set")
@@ -44,14 +44,36 @@ func New(cfg Config, log *slog.Logger) (*Proxy, error) {
 	if cfg.Grace == 0 {
 		cfg.Grace = defaultGrace
 	}
+	table, err := openTable(cfg, log)
+	if err != nil {
+		return nil, fmt.Errorf("make proxy: %w", err)
+	}
 	return &Proxy{
-		Table: newTable(cfg.HoldFor, int64(cfg.HoldLimit)),
+		Table: table,
 		cfg:   cfg,
 		log:   log,
 		work:  newWork(),
 		ready: make(chan struct{}),
 	}, nil
 }
+
+// openTable makes the table, with the routes that outlived the process before.
+func openTable(cfg Config, log *slog.Logger) (*Table, error) {
+	table := newTable(cfg.HoldFor, int64(cfg.HoldLimit))
+	if cfg.Routes == "" {
+		return table, nil
+	}
+	files, err := openRouteFiles(cfg.Routes)
+	if err != nil {
+		return nil, err
+	}
+	table.files = files
+	return table, table.restore(log)
+}
+
+// Close gives up the folder of routes, of a Proxy that does not run, or not any more. From then on no route can be changed
+// that is kept there.
+func (p *Proxy) Close() { p.Table.files.close() }
 
 // ListenError is that the proxy cannot listen on one of its addresses.
 type ListenError struct {

@@ -24,7 +24,8 @@ const (
 )
 
 // Client is the route table of a proxy in another process. It is a deploy.Router, and safe for concurrent use. Every call
-// may be repeated, and is, for some seconds, while the proxy is started anew. When nobody answers its error is an *AwayError.
+// may be repeated, and is, for some seconds, while the proxy is started anew. When nobody answers its error is a
+// *deploy.Failure for an *AwayError.
 type Client struct {
 	socket string
 	http   *http.Client
@@ -191,7 +192,7 @@ func (c *Client) away(ctx context.Context, err error) error {
 	if inner := errors.Unwrap(err); inner != nil { // without the URL, which says nothing
 		err = inner
 	}
-	return &AwayError{c.socket, err}
+	return &deploy.Failure{Text: "The proxy does not answer on " + c.socket + ": does tinyforge proxy run, and is --proxy-socket right?", Err: &AwayError{err}}
 }
 
 func (c *Client) answered() {

@@ -159,7 +159,9 @@ func TestClientWaitsForTheNextProxy(t *testing.T) {
 	path := socketPath(t)
 	c, rt := NewClient(path), db.Route{Host: "a.test"}
 	err := c.Upsert(t.Context(), rt, up("tf-web-1"))
-	if away, ok := errors.AsType[*AwayError](err); !ok || away.Socket != path || !strings.Contains(err.Error(), "no such file") {
+	_, away := errors.AsType[*AwayError](err)
+	said, ok := errors.AsType[*deploy.Failure](err)
+	if !away || !ok || !strings.Contains(said.Text, path) || !strings.Contains(err.Error(), "no such file") {
 		t.Fatalf("without a proxy: %v", err)
 	}
 	first := newTestProxy(t, cfg)

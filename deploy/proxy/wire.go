@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"tinyforge/db"
@@ -99,15 +98,10 @@ func (e *distantError) Error() string { return e.text }
 // Unwrap gives the causes.
 func (e *distantError) Unwrap() []error { return e.causes }
 
-// AwayError is that nobody answers on the admin socket.
-type AwayError struct {
-	Socket string
-	Err    error
-}
+// AwayError is that nobody answers on the admin socket. It is the cause of a *deploy.Failure.
+type AwayError struct{ Err error }
 
-func (e *AwayError) Error() string {
-	return fmt.Sprintf("the proxy does not answer on %s: %v", e.Socket, e.Err)
-}
+func (e *AwayError) Error() string { return e.Err.Error() }
 
 // Unwrap gives the system's error.
 func (e *AwayError) Unwrap() error { return e.Err }

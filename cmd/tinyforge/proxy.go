@@ -20,6 +20,11 @@ func runProxy(ctx context.Context, c config, _ []string, in invocation) error {
 		return err
 	}
 	defer p.Close()
+	handed, err := inherited()
+	if err != nil {
+		return err
+	}
+	p.Inherit(handed["http"], handed["https"])
 	if err := listenForSites(ctx, p, c, log); err != nil {
 		return err
 	}

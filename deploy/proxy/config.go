@@ -34,6 +34,7 @@ const (
 	defaultHoldFor   = 30 * time.Second
 	defaultHoldLimit = 1000
 	defaultGrace     = 10 * time.Second
+	freshGrace       = time.Second // how long the first requests of connections are waited for before the end begins
 
 	readHeaderTimeout = "15s"
 	readIdleTimeout   = "2m" // between two reads of one upload; upgraded connections are not bound by it

@@ -24,7 +24,7 @@ type Proxy struct {
 	work  *work
 	ready chan struct{}
 
-	http, https net.Listener // set by Listen
+	http, https net.Listener // set by Inherit and Listen
 }
 
 // New returns a Proxy that does nothing yet, with the routes that are kept in the folder of the config.
@@ -92,9 +92,6 @@ func (e *ListenError) Unwrap() error { return e.Err }
 // Listen opens the addresses: who connects waits until Run serves. Run does it by itself where it was not done before. The
 // error is a *ListenError, and nothing is open then.
 func (p *Proxy) Listen(ctx context.Context) error {
-	if p.http != nil || p.https != nil {
-		return nil
-	}
 	err := p.listen(ctx)
 	if err != nil {
 		p.closeListeners()
@@ -104,13 +101,28 @@ func (p *Proxy) Listen(ctx context.Context) error {
 }
 
 func (p *Proxy) listen(ctx context.Context) (err error) {
-	if p.http, err = listen(ctx, p.cfg.HTTP); err != nil {
-		return &ListenError{"http", p.cfg.HTTP, err}
+	if p.http == nil {
+		if p.http, err = listen(ctx, p.cfg.HTTP); err != nil {
+			return &ListenError{"http", p.cfg.HTTP, err}
+		}
 	}
-	if p.https, err = listen(ctx, p.cfg.HTTPS); err != nil {
-		return &ListenError{"https", p.cfg.HTTPS, err}
+	if p.https == nil {
+		if p.https, err = listen(ctx, p.cfg.HTTPS); err != nil {
+			return &ListenError{"https", p.cfg.HTTPS, err}
+		}
 	}
 	return nil
+}
+
+// Inherit lets the proxy serve TCP listeners that are open already, in place of those that Listen would open; nil is none.
+// It is called before Listen.
+func (p *Proxy) Inherit(http, https net.Listener) {
+	if http != nil {
+		p.http, p.cfg.HTTP = http, http.Addr().String()
+	}
+	if https != nil {
+		p.https, p.cfg.HTTPS = https, https.Addr().String()
+	}
 }
 
 // Run serves until ctx is done. Then it takes no new connection, sends away who waits on held routes, closes websockets,
@@ -168,18 +180,22 @@ func (p *Proxy) start(ctx context.Context, id string) (err error) {
 // stop ends what Run started. Caddy's own Stop does not wait for requests unless the process is Caddy's.
 func (p *Proxy) stop() error {
 	p.Table.close()
+	p.closeListeners()
+	begun, cancel := context.WithTimeout(context.Background(), freshGrace)
+	defer cancel()
+	_ = p.work.fresh.wait(begun)
 	err := caddy.Stop()
 
 	grace, cancel := context.WithTimeout(context.Background(), p.cfg.Grace)
 	defer cancel()
-	if p.work.wait(grace) == nil {
+	if p.work.busy.wait(grace) == nil {
 		return err
 	}
 	p.log.Warn("requests outlast the grace and are ended", slog.Int64("requests", p.endAll()),
 		slog.Duration("grace", p.cfg.Grace))
 	unwind, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = p.work.wait(unwind)
+	_ = p.work.busy.wait(unwind)
 	return err
 }
 

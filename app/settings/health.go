@@ -36,7 +36,7 @@ type Fact struct {
 
 // Proxy is what serves the sites.
 type Proxy struct {
-	Kind  string // "built_in", "npm"
+	Kind  string // "built_in", "apart", "npm"
 	OK    bool
 	Word  string // what is wrong, in English
 	Facts []Fact

@@ -48,7 +48,8 @@ type chosenKeeper struct {
 	log     *slog.Logger
 	retry   time.Duration // after an error
 
-	led string // the host that it leads
+	led   string // the host that it leads
+	begun bool   // it has led one, or none
 }
 
 // Run applies every change until ctx is done.
@@ -83,18 +84,13 @@ func (k *chosenKeeper) apply(ctx context.Context) error {
 		return fmt.Errorf("parse public URL: %w", err)
 	}
 	host := public.Hostname()
-	if host == k.led {
+	if host == k.led && k.begun {
 		return nil
 	}
-	if host != "" {
-		if err := k.router.Lead(host, k.address); err != nil {
-			return err
-		}
+	if err := k.router.Lead(host, k.address); err != nil {
+		return err
 	}
-	if k.led != "" {
-		k.router.Release(k.led)
-	}
-	if k.led = host; host == "" {
+	if k.led, k.begun = host, true; host == "" {
 		return nil
 	}
 	k.log.InfoContext(ctx, "this Tinyforge has an address", "url", chosen.PublicURL)

@@ -36,6 +36,7 @@ type config struct {
 	InternalCA bool
 
 	Router      string
+	ProxySocket string
 	NPMURL      string
 	NPMProxy    string
 	NPMIdentity string
@@ -178,6 +179,8 @@ func (c *config) check(uses func(option string) bool) error {
 	switch {
 	case uses("listen"):
 		faults = append(faults, c.checkServe()...)
+	case uses("proxy-http"):
+		faults = append(faults, c.checkProxy()...)
 	case uses("router"):
 		_, err := c.routerCheck()
 		faults = append(faults, err)
@@ -187,22 +190,31 @@ func (c *config) check(uses func(option string) bool) error {
 
 func (c *config) checkServe() (faults []error) {
 	fault := faultsTo(&faults)
-	for name, address := range map[string]string{
-		"listen": c.Listen, "listen-public": c.ListenPublic, "proxy-http": c.ProxyHTTP, "proxy-https": c.ProxyHTTPS,
-	} {
+	for name, address := range map[string]string{"listen": c.Listen, "listen-public": c.ListenPublic} {
 		_, _, err := net.SplitHostPort(address)
 		fault((address != "" || name == "listen") && err != nil, "--%s %q: give an address such as :80 or 127.0.0.1:8080", name, address)
+	}
+	faults = append(faults, c.checkShared()...)
+	fault(c.Workers < 1, "--workers %d: at least one is needed", c.Workers)
+	fault(c.Liveness <= 0, "--liveness %s: give a time above zero, such as 5s", c.Liveness)
+	fault(c.KeepReleases < 1 || c.KeepReleases > 50, "--keep-releases %d: give a number from 1 to 50", c.KeepReleases)
+	fault(c.Build <= 0, "--build-timeout %s: give a time above zero, such as 1h", c.Build)
+	return append(faults, c.checkRouter()...)
+}
+
+// checkShared is about options of serve that the command proxy has too.
+func (c *config) checkShared() (faults []error) {
+	fault := faultsTo(&faults)
+	for name, address := range map[string]string{"proxy-http": c.ProxyHTTP, "proxy-https": c.ProxyHTTPS} {
+		_, _, err := net.SplitHostPort(address)
+		fault(address != "" && err != nil, "--%s %q: give an address such as :80 or 127.0.0.1:8080", name, address)
 	}
 	_, err := c.trusted()
 	fault(err != nil, "--trusted-proxies %q: give addresses and networks, separated by commas, such as 127.0.0.1,172.18.0.0/16", c.TrustedProxies)
 	fault(c.LogFormat != "auto" && c.LogFormat != "text" && c.LogFormat != "json",
 		"--log-format %q: use auto, text or json", c.LogFormat)
-	fault(c.Workers < 1, "--workers %d: at least one is needed", c.Workers)
-	fault(c.Liveness <= 0, "--liveness %s: give a time above zero, such as 5s", c.Liveness)
 	fault(c.Drain <= 0, "--drain %s: give a time above zero, such as 30s", c.Drain)
-	fault(c.KeepReleases < 1 || c.KeepReleases > 50, "--keep-releases %d: give a number from 1 to 50", c.KeepReleases)
-	fault(c.Build <= 0, "--build-timeout %s: give a time above zero, such as 1h", c.Build)
-	return append(faults, c.checkRouter()...)
+	return faults
 }
 
 // trusted are the networks of --trusted-proxies. None is not nil.

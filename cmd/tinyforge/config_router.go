@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"maps"
 	"net"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,11 +15,12 @@ import (
 
 // routerChecks find contradictions, by the router that is chosen.
 func routerChecks() map[string]func(*config) []error {
-	return map[string]func(*config) []error{"builtin": (*config).checkBuiltin, "npm": (*config).checkNPM}
+	return map[string]func(*config) []error{"builtin": (*config).checkBuiltin, "npm": (*config).checkNPM, "proxy": (*config).checkApart}
 }
 
 func (c *config) declareRouter(f *flag.FlagSet) {
-	f.StringVar(&c.Router, "router", "builtin", "`name` of what serves the sites: builtin, the proxy in this process, or npm, your Nginx Proxy Manager")
+	f.StringVar(&c.Router, "router", "builtin", "`name` of what serves the sites: builtin, the proxy in this process; proxy, the same in a process of its own (tinyforge proxy); or npm, your Nginx Proxy Manager")
+	f.StringVar(&c.ProxySocket, "proxy-socket", "", "`file` of the socket on which tinyforge proxy takes orders; proxy.sock in the data folder when empty")
 	f.StringVar(&c.NPMURL, "npm-url", "", "`URL` of Nginx Proxy Manager's administration, such as http://127.0.0.1:81")
 	f.StringVar(&c.NPMProxy, "npm-proxy", "", "`address` of the HTTP that Nginx Proxy Manager serves, as seen from here, such as 127.0.0.1:80")
 	f.StringVar(&c.NPMIdentity, "npm-identity", "", "`address` of a user of Nginx Proxy Manager that may manage proxy hosts, without two-factor login")
@@ -40,20 +43,58 @@ func (c *config) routerCheck() (func(*config) []error, error) {
 	checks := routerChecks()
 	check, ok := checks[c.Router]
 	if !ok {
-		return nil, fmt.Errorf("--router %q: use %s", c.Router, strings.Join(slices.Sorted(maps.Keys(checks)), " or "))
+		return nil, fmt.Errorf("--router %q: use %s", c.Router, oneOf(slices.Sorted(maps.Keys(checks))))
 	}
 	return check, nil
 }
 
+// oneOf writes names as a choice.
+func oneOf(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// proxySocket is where tinyforge proxy takes orders.
+func (c *config) proxySocket() string {
+	return cmp.Or(c.ProxySocket, filepath.Join(c.Data, "proxy.sock"))
+}
+
 func (c *config) checkBuiltin() (faults []error) {
+	fault := faultsTo(&faults)
+	faults = append(faults, c.checkSites()...)
+	fault(c.ProxyHTTP != "" && c.ProxyHTTP == c.Listen || c.ProxyHTTPS != "" && c.ProxyHTTPS == c.Listen,
+		"--listen, --proxy-http and --proxy-https need three different addresses")
+	fault(c.ProxySocket != "", "--proxy-socket is about tinyforge proxy: choose it with --router proxy")
+	return append(faults, c.checkNoNPM()...)
+}
+
+// checkProxy is about the command proxy.
+func (c *config) checkProxy() []error { return append(c.checkShared(), c.checkSites()...) }
+
+// checkApart is about serve while tinyforge proxy serves the sites.
+func (c *config) checkApart() (faults []error) {
+	fault := faultsTo(&faults)
+	fault(c.ACMEEmail != "" || c.ACMECA != "" || c.InternalCA,
+		"--acme-email, --acme-ca and --internal-ca are about certificates: with --router proxy, give them to tinyforge proxy, which gets them")
+	fault(c.ProxyHTTP != defaultHTTP && c.ProxyHTTP != "" || c.ProxyHTTPS != defaultHTTPS && c.ProxyHTTPS != "",
+		"--proxy-http and --proxy-https are where sites are served: with --router proxy, give them to tinyforge proxy, which does it")
+	return append(faults, c.checkNoNPM()...)
+}
+
+// checkSites is about a proxy that runs in this process.
+func (c *config) checkSites() (faults []error) {
 	fault := faultsTo(&faults)
 	fault(c.ProxyHTTP == "" && c.ProxyHTTPS == "", "--proxy-http and --proxy-https are both off: nothing would serve the sites")
 	fault(c.ProxyHTTPS == "" && (c.ACMEEmail != "" || c.ACMECA != "" || c.InternalCA),
 		"--acme-email, --acme-ca and --internal-ca are about HTTPS, but --proxy-https is off")
 	fault(c.InternalCA && (c.ACMEEmail != "" || c.ACMECA != ""),
 		"--internal-ca signs certificates locally, --acme-email and --acme-ca ask an authority: choose one")
-	fault(c.ProxyHTTP != "" && (c.ProxyHTTP == c.Listen || c.ProxyHTTP == c.ProxyHTTPS) || c.ProxyHTTPS != "" && c.ProxyHTTPS == c.Listen,
-		"--listen, --proxy-http and --proxy-https need three different addresses")
+	fault(c.ProxyHTTP != "" && c.ProxyHTTP == c.ProxyHTTPS, "--proxy-http and --proxy-https need two different addresses")
+	return faults
+}
+
+func (c *config) checkNoNPM() (faults []error) {
+	fault := faultsTo(&faults)
 	fault(c.NPMURL != "" || c.NPMProxy != "" || c.NPMIdentity != "" || c.NPMPassword != "" || c.NPMAdopt != "" || c.NPMForward != "name" || c.NPMGrace != defaultGrace,
 		"the options that begin with --npm, and TINYFORGE_NPM_PASSWORD, are about Nginx Proxy Manager: choose it with --router npm")
 	return faults
@@ -75,6 +116,7 @@ func (c *config) checkNPM() (faults []error) {
 	}
 	fault(c.ACMEEmail != "" || c.ACMECA != "" || c.InternalCA,
 		"--acme-email, --acme-ca and --internal-ca are about the built-in proxy; with --router npm, certificates are Nginx Proxy Manager's")
+	fault(c.ProxySocket != "", "--proxy-socket is about tinyforge proxy: choose it with --router proxy")
 	fault(c.ProxyHTTP != defaultHTTP && c.ProxyHTTP != "" || c.ProxyHTTPS != defaultHTTPS && c.ProxyHTTPS != "",
 		"--proxy-http and --proxy-https are about the built-in proxy, which does not run with --router npm")
 	return faults

@@ -90,7 +90,7 @@ func TestConfigFaults(t *testing.T) {
 			},
 		},
 		"no router": {
-			[]string{"--router", "traefik"}, nil, []string{`--router "traefik": use builtin or npm`},
+			[]string{"--router", "traefik"}, nil, []string{`--router "traefik": use builtin, npm or proxy`},
 		},
 		"npm and nothing else": {
 			[]string{"--router", "npm", "--npm-forward", "container", "--npm-grace", "0s", "--npm-adopt", "https://a.example.com,b.example.com"}, nil,
@@ -118,6 +118,20 @@ func TestConfigFaults(t *testing.T) {
 		"the built-in proxy and npm": {
 			[]string{"--npm-url", "http://127.0.0.1:81"}, nil,
 			[]string{"the options that begin with --npm, and TINYFORGE_NPM_PASSWORD, are about Nginx Proxy Manager: choose it with --router npm"},
+		},
+		"a proxy apart": {
+			[]string{"--router", "proxy", "--proxy-http", ":8080", "--internal-ca", "--npm-adopt", "a.example.com"}, nil,
+			[]string{
+				"--acme-email, --acme-ca and --internal-ca are about certificates: with --router proxy, give them to tinyforge proxy, which gets them",
+				"--proxy-http and --proxy-https are where sites are served: with --router proxy, give them to tinyforge proxy, which does it",
+				"the options that begin with --npm, and TINYFORGE_NPM_PASSWORD, are about Nginx Proxy Manager: choose it with --router npm",
+			},
+		},
+		"a socket without a proxy apart": {
+			[]string{"--proxy-socket", "/run/proxy.sock"}, nil, []string{"--proxy-socket is about tinyforge proxy: choose it with --router proxy"},
+		},
+		"one address for both": {
+			[]string{"--proxy-http", ":443"}, nil, []string{"--proxy-http and --proxy-https need two different addresses"},
 		},
 		"one address for two": {
 			[]string{"--listen", ":443"}, nil,
@@ -177,8 +191,9 @@ func TestHelp(t *testing.T) {
 		"serve": {
 			"acme-ca", "acme-email", "build-timeout", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "listen-public",
 			"liveness", "log-format", "log-level", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url",
-			"proxy-http", "proxy-https", "public-url", "router", "site-program", "trusted-proxies", "workers", "TINYFORGE_NPM_PASSWORD",
+			"proxy-http", "proxy-https", "proxy-socket", "public-url", "router", "site-program", "trusted-proxies", "workers", "TINYFORGE_NPM_PASSWORD",
 		},
+		"proxy": {"acme-ca", "acme-email", "drain", "internal-ca", "log-format", "log-level", "proxy-http", "proxy-https", "proxy-socket", "trusted-proxies"},
 		"apply": {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {},
 		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "cancel": {},
 	}
@@ -199,6 +214,9 @@ func TestHelp(t *testing.T) {
 		var options []string
 		if more, has := want[c.name]; has {
 			options = append(more, store...)
+		}
+		if c.name == "proxy" { // it has no database
+			options = append(want[c.name], "data")
 		}
 		slices.Sort(listed)
 		slices.Sort(options)
@@ -231,8 +249,20 @@ func TestConfigOfOtherCommands(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, _, err := readConfig("apply", []string{"--router", "traefik"}, nil, io.Discard); err == nil || err.Error() != `--router "traefik": use builtin or npm` {
+	if _, _, err := readConfig("apply", []string{"--router", "traefik"}, nil, io.Discard); err == nil || err.Error() != `--router "traefik": use builtin, npm or proxy` {
 		t.Errorf("apply with a router that is none: %v", err)
+	}
+}
+
+// TestConfigOfTheProxy: it complains of its own options, and of none that serve alone has, since both may share an environment.
+func TestConfigOfTheProxy(t *testing.T) {
+	c, _, err := readConfig("proxy", []string{"--data", "/srv/tf"}, []string{"TINYFORGE_ROUTER=proxy", "TINYFORGE_WORKERS=0", "TINYFORGE_LISTEN=:80"}, io.Discard)
+	if err != nil || c.proxySocket() != "/srv/tf/proxy.sock" {
+		t.Errorf("the socket is %s, %v", c.proxySocket(), err)
+	}
+	_, _, err = readConfig("proxy", []string{"--proxy-http", "off", "--proxy-https", "off", "--drain", "0s", "--log-format", "xml", "--trusted-proxies", "npm"}, nil, io.Discard)
+	if err == nil || strings.Count(err.Error(), "\n") != 3 || !strings.Contains(err.Error(), "nothing would serve the sites") {
+		t.Errorf("got %v", err)
 	}
 }
 

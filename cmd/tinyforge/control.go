@@ -41,6 +41,8 @@ type controlParts struct {
 type sites interface {
 	// State returns a word for people, and whether deliveries should be taken.
 	State(ctx context.Context) (word string, ready bool)
+	// Serves are the addresses that they are served at by HTTP and HTTPS, "" for what is not, or not known.
+	Serves() (http, https string)
 }
 
 // newControl listens at once, so that an address in use is known before anything is done.

@@ -22,10 +22,9 @@ type gateway interface {
 	counted
 	// Listen opens the addresses of the sites, so that one in use is known before anything is done.
 	Listen(ctx context.Context) error
-	// Lead makes a host Tinyforge's own, at the address where everybody may reach it.
+	// Lead makes a host Tinyforge's own, at the address where everybody may reach it, and lets workloads have the one again
+	// that was it before. "" is no host. It may be repeated.
 	Lead(host, address string) error
-	// Release lets workloads have a host again that was Tinyforge's own.
-	Release(host string)
 	// Stages are its background loops.
 	Stages() []stage
 }
@@ -38,6 +37,12 @@ type builtin struct {
 }
 
 func newBuiltin(c config, _ *db.DB, _ string, log *slog.Logger) (gateway, error) {
+	p, err := newProxy(c, "", log)
+	return builtin{p, c, log}, err
+}
+
+// newProxy makes the proxy of the options. routes is a folder in which they outlive the process, "" for none.
+func newProxy(c config, routes string, log *slog.Logger) (*proxy.Proxy, error) {
 	certificates := filepath.Join(c.Data, "certificates")
 	if c.InternalCA {
 		log.Info("certificates are signed locally: let browsers trust the root", "root", filepath.Join(certificates, "pki", "authorities", "local", "root.crt"))
@@ -46,22 +51,25 @@ func newBuiltin(c config, _ *db.DB, _ string, log *slog.Logger) (gateway, error)
 	if err != nil {
 		return nil, err
 	}
-	p, err := proxy.New(proxy.Config{
-		HTTP: c.ProxyHTTP, HTTPS: c.ProxyHTTPS, DataDir: certificates,
+	return proxy.New(proxy.Config{
+		HTTP: c.ProxyHTTP, HTTPS: c.ProxyHTTPS, DataDir: certificates, Routes: routes,
 		ACME: proxy.ACME{Email: c.ACMEEmail, CA: c.ACMECA}, InternalCA: c.InternalCA, TrustedProxies: trusted,
 		HoldFor: c.Drain + time.Minute, // a recreate drains, stops, starts and gates while requests wait
 	}, log)
-	return builtin{p, c, log}, err
 }
 
 // Listen implements gateway.
 func (b builtin) Listen(ctx context.Context) error {
-	err := b.Proxy.Listen(ctx)
+	return listenForSites(ctx, b.Proxy, b.config, b.log)
+}
+
+func listenForSites(ctx context.Context, p *proxy.Proxy, c config, log *slog.Logger) error {
+	err := p.Listen(ctx)
 	if refused, ok := errors.AsType[*proxy.ListenError](err); ok {
 		return adviseListen("proxy-"+refused.Scheme, refused.Address, refused.Err)
 	}
 	if err == nil {
-		b.log.InfoContext(ctx, "sites are served here", "proxy_http", cmp.Or(b.config.ProxyHTTP, off), "proxy_https", cmp.Or(b.config.ProxyHTTPS, off))
+		log.InfoContext(ctx, "sites are served here", "proxy_http", cmp.Or(c.ProxyHTTP, off), "proxy_https", cmp.Or(c.ProxyHTTPS, off))
 	}
 	return err
 }
@@ -77,9 +85,37 @@ func (b builtin) State(context.Context) (word string, ready bool) {
 }
 
 // Lead implements gateway.
-func (b builtin) Lead(host, address string) error {
-	return b.Reserve(host, deploy.Upstream{Name: "tinyforge", Addr: address})
+func (b builtin) Lead(host, address string) error { return lead(b.Table, host, address) }
+
+// leader is a route table that knows whose hosts are Tinyforge's own.
+type leader interface {
+	Reserve(host string, up deploy.Upstream) error
+	Release(host string) error
+	Reserved() ([]string, error)
 }
+
+// lead implements gateway's Lead.
+func lead(table leader, host, address string) error {
+	before, err := table.Reserved()
+	if err != nil {
+		return err
+	}
+	for _, h := range before {
+		if strings.EqualFold(h, host) {
+			continue
+		}
+		if err := table.Release(h); err != nil {
+			return err
+		}
+	}
+	if host == "" {
+		return nil
+	}
+	return table.Reserve(host, deploy.Upstream{Name: "tinyforge", Addr: address})
+}
+
+// Serves implements gateway.
+func (b builtin) Serves() (http, https string) { return b.config.ProxyHTTP, b.config.ProxyHTTPS }
 
 // Stages implements gateway.
 func (b builtin) Stages() []stage {
@@ -87,7 +123,10 @@ func (b builtin) Stages() []stage {
 }
 
 // outside is Nginx Proxy Manager, which runs by itself.
-type outside struct{ *npm.Router }
+type outside struct {
+	*npm.Router
+	led string // the host that no workload may have
+}
 
 func newOutside(c config, store *db.DB, instance string, log *slog.Logger) (gateway, error) {
 	r, err := npm.New(npm.Config{
@@ -102,11 +141,11 @@ func newOutside(c config, store *db.DB, instance string, log *slog.Logger) (gate
 	if err := r.Ping(ctx); err != nil {
 		log.Warn("Nginx Proxy Manager does not answer; no route can be moved until it does", "url", c.NPMURL, "error", err)
 	}
-	return outside{r}, nil
+	return &outside{Router: r}, nil
 }
 
 // State implements sites. A push is recorded, and waits for its turn, while Nginx Proxy Manager is away.
-func (o outside) State(ctx context.Context) (word string, ready bool) {
+func (o *outside) State(ctx context.Context) (word string, ready bool) {
 	if o.Ping(ctx) != nil {
 		return "does not answer", true
 	}
@@ -114,19 +153,25 @@ func (o outside) State(ctx context.Context) (word string, ready bool) {
 }
 
 // Listen implements gateway: Nginx Proxy Manager does.
-func (outside) Listen(context.Context) error { return nil }
+func (*outside) Listen(context.Context) error { return nil }
 
 // Stats implements counted: Nginx Proxy Manager does not count.
-func (outside) Stats() []proxy.Stats { return nil }
+func (*outside) Stats() []proxy.Stats { return nil }
 
 // Lead implements gateway: where the host leads is set in Nginx Proxy Manager, and no workload may have it.
-func (o outside) Lead(host, _ string) error {
-	o.Reserve(host)
+func (o *outside) Lead(host, _ string) error {
+	o.Release(o.led)
+	if o.led = host; host != "" {
+		o.Reserve(host)
+	}
 	return nil
 }
 
+// Serves implements gateway: Nginx Proxy Manager does not tell.
+func (*outside) Serves() (http, https string) { return "", "" }
+
 // Stages implements gateway: it has none.
-func (outside) Stages() []stage { return nil }
+func (*outside) Stages() []stage { return nil }
 
 // adopted are the hosts of --npm-adopt.
 func (c *config) adopted() []string {

@@ -120,11 +120,9 @@ func (o *options) help(out io.Writer) {
 		}
 		fmt.Fprintln(out)
 	})
-	fmt.Fprintln(out, "Only in the environment, or in a file named by the variable with _FILE at its end:")
-	for _, name := range slices.Sorted(maps.Keys(o.secrets)) {
-		if o.command.uses(flagName(name)) {
-			fmt.Fprintln(out, "  "+name)
-		}
+	secrets := slices.DeleteFunc(slices.Sorted(maps.Keys(o.secrets)), func(name string) bool { return !o.command.uses(flagName(name)) })
+	if len(secrets) > 0 {
+		fmt.Fprintf(out, "Only in the environment, or in a file named by the variable with _FILE at its end:\n  %s\n", strings.Join(secrets, "\n  "))
 	}
 }
 

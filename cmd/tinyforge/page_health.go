@@ -130,23 +130,29 @@ func (h *health) Proxy(ctx context.Context) settings.Proxy {
 	ctx, cancel := context.WithTimeout(ctx, healthPatience)
 	defer cancel()
 	word, _ := h.sites.State(ctx)
-	p := proxyFacts()[h.config.Router](&h.config)
+	p := proxyFacts()[h.config.Router](&h.config, h.sites)
 	p.OK, p.Word = word == "ok", word
 	return p
 }
 
 // proxyFacts are what the pages say of a router, by --router.
-func proxyFacts() map[string]func(*config) settings.Proxy {
-	return map[string]func(*config) settings.Proxy{
-		"builtin": func(c *config) settings.Proxy {
-			return settings.Proxy{Kind: "built_in", Facts: []settings.Fact{
-				{Key: "proxy_http", Value: cmp.Or(c.ProxyHTTP, off)}, {Key: "proxy_https", Value: cmp.Or(c.ProxyHTTPS, off)},
-			}}
+func proxyFacts() map[string]func(*config, sites) settings.Proxy {
+	return map[string]func(*config, sites) settings.Proxy{
+		"builtin": func(_ *config, s sites) settings.Proxy {
+			return settings.Proxy{Kind: "built_in", Facts: servesFacts(s)}
 		},
-		"npm": func(c *config) settings.Proxy {
+		"proxy": func(c *config, s sites) settings.Proxy {
+			return settings.Proxy{Kind: "apart", Facts: append(servesFacts(s), settings.Fact{Key: "proxy_socket", Value: c.proxySocket()})}
+		},
+		"npm": func(c *config, _ sites) settings.Proxy {
 			return settings.Proxy{Kind: "npm", Facts: []settings.Fact{{Key: "npm_url", Value: c.NPMURL}, {Key: "proxy_http", Value: c.NPMProxy}}}
 		},
 	}
+}
+
+func servesFacts(s sites) []settings.Fact {
+	http, https := s.Serves()
+	return []settings.Fact{{Key: "proxy_http", Value: cmp.Or(http, off)}, {Key: "proxy_https", Value: cmp.Or(https, off)}}
 }
 
 // Free implements settings.Health: of Docker's disk or, where that cannot be told, of the data's.

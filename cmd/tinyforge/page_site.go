@@ -7,19 +7,18 @@ import (
 
 // siteAddress says where people find a host that the proxy serves, here on this machine or elsewhere. A proxy that listens on
 // loopback alone is behind another one for those elsewhere.
-func siteAddress(c config) func(host string, here bool) string {
-	scheme, listen, usual := "https", c.ProxyHTTPS, "443"
-	if listen == "" {
-		scheme, listen, usual = "http", c.ProxyHTTP, "80"
-	}
-	address, port, err := net.SplitHostPort(listen)
-	if err != nil || port == usual || port == "0" || c.Router != "builtin" {
-		return nil
-	}
-	ip, err := netip.ParseAddr(address)
-	behind := err == nil && ip.IsLoopback()
+func siteAddress(proxy interface{ Serves() (http, https string) }) func(host string, here bool) string {
 	return func(host string, here bool) string {
-		if behind && !here {
+		http, https := proxy.Serves()
+		scheme, listen, usual := "https", https, "443"
+		if listen == "" {
+			scheme, listen, usual = "http", http, "80"
+		}
+		address, port, err := net.SplitHostPort(listen)
+		if err != nil || port == usual || port == "0" {
+			return "//" + host
+		}
+		if ip, err := netip.ParseAddr(address); err == nil && ip.IsLoopback() && !here {
 			return "//" + host
 		}
 		return scheme + "://" + net.JoinHostPort(host, port)

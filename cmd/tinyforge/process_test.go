@@ -48,13 +48,20 @@ func startProcess(t *testing.T, env []string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{T: t, cmd: exec.Command(exe, args...), ended: make(chan struct{})}
+	cmd := exec.Command(exe, args...)
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, envPrefix) {
-			p.cmd.Env = append(p.cmd.Env, variable)
+			cmd.Env = append(cmd.Env, variable)
 		}
 	}
-	p.cmd.Env = append(append(p.cmd.Env, env...), asProcess+"=1")
+	cmd.Env = append(append(cmd.Env, env...), asProcess+"=1")
+	return runProcess(t, cmd)
+}
+
+// runProcess starts a command that becomes a tinyforge.
+func runProcess(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{T: t, cmd: cmd, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	p.cmd.WaitDelay = 5 * time.Second // children of a killed process may hold its output
 	if err := p.cmd.Start(); err != nil {

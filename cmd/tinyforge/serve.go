@@ -45,7 +45,7 @@ func sourceKinds(engine *docker.Engine, program string) map[string]deploy.Source
 
 // routerKinds are what can serve the sites, by --router.
 func routerKinds() map[string]func(config, *db.DB, string, *slog.Logger) (gateway, error) {
-	return map[string]func(config, *db.DB, string, *slog.Logger) (gateway, error){"builtin": newBuiltin, "npm": newOutside}
+	return map[string]func(config, *db.DB, string, *slog.Logger) (gateway, error){"builtin": newBuiltin, "npm": newOutside, "proxy": newApart}
 }
 
 // serve is everything in one process: it is the one place where concrete things meet.
@@ -86,7 +86,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	hooks := webhooks.New(store, forges.OpenRow, log)
 	pages, err := newPages(c, settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
 		Sources: pageSources(deployer.Sources), Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, Releases: pageReleases{runtime}, CheckRoute: router.Check,
-		Missed: hooks.LookForMissed, LinkCommand: linkCommand(c), Site: siteAddress(c),
+		Missed: hooks.LookForMissed, LinkCommand: linkCommand(c), Site: siteAddress(router),
 		Health: &health{config: c, db: store, engine: engine, sites: router, instance: instance, started: time.Now()}})
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 		return err
 	}
 	chosen := &chosenKeeper{choices: choices, db: store, forges: forges, router: router, address: control.PublicAddr(), log: log, retry: 5 * time.Second}
-	if err := chosen.apply(ctx); err != nil {
+	if err := chosen.apply(ctx); err != nil && !isAway(err) { // it goes on trying
 		return err
 	}
 	makeNetwork(ctx, engine, log)
@@ -181,7 +181,7 @@ func emptyWorkspace(c config) error {
 
 // routeChecks are what the routers say of a route, for who runs none.
 func routeChecks() map[string]func(db.Route) error {
-	return map[string]func(db.Route) error{"builtin": new(proxy.Table).Check, "npm": new(npm.Router).Check}
+	return map[string]func(db.Route) error{"builtin": new(proxy.Table).Check, "npm": new(npm.Router).Check, "proxy": new(proxy.Client).Check}
 }
 
 // makeNetwork makes the network of the containers, so that others can be connected to it before the first push. Docker may

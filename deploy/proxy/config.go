@@ -12,6 +12,7 @@ type Config struct {
 	HTTPS string // address to listen on, ":443"; "" for none
 
 	DataDir string // where certificates and their keys are kept
+	Routes  string // folder in which the routes outlive the process; "" keeps them in memory alone
 
 	ACME       ACME
 	InternalCA bool // sign certificates by ourselves; the root is DataDir/pki/authorities/local/root.crt
@@ -33,6 +34,7 @@ const (
 	defaultHoldFor   = 30 * time.Second
 	defaultHoldLimit = 1000
 	defaultGrace     = 10 * time.Second
+	freshGrace       = time.Second // how long the first requests of connections are waited for before the end begins
 
 	readHeaderTimeout = "15s"
 	readIdleTimeout   = "2m" // between two reads of one upload; upgraded connections are not bound by it

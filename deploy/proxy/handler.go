@@ -40,8 +40,8 @@ func (h *handler) Provision(ctx caddy.Context) error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler. next is Caddy's reverse proxy.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	h.proxy.work.enter()
-	defer h.proxy.work.leave()
+	h.proxy.work.busy.enter()
+	defer h.proxy.work.busy.leave()
 
 	rt := h.proxy.lookup(hostKey(r.Host))
 	if rt == nil {

@@ -24,10 +24,10 @@ type Proxy struct {
 	work  *work
 	ready chan struct{}
 
-	http, https net.Listener // set by Listen
+	http, https net.Listener // set by Inherit and Listen
 }
 
-// New returns a Proxy that does nothing yet.
+// New returns a Proxy that does nothing yet, with the routes that are kept in the folder of the config.
 func New(cfg Config, log *slog.Logger) (*Proxy, error) {
 	if cfg.HTTP == "" && cfg.HTTPS == "" {
 		return nil, errors.New("make proxy: neither an HTTP nor an HTTPS address is set")
@@ -44,14 +44,36 @@ func New(cfg Config, log *slog.Logger) (*Proxy, error) {
 	if cfg.Grace == 0 {
 		cfg.Grace = defaultGrace
 	}
+	table, err := openTable(cfg, log)
+	if err != nil {
+		return nil, fmt.Errorf("make proxy: %w", err)
+	}
 	return &Proxy{
-		Table: newTable(cfg.HoldFor, int64(cfg.HoldLimit)),
+		Table: table,
 		cfg:   cfg,
 		log:   log,
 		work:  newWork(),
 		ready: make(chan struct{}),
 	}, nil
 }
+
+// openTable makes the table, with the routes that outlived the process before.
+func openTable(cfg Config, log *slog.Logger) (*Table, error) {
+	table := newTable(cfg.HoldFor, int64(cfg.HoldLimit))
+	if cfg.Routes == "" {
+		return table, nil
+	}
+	files, err := openRouteFiles(cfg.Routes)
+	if err != nil {
+		return nil, err
+	}
+	table.files = files
+	return table, table.restore(log)
+}
+
+// Close gives up the folder of routes, of a Proxy that does not run, or not any more. From then on no route can be changed
+// that is kept there.
+func (p *Proxy) Close() { p.Table.files.close() }
 
 // ListenError is that the proxy cannot listen on one of its addresses.
 type ListenError struct {
@@ -70,9 +92,6 @@ func (e *ListenError) Unwrap() error { return e.Err }
 // Listen opens the addresses: who connects waits until Run serves. Run does it by itself where it was not done before. The
 // error is a *ListenError, and nothing is open then.
 func (p *Proxy) Listen(ctx context.Context) error {
-	if p.http != nil || p.https != nil {
-		return nil
-	}
 	err := p.listen(ctx)
 	if err != nil {
 		p.closeListeners()
@@ -82,13 +101,28 @@ func (p *Proxy) Listen(ctx context.Context) error {
 }
 
 func (p *Proxy) listen(ctx context.Context) (err error) {
-	if p.http, err = listen(ctx, p.cfg.HTTP); err != nil {
-		return &ListenError{"http", p.cfg.HTTP, err}
+	if p.http == nil {
+		if p.http, err = listen(ctx, p.cfg.HTTP); err != nil {
+			return &ListenError{"http", p.cfg.HTTP, err}
+		}
 	}
-	if p.https, err = listen(ctx, p.cfg.HTTPS); err != nil {
-		return &ListenError{"https", p.cfg.HTTPS, err}
+	if p.https == nil {
+		if p.https, err = listen(ctx, p.cfg.HTTPS); err != nil {
+			return &ListenError{"https", p.cfg.HTTPS, err}
+		}
 	}
 	return nil
+}
+
+// Inherit lets the proxy serve TCP listeners that are open already, in place of those that Listen would open; nil is none.
+// It is called before Listen.
+func (p *Proxy) Inherit(http, https net.Listener) {
+	if http != nil {
+		p.http, p.cfg.HTTP = http, http.Addr().String()
+	}
+	if https != nil {
+		p.https, p.cfg.HTTPS = https, https.Addr().String()
+	}
 }
 
 // Run serves until ctx is done. Then it takes no new connection, sends away who waits on held routes, closes websockets,
@@ -146,18 +180,22 @@ func (p *Proxy) start(ctx context.Context, id string) (err error) {
 // stop ends what Run started. Caddy's own Stop does not wait for requests unless the process is Caddy's.
 func (p *Proxy) stop() error {
 	p.Table.close()
+	p.closeListeners()
+	begun, cancel := context.WithTimeout(context.Background(), freshGrace)
+	defer cancel()
+	_ = p.work.fresh.wait(begun)
 	err := caddy.Stop()
 
 	grace, cancel := context.WithTimeout(context.Background(), p.cfg.Grace)
 	defer cancel()
-	if p.work.wait(grace) == nil {
+	if p.work.busy.wait(grace) == nil {
 		return err
 	}
 	p.log.Warn("requests outlast the grace and are ended", slog.Int64("requests", p.endAll()),
 		slog.Duration("grace", p.cfg.Grace))
 	unwind, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = p.work.wait(unwind)
+	_ = p.work.busy.wait(unwind)
 	return err
 }
 

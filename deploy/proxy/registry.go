@@ -84,7 +84,7 @@ func (r *registry) listener(_ context.Context, _, host, _ string, _ uint, _ net.
 	if err != nil {
 		return nil, err
 	}
-	return p.listener(scheme), nil
+	return &counting{Listener: p.listener(scheme), tally: &p.work.fresh}, nil
 }
 
 func (p *Proxy) listener(scheme string) net.Listener {

@@ -21,6 +21,11 @@ func (tb *Table) Reserve(host string, up deploy.Upstream) error {
 	}
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
+	rec := recordOf(key, nil, up)
+	rec.Reserved = true
+	if err := tb.files.save(rec); err != nil {
+		return fmt.Errorf("reserve host %q: %w", host, err)
+	}
 	r := tb.lookup(key)
 	if r == nil {
 		r = newRoute(key, nil, newTarget(up))
@@ -33,13 +38,35 @@ func (tb *Table) Reserve(host string, up deploy.Upstream) error {
 	return nil
 }
 
-// Release lets workloads have a host that was reserved. It leads where it led until one takes it.
-func (tb *Table) Release(host string) {
+// Release lets workloads have a host that was reserved. It leads where it led until one takes it, or the process ends.
+func (tb *Table) Release(host string) error {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	if r := tb.lookup(reservedKey(host)); r != nil {
-		r.reserved = false
+	r := tb.lookup(reservedKey(host))
+	if r == nil {
+		return nil
 	}
+	if r.reserved {
+		if err := tb.files.remove(r.host); err != nil {
+			return fmt.Errorf("release host %q: %w", host, err)
+		}
+	}
+	r.reserved = false
+	return nil
+}
+
+// Reserved returns the hosts that are reserved, as they were named but in the form of the table's keys.
+func (tb *Table) Reserved() ([]string, error) {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	var hosts []string
+	tb.routes.Range(func(_, r any) bool {
+		if r := r.(*route); r.reserved {
+			hosts = append(hosts, r.host)
+		}
+		return true
+	})
+	return hosts, nil
 }
 
 // reservedKey is hostKey for what may be the host of a URL, in which an IPv6 address has lost its brackets.

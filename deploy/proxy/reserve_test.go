@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"testing"
 
 	"tinyforge/db"
@@ -73,9 +74,15 @@ func TestReservingTakesOver(t *testing.T) {
 func TestReleasedHostMayBeTaken(t *testing.T) {
 	tb := newTable(0, 1)
 	rt := db.Route{WorkloadID: 7, Host: "deploy.test"}
-	tb.Release("deploy.test")
+	must(t, tb.Release("deploy.test"))
 	must(t, tb.Reserve("Deploy.test", up("tinyforge")))
-	tb.Release("deploy.TEST")
+	if hosts, err := tb.Reserved(); err != nil || !slices.Equal(hosts, []string{"deploy.test"}) {
+		t.Errorf("reserved are %q, %v", hosts, err)
+	}
+	must(t, tb.Release("deploy.TEST"))
+	if hosts, err := tb.Reserved(); err != nil || len(hosts) > 0 {
+		t.Errorf("reserved are %q, %v", hosts, err)
+	}
 	if got, err := tb.Current(t.Context(), rt); err != nil || got != up("tinyforge") {
 		t.Errorf("a released host leads to %+v, %v", got, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -15,12 +16,14 @@ import (
 )
 
 // Table is the route table: which host goes to which upstream. It is a deploy.Router. Requests read it without a lock; a
-// swap costs the same however many routes there are. It lives in memory: whoever starts the process fills it.
+// swap costs the same however many routes there are. It lives in memory, and where it was given a folder in files too: then
+// every change is durable before it takes effect, and an error of that changes nothing of what is served.
 type Table struct {
 	holdFor   time.Duration // how long one request waits on a held route
 	holdLimit int64         // how many requests wait on one held route
 
 	passwords *passwords
+	files     *routeFiles // nil for none; guarded by mu
 
 	routes sync.Map // host -> *route
 
@@ -61,12 +64,15 @@ func (tb *Table) Upsert(_ context.Context, rt db.Route, up deploy.Upstream) erro
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	r := tb.lookup(host)
+	if r != nil && r.reserved {
+		return reservedFailure(host)
+	}
+	if err := tb.files.save(recordOf(host, o, up)); err != nil {
+		return fmt.Errorf("upsert route %q: %w", rt.Host, err)
+	}
 	if r == nil {
 		tb.routes.Store(host, newRoute(host, o, newTarget(up)))
 		return nil
-	}
-	if r.reserved {
-		return reservedFailure(host)
 	}
 	if !o.equal(r.options.Load()) {
 		r.options.Store(o)
@@ -100,6 +106,11 @@ func (tb *Table) Hold(_ context.Context, rt db.Route) error {
 	if r.reserved {
 		return reservedFailure(r.host)
 	}
+	rec := r.record()
+	rec.Held = true
+	if err := tb.files.save(rec); err != nil {
+		return fmt.Errorf("hold route %q: %w", rt.Host, err)
+	}
 	if t := r.target.Load(); !t.held() {
 		tb.swap(r, newGate(t.up))
 	}
@@ -128,8 +139,16 @@ func (tb *Table) Drain(ctx context.Context, rt db.Route, old deploy.Upstream) er
 func (tb *Table) Delete(_ context.Context, rt db.Route) error {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	if r := tb.lookup(hostKey(rt.Host)); r != nil && !r.reserved {
-		tb.routes.Delete(r.host)
+	host := hostKey(rt.Host)
+	r := tb.lookup(host)
+	if r != nil && r.reserved {
+		return nil
+	}
+	if err := tb.files.remove(host); err != nil {
+		return fmt.Errorf("delete route %q: %w", rt.Host, err)
+	}
+	if r != nil {
+		tb.routes.Delete(host)
 		tb.swap(r, nil)
 	}
 	return nil
@@ -153,6 +172,21 @@ func (tb *Table) Stats() []Stats {
 	})
 	slices.SortFunc(all, func(a, b Stats) int { return strings.Compare(a.Host, b.Host) })
 	return all
+}
+
+// restore fills the table with what is kept in its files. It is called before anything else.
+func (tb *Table) restore(log *slog.Logger) error {
+	all, err := tb.files.load(log)
+	if err != nil {
+		return err
+	}
+	for _, rec := range all {
+		tb.routes.Store(rec.Host, rec.restore())
+	}
+	if len(all) > 0 {
+		log.Info("routes are back", slog.Int("routes", len(all)))
+	}
+	return nil
 }
 
 // lookup returns the route of a host key, or nil.

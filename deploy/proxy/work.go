@@ -8,51 +8,86 @@ import (
 	"sync/atomic"
 )
 
-// work counts what is under way on our listeners: connections with a request that is not answered to its last byte, and
-// handlers, since those of hijacked connections go on when their connection is no longer the server's.
-type work struct {
+// work counts what is under way on our listeners. busy are connections with a request that is not answered to its last byte,
+// and handlers, since those of hijacked connections go on when their connection is no longer the server's. fresh are
+// connections until their first request is answered, and listeners until they accept no more: a server that is told to stop
+// drops requests that it has not begun with.
+type work struct{ busy, fresh tally }
+
+func newWork() *work { return &work{busy: newTally(), fresh: newTally()} }
+
+// connState is an http.Server's ConnState hook.
+func (w *work) connState(c net.Conn, s http.ConnState) {
+	switch s {
+	case http.StateNew:
+		w.fresh.add(c)
+	case http.StateActive:
+		w.busy.add(c)
+	case http.StateIdle, http.StateHijacked, http.StateClosed:
+		w.busy.remove(c)
+		w.fresh.remove(c)
+	}
+}
+
+// tally is a number that can be waited for to become 0.
+type tally struct {
 	n      atomic.Int64
-	conns  sync.Map // net.Conn with a request under way -> nothing
+	all    sync.Map // what is counted by itself -> nothing
 	waited atomic.Bool
 	none   chan struct{} // has a value when n has become 0 while somebody waits
 }
 
-func newWork() *work { return &work{none: make(chan struct{}, 1)} }
+func newTally() tally { return tally{none: make(chan struct{}, 1)} }
 
-func (w *work) enter() { w.n.Add(1) }
+func (t *tally) enter() { t.n.Add(1) }
 
-func (w *work) leave() {
-	if w.n.Add(-1) == 0 && w.waited.Load() {
+func (t *tally) leave() {
+	if t.n.Add(-1) == 0 && t.waited.Load() {
 		select {
-		case w.none <- struct{}{}:
+		case t.none <- struct{}{}:
 		default:
 		}
 	}
 }
 
-// connState is an http.Server's ConnState hook.
-func (w *work) connState(c net.Conn, s http.ConnState) {
-	switch s {
-	case http.StateActive:
-		if _, active := w.conns.LoadOrStore(c, nil); !active {
-			w.enter()
-		}
-	case http.StateIdle, http.StateHijacked, http.StateClosed:
-		if _, active := w.conns.LoadAndDelete(c); active {
-			w.leave()
-		}
+// add counts x, once until it is removed.
+func (t *tally) add(x any) {
+	if _, counted := t.all.LoadOrStore(x, nil); !counted {
+		t.enter()
 	}
 }
 
-// wait returns nil when nothing is under way, or else ctx's error. One goroutine may wait.
-func (w *work) wait(ctx context.Context) error {
-	w.waited.Store(true)
-	for w.n.Load() > 0 {
+func (t *tally) remove(x any) {
+	if _, counted := t.all.LoadAndDelete(x); counted {
+		t.leave()
+	}
+}
+
+// wait returns nil when nothing is counted, or else ctx's error. One goroutine may wait.
+func (t *tally) wait(ctx context.Context) error {
+	t.waited.Store(true)
+	for t.n.Load() > 0 {
 		select {
-		case <-w.none:
+		case <-t.none:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	return nil
+}
+
+// counting is a listener that is counted until it accepts no more: what it has accepted is counted by then.
+type counting struct {
+	net.Listener
+	tally *tally
+}
+
+// Accept implements net.Listener. It is called by one goroutine.
+func (l *counting) Accept() (net.Conn, error) {
+	l.tally.add(l)
+	c, err := l.Listener.Accept()
+	if err != nil {
+		l.tally.remove(l)
+	}
+	return c, err
 }

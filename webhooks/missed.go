@@ -17,6 +17,7 @@ const EventMissed = "missed"
 // LookForMissed compares the branches of all repositories of a forge that workloads use with what was delivered last, and
 // records what is missing as a delivery that says so, with its deployments, as if it had come. A branch of which no delivery is
 // known counts only where a workload names it without a pattern; tags do not count, since old ones cannot be told from new.
+// A forge that remembers what it could not deliver, tags too, is asked for that: it comes as any delivery does.
 // It returns how many were found, and what was queued for them. Repeating it is harmless. An error of one repository does not
 // keep it from the others.
 func (h *Handler) LookForMissed(ctx context.Context, row db.Forge) (found int, queued []int64, err error) {
@@ -44,6 +45,13 @@ func (h *Handler) look(ctx context.Context, row db.Forge, unknown unknownBranch)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", repo.FullName, err))
 		}
+	}
+	asked, err := h.redeliver(ctx, row, forge)
+	if err != nil {
+		faults = append(faults, fmt.Errorf("ask for failed deliveries: %w", err))
+	}
+	if asked > 0 {
+		h.log.InfoContext(ctx, "the forge was asked for deliveries that did not get here", "forge", row.Name, "deliveries", asked)
 	}
 	return found, queued, errors.Join(faults...)
 }

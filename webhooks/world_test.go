@@ -46,6 +46,8 @@ type world struct {
 	handler *webhooks.Handler
 	url     string
 	log     *lockedBuffer
+
+	afterwards func(http.ResponseWriter) // what happens when a delivery is recorded, before it is answered; nil for nothing
 }
 
 func newWorld(t *testing.T, address string) *world {
@@ -60,12 +62,30 @@ func newWorld(t *testing.T, address string) *world {
 	forges := app.NewForges(store, map[string]app.Opener{"github": github.New, "gitea": gitea.New, "forgejo": gitea.New, "gitlab": gitlab.New})
 	w.handler = webhooks.New(store, forges.OpenRow, slog.New(slog.NewTextHandler(w.log, nil)))
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/{forge}", w.handler)
+	mux.HandleFunc("POST /webhooks/{forge}", func(rw http.ResponseWriter, r *http.Request) {
+		if do := w.afterwards; do != nil {
+			rw = unanswered{rw, do}
+		}
+		w.handler.ServeHTTP(rw, r)
+	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	w.url = server.URL
 	return w
 }
+
+// unanswered is told when an answer begins.
+type unanswered struct {
+	http.ResponseWriter
+	begins func(http.ResponseWriter)
+}
+
+func (u unanswered) WriteHeader(code int) {
+	u.begins(u.ResponseWriter)
+	u.ResponseWriter.WriteHeader(code)
+}
+
+func (u unanswered) Unwrap() http.ResponseWriter { return u.ResponseWriter }
 
 func (w *world) with(t *testing.T) *world {
 	changed := *w

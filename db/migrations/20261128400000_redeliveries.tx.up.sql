@@ -1,0 +1,12 @@
+CREATE TABLE redeliveries (
+  forge_id BIGINT NOT NULL REFERENCES forges (id) ON DELETE CASCADE,
+  external_id TEXT NOT NULL,
+  asked INTEGER NOT NULL,
+  again_at {{.Time}} NOT NULL,
+  PRIMARY KEY (forge_id, external_id)
+);
+--bun:split
+CREATE TABLE delivery_looks (
+  forge_id BIGINT PRIMARY KEY REFERENCES forges (id) ON DELETE CASCADE,
+  until {{.Time}} NOT NULL
+);

@@ -21,13 +21,26 @@ const EventMissed = "missed"
 // It returns how many were found, and what was queued for them. Repeating it is harmless. An error of one repository does not
 // keep it from the others.
 func (h *Handler) LookForMissed(ctx context.Context, row db.Forge) (found int, queued []int64, err error) {
-	return h.look(ctx, row, func(workloads []db.Workload, repo db.Repository, ref, _ string) (before string, moved bool) {
-		return "", named(workloads, repo, ref)
+	return h.look(ctx, row, func(_ context.Context, workloads []db.Workload, repo db.Repository, ref, _ string) (string, bool, error) {
+		return "", named(workloads, repo, ref), nil
 	})
 }
 
 // unknownBranch decides about a branch of which no delivery is known: whether it was pushed to, and from where.
-type unknownBranch func(workloads []db.Workload, repo db.Repository, ref, commit string) (before string, moved bool)
+type unknownBranch func(ctx context.Context, workloads []db.Workload, repo db.Repository, ref, commit string) (before string, moved bool, err error)
+
+// sinceFirstSeen is an unknownBranch: it was pushed to when it is no longer where it was seen first, since workloads follow it.
+// What was there then nobody asked to deploy.
+func (h *Handler) sinceFirstSeen(ctx context.Context, workloads []db.Workload, repo db.Repository, ref, commit string) (before string, moved bool, err error) {
+	since := time.Now()
+	for _, w := range workloads {
+		if w.Enabled && app.Follows(w, repo, ref) && w.CreatedAt.Before(since) {
+			since = w.CreatedAt
+		}
+	}
+	first, err := h.db.FirstSeen(ctx, repo.ID, ref, commit, since)
+	return first, first != commit, err
+}
 
 func (h *Handler) look(ctx context.Context, row db.Forge, unknown unknownBranch) (found int, queued []int64, err error) {
 	forge, err := h.open(row)
@@ -78,7 +91,9 @@ func (h *Handler) lookAt(ctx context.Context, row db.Forge, forge app.Forge, rep
 		before, known := moves[ref]
 		moved := before != commit
 		if !known {
-			before, moved = unknown(workloads, repo, ref, commit)
+			if before, moved, err = unknown(ctx, workloads, repo, ref, commit); err != nil {
+				return found, queued, err
+			}
 		}
 		if !moved {
 			continue

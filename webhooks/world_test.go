@@ -47,6 +47,7 @@ type world struct {
 	url     string
 	log     *lockedBuffer
 
+	meanwhile  func()                    // what happens before a delivery is recorded; nil for nothing
 	afterwards func(http.ResponseWriter) // what happens when a delivery is recorded, before it is answered; nil for nothing
 }
 
@@ -63,6 +64,9 @@ func newWorld(t *testing.T, address string) *world {
 	w.handler = webhooks.New(store, forges.OpenRow, slog.New(slog.NewTextHandler(w.log, nil)))
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /webhooks/{forge}", func(rw http.ResponseWriter, r *http.Request) {
+		if w.meanwhile != nil {
+			w.meanwhile()
+		}
 		if do := w.afterwards; do != nil {
 			rw = unanswered{rw, do}
 		}

@@ -10,3 +10,11 @@ CREATE TABLE delivery_looks (
   forge_id BIGINT PRIMARY KEY REFERENCES forges (id) ON DELETE CASCADE,
   until {{.Time}} NOT NULL
 );
+--bun:split
+CREATE TABLE seen_heads (
+  repository_id BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+  ref TEXT NOT NULL,
+  commit_hash TEXT NOT NULL,
+  seen_at {{.Time}} NOT NULL,
+  PRIMARY KEY (repository_id, ref)
+);

@@ -57,7 +57,7 @@ func newStorm(p *place, seed uint64) *storm {
 func (s *storm) run() {
 	t := s.d.t
 	t.Helper()
-	for range 12 {
+	for range 8 {
 		s.change()
 		s.fault.Store(s.anyFault())
 		s.faults.Store(s.random.Int64N(4))

@@ -24,6 +24,9 @@ func TestNoPushIsLost(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []forgetest.Kind{forgetest.GitHub, forgetest.Gitea, forgetest.GitLab} {
 		for dialect, address := range migratedtest.Databases(t) {
+			if kind != forgetest.GitHub && dialect != "sqlite" {
+				continue // what differs between forges does not differ between databases
+			}
 			t.Run(fmt.Sprint(kind, " ", dialect), func(t *testing.T) {
 				t.Parallel()
 				seed := uint64(time.Now().UnixNano()) //nolint:gosec // any will do
@@ -69,11 +72,11 @@ func newStorm(w *world, p *place, seed uint64) *storm {
 func (s *storm) run() {
 	s.w.t.Helper()
 	s.forge.Disturb(forgetest.Disturbance{Drop: 0.3, Duplicate: 0.3, Reorder: 0.5, Seed: s.random.Uint64()})
-	for life := range 6 {
+	for life := range 4 {
 		ended := s.live(s.random.IntN(8))
 		s.before.Store(s.random.Int64N(2))
 		s.after.Store(s.random.Int64N(2))
-		for n := range 4 {
+		for n := range 3 {
 			branch := []string{"main", "next", "release"}[s.random.IntN(3)]
 			s.heads[branch] = s.push(branch, fmt.Sprint("life ", life, " push ", n))
 		}

@@ -43,6 +43,7 @@ func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
 type world struct {
 	t       *testing.T
 	db      *db.DB
+	keys    *db.Keyring
 	handler *webhooks.Handler
 	url     string
 	log     *lockedBuffer
@@ -59,7 +60,7 @@ func newWorld(t *testing.T, address string) *world {
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 
-	w := &world{t: t, db: store, log: new(lockedBuffer)}
+	w := &world{t: t, db: store, keys: keys, log: new(lockedBuffer)}
 	forges := app.NewForges(store, map[string]app.Opener{"github": github.New, "gitea": gitea.New, "forgejo": gitea.New, "gitlab": gitlab.New})
 	w.handler = webhooks.New(store, forges.OpenRow, slog.New(slog.NewTextHandler(w.log, nil)))
 	mux := http.NewServeMux()

@@ -23,7 +23,7 @@ const (
 
 // Reporter makes the commit statuses on the forges equal to the phases of the deployments. It is best effort for the
 // deploys: nothing that happens here fails or delays one. A forge that is down delays its statuses and nothing else, not
-// even those of other forges.
+// even those of other forges. A forge that names a time, as limits do, is told nothing before it.
 type Reporter struct {
 	db        *db.DB
 	open      func(ctx context.Context, forgeID int64) (Forge, error)
@@ -66,7 +66,8 @@ func (r *Reporter) Run(ctx context.Context) error {
 // call: those that wait are not kept from other processes, and those of a forge that does not answer are in nobody's way.
 func (r *Reporter) start(ctx context.Context, calls *reporterCalls) error {
 	for {
-		keys, err := r.db.DueReports(ctx, 1, calls.full()...)
+		shut, _ := calls.shut()
+		keys, err := r.db.DueReports(ctx, 1, shut...)
 		if err != nil || len(keys) == 0 {
 			return err
 		}
@@ -75,7 +76,7 @@ func (r *Reporter) start(ctx context.Context, calls *reporterCalls) error {
 			return err
 		}
 		calls.begin(repo.ForgeID, func() {
-			if err := r.commit(ctx, repo, keys[0]); err != nil && ctx.Err() == nil {
+			if err := r.commit(ctx, calls, repo, keys[0]); err != nil && ctx.Err() == nil {
 				r.log.ErrorContext(ctx, "report commit status", "repository", repo.FullName, "commit", keys[0].Commit, "error", err)
 			}
 		})
@@ -84,15 +85,22 @@ func (r *Reporter) start(ctx context.Context, calls *reporterCalls) error {
 
 // pause is the time to the next report that is due without a new event.
 func (r *Reporter) pause(ctx context.Context, calls *reporterCalls) time.Duration {
-	at, ok, err := r.db.NextReport(ctx, calls.full()...)
-	if err != nil || !ok {
+	shut, opens := calls.shut()
+	at, ok, err := r.db.NextReport(ctx, shut...)
+	if err != nil {
+		return reportPoll
+	}
+	if !opens.IsZero() && (!ok || opens.Before(at)) {
+		at, ok = opens, true
+	}
+	if !ok {
 		return reportPoll
 	}
 	return min(max(time.Until(at), 50*time.Millisecond), reportPoll)
 }
 
 // commit brings one commit's status up to date.
-func (r *Reporter) commit(ctx context.Context, repo db.Repository, key db.CommitKey) error {
+func (r *Reporter) commit(ctx context.Context, calls *reporterCalls, repo db.Repository, key db.CommitKey) error {
 	deployments, err := r.db.DeploymentsOfCommit(ctx, key)
 	if err != nil {
 		return err
@@ -105,6 +113,9 @@ func (r *Reporter) commit(ctx context.Context, repo db.Repository, key db.Commit
 		err = r.send(ctx, repo, status)
 	}
 	answer, _ := errors.AsType[*StatusError](err)
+	if answer != nil && answer.RetryAfter > 0 { // a limit is not this commit's alone
+		calls.rest(db.Way{ForgeID: repo.ForgeID, InstallationID: repo.InstallationID}, time.Now().Add(answer.RetryAfter))
+	}
 	note, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportNote)
 	defer cancel()
 	switch {
@@ -122,6 +133,7 @@ func (r *Reporter) commit(ctx context.Context, repo db.Repository, key db.Commit
 }
 
 // status is what the forge is to be told, and about which of the deployments: those of workloads that report, which may be none.
+// What was begun to be told is told to its end, though its workload does not report any more.
 func (r *Reporter) status(ctx context.Context, key db.CommitKey, deployments []db.Deployment) (s Status, about []int64, err error) {
 	var reporting []outcome
 	for _, dep := range deployments {
@@ -129,7 +141,7 @@ func (r *Reporter) status(ctx context.Context, key db.CommitKey, deployments []d
 		if err != nil {
 			return Status{}, nil, err
 		}
-		if workload.ReportsStatus() {
+		if workload.ReportsStatus() || dep.ReportSent == db.StatusPending {
 			reporting = append(reporting, outcome{dep, workload.Name})
 			about = append(about, dep.ID)
 		}

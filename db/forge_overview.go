@@ -58,7 +58,7 @@ func (d *DB) RefusedStatus(ctx context.Context, forgeID int64) (Deployment, erro
 		return Deployment{}, found("read newest deployments", err)
 	}
 	list, err := d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
-		return q.Where("id IN (?) AND report_error IN (?)", bun.List(newest), bun.List([]string{"401", "403", "404"})).Order("id DESC").Limit(1)
+		return q.Where("id IN (?) AND report_error IN (?)", bun.List(newest), bun.List(refusals)).Order("id DESC").Limit(1)
 	})
 	if err == nil && len(list) == 0 {
 		err = ErrNotFound

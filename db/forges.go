@@ -145,6 +145,7 @@ func (d *DB) createForge(ctx context.Context, db bun.IDB, f *Forge) error {
 
 // ChangeForge saves what somebody changed of a forge that exists: addresses, networks, credentials, and what is known of the
 // App and the account. It returns ErrForgeChanged, and does nothing, when the row is not any more as it was read.
+// Commit statuses that the forge refused are due again.
 func (d *DB) ChangeForge(ctx context.Context, f *Forge) error {
 	sealed, err := d.keys.seal(f.Credentials.clear(), sealForge)
 	if err != nil {
@@ -158,7 +159,10 @@ func (d *DB) ChangeForge(ctx context.Context, f *Forge) error {
 	if err == nil && !ok {
 		f.UpdatedAt, err = read, ErrForgeChanged
 	}
-	return found("change forge", err)
+	if err != nil {
+		return found("change forge", err)
+	}
+	return reviveReports(ctx, d.bun, d.bun.NewSelect().Model((*Repository)(nil)).Column("id").Where("forge_id = ?", f.ID))
 }
 
 // SetForgeRequested notes that somebody asked for an installation of the App that others have to agree to.

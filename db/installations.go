@@ -18,19 +18,28 @@ type Installation struct {
 	UpdatedAt  time.Time
 }
 
-// SaveInstallation inserts the installation, or changes the one with the same external id. It fills in ID.
+// SaveInstallation inserts the installation, or changes the one with the same external id. It fills in ID. Commit statuses that
+// were refused while it was suspended are due again when it no longer is.
 func (d *DB) SaveInstallation(ctx context.Context, i *Installation) error {
 	return saveInstallation(ctx, d.bun, i)
 }
 
 func saveInstallation(ctx context.Context, db bun.IDB, i *Installation) error {
+	back, err := db.NewSelect().Model((*Installation)(nil)).
+		Where("forge_id = ? AND external_id = ? AND suspended", i.ForgeID, i.ExternalID).Exists(ctx)
+	if err != nil {
+		return found("read installation", err)
+	}
 	i.CreatedAt, i.UpdatedAt = now(), now()
-	err := db.NewInsert().Model(i).
+	err = db.NewInsert().Model(i).
 		On("CONFLICT (forge_id, external_id) DO UPDATE").
 		Set("account = EXCLUDED.account, suspended = EXCLUDED.suspended, updated_at = EXCLUDED.updated_at").
 		Returning("id, created_at").
 		Scan(ctx)
-	return found("save installation", err)
+	if err != nil || i.Suspended || !back {
+		return found("save installation", err)
+	}
+	return reviveReports(ctx, db, db.NewSelect().Model((*Repository)(nil)).Column("id").Where("installation_id = ?", i.ID))
 }
 
 // Installation returns the installation with this id, or ErrNotFound.
@@ -66,6 +75,12 @@ func applyInstallationChange(ctx context.Context, tx bun.Tx, c InstallationChang
 			return err
 		}
 	}
+	if len(c.Added) > 0 {
+		if err := reviveReports(ctx, tx, tx.NewSelect().Model((*Repository)(nil)).Column("id").
+			Where("installation_id = ? AND external_id IN (?)", c.Installation.ID, bun.List(externalIDs(c.Added)))); err != nil {
+			return err
+		}
+	}
 	if len(c.Removed) == 0 && !c.Deleted {
 		return nil
 	}
@@ -78,4 +93,11 @@ func applyInstallationChange(ctx context.Context, tx bun.Tx, c InstallationChang
 		return found("mark removed repositories", err)
 	}
 	return nil
+}
+
+func externalIDs(list []Repository) (ids []int64) {
+	for _, r := range list {
+		ids = append(ids, r.ExternalID)
+	}
+	return ids
 }

@@ -20,10 +20,13 @@ const reportLease = time.Minute
 // reportLock is the key of the advisory lock under which commits are leased: "tinyrept" read as a number.
 const reportLock = 0x74696e7972657074
 
+// Way is a way to a forge: through one of its installations, or without any.
+type Way struct{ ForgeID, InstallationID int64 }
+
 // DueReports returns up to limit commits of which the forge was told something else than their deployments mean by now,
 // and whose next attempt is due. Each is kept from other callers for a minute, whatever happens to its deployments.
-// Commits on the forges except are left out.
-func (d *DB) DueReports(ctx context.Context, limit int, except ...int64) ([]CommitKey, error) {
+// Commits that are reached by the ways except are left out; one without an installation stands for all of its forge.
+func (d *DB) DueReports(ctx context.Context, limit int, except ...Way) ([]CommitKey, error) {
 	var rows []CommitKey
 	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if d.postgres() { // one after the other, so that nobody sees half of a commit leased
@@ -50,9 +53,9 @@ func (d *DB) DueReports(ctx context.Context, limit int, except ...int64) ([]Comm
 	return keys, nil
 }
 
-// NextReport returns when the next report is due; ok is false when nothing is to be reported. Commits on the forges
-// except are left out.
-func (d *DB) NextReport(ctx context.Context, except ...int64) (at time.Time, ok bool, err error) {
+// NextReport returns when the next report is due; ok is false when nothing is to be reported. Commits that
+// are reached by the ways except are left out.
+func (d *DB) NextReport(ctx context.Context, except ...Way) (at time.Time, ok bool, err error) {
 	err = unreported(d.bun, except).ColumnExpr("max(report_after) AS due").OrderExpr("due").Limit(1).Scan(ctx, &at)
 	if err = found("read next report", err); isNotFound(err) {
 		return time.Time{}, false, nil
@@ -62,14 +65,26 @@ func (d *DB) NextReport(ctx context.Context, except ...int64) (at time.Time, ok 
 
 // unreported selects the commits of which the forge knows something else than what is true. A commit is due when all of
 // its deployments are.
-func unreported(db bun.IDB, exceptForges []int64) *bun.SelectQuery {
+func unreported(db bun.IDB, except []Way) *bun.SelectQuery {
 	q := db.NewSelect().Model((*Deployment)(nil)).Where("unreported").Group("repository_id", "commit_hash")
-	if len(exceptForges) > 0 {
-		left := db.NewSelect().Model((*Repository)(nil)).Column("id").Where("forge_id IN (?)", bun.List(exceptForges))
+	if len(except) > 0 {
+		var forges, installations []int64
+		for _, w := range except {
+			if w.InstallationID == 0 {
+				forges = append(forges, w.ForgeID)
+			} else {
+				installations = append(installations, w.InstallationID)
+			}
+		}
+		left := db.NewSelect().Model((*Repository)(nil)).Column("id").
+			Where("forge_id IN (?) OR installation_id IN (?)", bun.List(forges), bun.List(installations))
 		q = q.Where("repository_id NOT IN (?)", left)
 	}
 	return q
 }
+
+// refusals are the answers that have to do with who we are to the forge.
+var refusals = []string{"401", "403", "404"}
 
 // withdrawn are the phases of a deployment that was called off. It changed nothing: it takes no word back that another one of
 // its commit has, so that a commit stays a success while it is live.
@@ -127,6 +142,15 @@ func (d *DB) DelayReport(ctx context.Context, key CommitKey, after time.Time) er
 		Set("report_attempts = report_attempts + 1, report_after = ?", after.UTC()).
 		Where("repository_id = ? AND commit_hash = ? AND EXISTS (?)", key.RepositoryID, key.Commit, due).Exec(ctx)
 	return found("delay report", err)
+}
+
+// reviveReports has the statuses that a forge refused told once more, now that it may take them: whoever it did not let in may
+// be let in. It is for the repositories in theirs.
+func reviveReports(ctx context.Context, db bun.IDB, theirs *bun.SelectQuery) error {
+	_, err := db.NewUpdate().Model((*Deployment)(nil)).
+		Set("reported = report_sent, report_error = '', report_attempts = 0, report_after = ?", now()).
+		Where("report_error IN (?) AND repository_id IN (?)", bun.List(refusals), theirs).Exec(ctx)
+	return found("revive reports", err)
 }
 
 // CountUnreported returns how many deployments mean something else than the forge was told.

@@ -17,16 +17,30 @@ const EventMissed = "missed"
 // LookForMissed compares the branches of all repositories of a forge that workloads use with what was delivered last, and
 // records what is missing as a delivery that says so, with its deployments, as if it had come. A branch of which no delivery is
 // known counts only where a workload names it without a pattern; tags do not count, since old ones cannot be told from new.
+// A forge that remembers what it could not deliver, tags too, is asked for that: it comes as any delivery does.
 // It returns how many were found, and what was queued for them. Repeating it is harmless. An error of one repository does not
 // keep it from the others.
 func (h *Handler) LookForMissed(ctx context.Context, row db.Forge) (found int, queued []int64, err error) {
-	return h.look(ctx, row, func(workloads []db.Workload, repo db.Repository, ref, _ string) (before string, moved bool) {
-		return "", named(workloads, repo, ref)
+	return h.look(ctx, row, func(_ context.Context, workloads []db.Workload, repo db.Repository, ref, _ string) (string, bool, error) {
+		return "", named(workloads, repo, ref), nil
 	})
 }
 
 // unknownBranch decides about a branch of which no delivery is known: whether it was pushed to, and from where.
-type unknownBranch func(workloads []db.Workload, repo db.Repository, ref, commit string) (before string, moved bool)
+type unknownBranch func(ctx context.Context, workloads []db.Workload, repo db.Repository, ref, commit string) (before string, moved bool, err error)
+
+// sinceFirstSeen is an unknownBranch: it was pushed to when it is no longer where it was seen first, since workloads follow it.
+// What was there then nobody asked to deploy.
+func (h *Handler) sinceFirstSeen(ctx context.Context, workloads []db.Workload, repo db.Repository, ref, commit string) (before string, moved bool, err error) {
+	since := time.Now()
+	for _, w := range workloads {
+		if w.Enabled && app.Follows(w, repo, ref) && w.CreatedAt.Before(since) {
+			since = w.CreatedAt
+		}
+	}
+	first, err := h.db.FirstSeen(ctx, repo.ID, ref, commit, since)
+	return first, first != commit, err
+}
 
 func (h *Handler) look(ctx context.Context, row db.Forge, unknown unknownBranch) (found int, queued []int64, err error) {
 	forge, err := h.open(row)
@@ -44,6 +58,13 @@ func (h *Handler) look(ctx context.Context, row db.Forge, unknown unknownBranch)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", repo.FullName, err))
 		}
+	}
+	asked, err := h.redeliver(ctx, row, forge)
+	if err != nil {
+		faults = append(faults, fmt.Errorf("ask for failed deliveries: %w", err))
+	}
+	if asked > 0 {
+		h.log.InfoContext(ctx, "the forge was asked for deliveries that did not get here", "forge", row.Name, "deliveries", asked)
 	}
 	return found, queued, errors.Join(faults...)
 }
@@ -70,7 +91,9 @@ func (h *Handler) lookAt(ctx context.Context, row db.Forge, forge app.Forge, rep
 		before, known := moves[ref]
 		moved := before != commit
 		if !known {
-			before, moved = unknown(workloads, repo, ref, commit)
+			if before, moved, err = unknown(ctx, workloads, repo, ref, commit); err != nil {
+				return found, queued, err
+			}
 		}
 		if !moved {
 			continue

@@ -29,13 +29,7 @@ type Poller struct {
 type poll struct {
 	busy  bool
 	due   time.Time
-	fault string              // what went wrong the last time
-	heads map[branchOf]string // of branches of which no delivery is known: where they were when they were seen first
-}
-
-type branchOf struct {
-	repository int64
-	ref        string
+	fault string // what went wrong the last time
 }
 
 // NewPoller makes a poller that records what it finds as the handler records deliveries.
@@ -78,7 +72,7 @@ func (p *Poller) take(forgeID int64) *poll {
 	defer p.mutex.Unlock()
 	one := p.polls[forgeID]
 	if one == nil {
-		one = &poll{heads: map[branchOf]string{}}
+		one = &poll{}
 		p.polls[forgeID] = one
 	}
 	if one.busy || time.Now().Before(one.due) {
@@ -91,7 +85,7 @@ func (p *Poller) take(forgeID int64) *poll {
 func (p *Poller) ask(ctx context.Context, row db.Forge, one *poll) {
 	within, cancel := context.WithTimeout(ctx, pollPatience)
 	defer cancel()
-	found, queued, err := p.handler.look(within, row, one.moved)
+	found, queued, err := p.handler.look(within, row, p.handler.sinceFirstSeen)
 	if ctx.Err() != nil {
 		return
 	}
@@ -115,15 +109,4 @@ func (p *Poller) ask(ctx context.Context, row db.Forge, one *poll) {
 	if mute {
 		one.due = time.Time{}
 	}
-}
-
-// moved is an unknownBranch: it was pushed to when it is no longer where it was seen first. What was there then nobody asked to deploy.
-func (o *poll) moved(_ []db.Workload, repo db.Repository, ref, commit string) (before string, moved bool) {
-	b := branchOf{repo.ID, ref}
-	first, seen := o.heads[b]
-	if !seen {
-		o.heads[b] = commit
-		return "", false
-	}
-	return first, first != commit
 }

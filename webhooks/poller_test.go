@@ -55,6 +55,7 @@ func TestPollerFindsWhatWasNotDelivered(t *testing.T) {
 		poller.Pass(t.Context())
 		queued("it was there before")
 		second := push("second")
+		poller = webhooks.NewPoller(w.handler, slog.New(slog.NewTextHandler(w.log, nil))) // another process
 		poller.Pass(t.Context())
 		poller.Pass(t.Context())
 		queued("found", second)

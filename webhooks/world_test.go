@@ -43,9 +43,13 @@ func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
 type world struct {
 	t       *testing.T
 	db      *db.DB
+	keys    *db.Keyring
 	handler *webhooks.Handler
 	url     string
 	log     *lockedBuffer
+
+	meanwhile  func()                    // what happens before a delivery is recorded; nil for nothing
+	afterwards func(http.ResponseWriter) // what happens when a delivery is recorded, before it is answered; nil for nothing
 }
 
 func newWorld(t *testing.T, address string) *world {
@@ -56,16 +60,37 @@ func newWorld(t *testing.T, address string) *world {
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 
-	w := &world{t: t, db: store, log: new(lockedBuffer)}
+	w := &world{t: t, db: store, keys: keys, log: new(lockedBuffer)}
 	forges := app.NewForges(store, map[string]app.Opener{"github": github.New, "gitea": gitea.New, "forgejo": gitea.New, "gitlab": gitlab.New})
 	w.handler = webhooks.New(store, forges.OpenRow, slog.New(slog.NewTextHandler(w.log, nil)))
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/{forge}", w.handler)
+	mux.HandleFunc("POST /webhooks/{forge}", func(rw http.ResponseWriter, r *http.Request) {
+		if w.meanwhile != nil {
+			w.meanwhile()
+		}
+		if do := w.afterwards; do != nil {
+			rw = unanswered{rw, do}
+		}
+		w.handler.ServeHTTP(rw, r)
+	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	w.url = server.URL
 	return w
 }
+
+// unanswered is told when an answer begins.
+type unanswered struct {
+	http.ResponseWriter
+	begins func(http.ResponseWriter)
+}
+
+func (u unanswered) WriteHeader(code int) {
+	u.begins(u.ResponseWriter)
+	u.ResponseWriter.WriteHeader(code)
+}
+
+func (u unanswered) Unwrap() http.ResponseWriter { return u.ResponseWriter }
 
 func (w *world) with(t *testing.T) *world {
 	changed := *w

@@ -36,6 +36,7 @@ func Exercise(t *testing.T, open func(t *testing.T, s *Server) app.Forge, kind K
 		"Disabled":      (*exercise).disabled,
 		"Nested":        (*exercise).nested,
 		"Registry":      (*exercise).registry,
+		"Redelivery":    (*exercise).redelivery,
 	} {
 		t.Run(name, func(t *testing.T) { part(newExercise(t, open, Options{Kind: kind})) })
 	}

@@ -21,6 +21,8 @@ func (g *gitHub) route(mux *http.ServeMux) {
 	g.routeManifest()
 	handle("POST /app-manifests/{code}/conversions", g.convert)
 	handle("PATCH /app/hook/config", g.app(g.setHook))
+	handle("GET /app/hook/deliveries", g.app(g.listDeliveries))
+	handle("POST /app/hook/deliveries/{delivery}/attempts", g.app(g.redeliver))
 	handle("GET /app", g.app(g.getApp))
 	handle("GET /app/installations", g.app(g.listInstallations))
 	handle("GET /app/installations/{installation}", g.app(g.getInstallation))

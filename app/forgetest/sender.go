@@ -20,10 +20,11 @@ type outgoing struct {
 	hook                       int64 // that it is of; 0 where nobody wants to know
 }
 
-// sender delivers one request after the other, in order and without repeating any, as forges do.
+// sender delivers one request after the other, in order and without repeating any, as forges do, unless it is disturbed.
 type sender struct {
 	client   *http.Client
 	answered func(hook int64, d Delivery)
+	again    func(d Delivery) outgoing
 	log      *slog.Logger
 	ended    chan struct{}
 
@@ -32,18 +33,19 @@ type sender struct {
 	pending int // queued or in flight
 	done    []Delivery
 	closed  bool
+	trouble trouble
 	wake    chan struct{} // holds one token while there may be work
 	changed chan struct{} // closed and replaced at each finished delivery
 }
 
-func newSender(timeout time.Duration, answered func(int64, Delivery), log *slog.Logger) *sender {
+func newSender(m manners, log *slog.Logger) *sender {
 	s := &sender{
 		client: &http.Client{
-			Timeout:       timeout,
+			Timeout:       m.deliveryTimeout(),
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Transport:     &http.Transport{Proxy: nil},
 		},
-		answered: answered, log: log, ended: make(chan struct{}), wake: make(chan struct{}, 1), changed: make(chan struct{}),
+		answered: m.answered, again: m.again, log: log, ended: make(chan struct{}), wake: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	go s.run()
 	return s
@@ -72,34 +74,45 @@ func (s *sender) run() {
 	defer s.client.CloseIdleConnections()
 	for range s.wake {
 		for {
-			o, ok, closed := s.next()
+			o, dropped, ok, closed := s.next()
 			if closed {
 				return
 			}
 			if !ok {
 				break
 			}
-			d := s.deliver(o)
+			d := s.deliver(o, dropped)
 			s.answered(o.hook, d)
 			s.finish(d)
 		}
 	}
 }
 
-func (s *sender) next() (o outgoing, ok, closed bool) {
+func (s *sender) disturb(d Disturbance) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trouble = newTrouble(d)
+}
+
+func (s *sender) next() (o outgoing, dropped, ok, closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || len(s.queue) == 0 {
-		return o, false, s.closed
+		return o, false, false, s.closed
 	}
-	o = s.queue[0]
-	s.queue = s.queue[1:]
-	return o, true, false
+	i := s.trouble.pick(len(s.queue))
+	o = s.queue[i]
+	s.queue = slices.Delete(s.queue, i, i+1)
+	return o, s.trouble.drops(), true, false
 }
 
-func (s *sender) deliver(o outgoing) Delivery {
+func (s *sender) deliver(o outgoing, dropped bool) Delivery {
 	d := Delivery{
 		ID: o.id, Event: o.event, Repository: o.repository, URL: o.url, Header: o.header, Body: o.body, At: time.Now(),
+	}
+	if dropped {
+		d.Err = ErrDropped
+		return d
 	}
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, o.url, bytes.NewReader(o.body))
 	if err != nil {
@@ -124,6 +137,10 @@ func (s *sender) finish(d Delivery) {
 	defer s.mu.Unlock()
 	s.done = append(s.done, d)
 	s.pending--
+	if s.trouble.duplicates() && !s.closed {
+		s.queue = append(s.queue, s.again(d))
+		s.pending++
+	}
 	close(s.changed)
 	s.changed = make(chan struct{})
 }

@@ -111,7 +111,7 @@ func Start(o Options) (*Server, error) {
 		return nil, errors.Join(err, listener.Close(), s.removeDir())
 	}
 	s.manners.route(s.api)
-	s.sender = newSender(s.manners.deliveryTimeout(), s.manners.answered, s.log)
+	s.sender = newSender(s.manners, s.log)
 
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop

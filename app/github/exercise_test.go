@@ -94,7 +94,7 @@ func TestTokensAreReusedAndRenewed(t *testing.T) {
 	forge := openServer(t, s)
 	asked := 0
 	s.Fault(func(r *http.Request) *forgetest.Fault {
-		if r.Method == http.MethodPost && r.URL.Path != "/api/v3/repos/acme/site/statuses/"+commit {
+		if r.Method == http.MethodPost && !strings.HasSuffix(r.URL.Path, "/statuses/"+commit) {
 			asked++
 		}
 		return nil
@@ -172,7 +172,7 @@ func TestRateLimits(t *testing.T) {
 				return forge.SetStatus(t.Context(), repo, app.Status{Commit: commit, State: db.StatusPending})
 			}
 			s.Fault(func(r *http.Request) *forgetest.Fault {
-				if r.URL.Path == "/api/v3/repos/acme/site/statuses/"+commit {
+				if strings.HasSuffix(r.URL.Path, "/statuses/"+commit) {
 					return &tc.fault
 				}
 				return nil
@@ -238,7 +238,7 @@ func TestWhatCannotWork(t *testing.T) {
 	forge := openServer(t, s)
 	nowhere, nameless := repo, repo
 	nowhere.InstallationID = 0
-	nameless.FullName = "../../app"
+	nameless.FullName, nameless.ExternalID = "../../app", 0
 	for name, err := range map[string]error{
 		"status without installation": forge.SetStatus(t.Context(), nowhere, app.Status{Commit: commit}),
 		"fetch without installation":  forge.Fetch(t.Context(), nowhere, commit, t.TempDir()),

@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/google/go-github/v62/github"
@@ -14,15 +15,15 @@ import (
 // maxDescription is GitHub's limit, in characters: it answers 422 to more.
 const maxDescription = 140
 
-// SetStatus implements app.Forge. It needs the permission statuses: write.
+// SetStatus implements app.Forge. It needs the permission statuses: write. It goes by the
+// repository's id, as GitHub's own redirects do: after a rename the name leads nowhere, or to another repository.
 func (f *Forge) SetStatus(ctx context.Context, repo db.Repository, s app.Status) error {
 	const op = "set commit status"
 	if err := s.Check(); err != nil {
 		return err
 	}
-	owner, name, ok := app.SplitName(repo.FullName)
-	if !ok {
-		return errors.New(op + ": not a repository's name")
+	if repo.ExternalID <= 0 {
+		return errors.New(op + ": not a repository's id")
 	}
 	status := &github.RepoStatus{
 		State:       github.String(string(s.State)),
@@ -33,7 +34,11 @@ func (f *Forge) SetStatus(ctx context.Context, repo db.Repository, s app.Status)
 		status.TargetURL = github.String(s.TargetURL)
 	}
 	return f.through(ctx, repo, func(i *installation) error {
-		_, resp, err := i.api.Repositories.CreateStatus(ctx, owner, name, s.Commit, status)
+		req, err := i.api.NewRequest(http.MethodPost, fmt.Sprintf("repositories/%d/statuses/%s", repo.ExternalID, s.Commit), status)
+		if err != nil {
+			return f.callError(ctx, op, err)
+		}
+		resp, err := i.api.Do(ctx, req, new(github.RepoStatus))
 		if err != nil {
 			return f.callError(ctx, op, err)
 		}

@@ -70,10 +70,12 @@ func TestBadRelease(t *testing.T) {
 				apply(bad.config)
 				s.stays(c, web, "one", c.push("Dockerfile", bad.dockerfile), bad.words...)
 			}
-			visitors.stop()
 			apply(probed)
-			c.ends(c.release("two"), "success")
-			s.serves(web, "two")
+			for _, version := range []string{"two", "three"} {
+				c.ends(c.release(version), "success")
+				s.serves(web, version)
+			}
+			visitors.stop()
 		})
 	}
 }

@@ -22,6 +22,7 @@ type load struct {
 	faults   []string
 	failedAt []time.Time // of each fault
 	versions map[string]int
+	longest  time.Duration // that a request took
 }
 
 // visitor is one who comes again and again.
@@ -62,7 +63,9 @@ func startLoad(t *testing.T, url, host string, visitors ...visitor) *load {
 				case <-ctx.Done():
 					return
 				case <-tick.C:
-					l.note(l.once(client, v.method, v.path))
+					began := time.Now()
+					version, err := l.once(client, v.method, v.path)
+					l.note(version, err, time.Since(began))
 				}
 			}
 		})
@@ -82,13 +85,14 @@ func (l *load) stop() {
 	if len(l.faults) > 0 {
 		l.Errorf("%d of %d requests failed: %q", len(l.faults), l.sent, l.faults[:min(10, len(l.faults))])
 	}
-	l.Logf("load: %d requests, %d failed, answers by version: %v", l.sent, len(l.faults), l.versions)
+	l.Logf("load: %d requests, %d failed, the longest took %v, answers by version: %v", l.sent, len(l.faults), l.longest.Round(time.Millisecond), l.versions)
 }
 
-func (l *load) note(version string, err error) {
+func (l *load) note(version string, err error, took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent++
+	l.longest = max(l.longest, took)
 	switch {
 	case err != nil:
 		l.faults, l.failedAt = append(l.faults, err.Error()), append(l.failedAt, time.Now())

@@ -77,7 +77,6 @@ func TestS5_StorageBackedDenoIsRecreated(t *testing.T) {
 	visitors := startLoad(t, s.site, web+".test", readers()...)
 	c.ends(c.push("one.ts", denoVersion("two")), "success", "Live in ")
 	s.serves(web, "two")
-	visitors.stop()
 	const why = `the site has storage, and blue-green would mount its volume "data" into two containers at once`
 	if d := s.deployments(web)[0]; d.Strategy != db.Recreate || d.StrategyReason != why {
 		t.Errorf("it is %s, because of %q", d.Strategy, d.StrategyReason)
@@ -92,8 +91,11 @@ func TestS5_StorageBackedDenoIsRecreated(t *testing.T) {
 	if tail := s.deployments(web)[0].Tail; !strings.Contains(tail, "never ready") {
 		t.Errorf("the log's end is %q", tail)
 	}
+	c.ends(c.pushAll(map[string]string{"main.ts": denoCounter, "one.ts": denoVersion("three")}), "success", "Live in ")
+	s.serves(web, "three")
+	visitors.stop()
 	if got := s.visit(web, "/count"); got.body != "5" {
-		t.Errorf("after the failure the count is %q", got.body)
+		t.Errorf("after the failure and a redeploy the count is %q", got.body)
 	}
 }
 

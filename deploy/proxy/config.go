@@ -20,7 +20,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* header fields are believed
 
 	HoldFor   time.Duration // how long a request waits on a held route; 0 means 30 s
-	HoldLimit int           // how many requests wait on one held route; 0 means 1000
+	HoldLimit int           // how many requests wait on one held route; 0 means 1000. All of them hold at most 256 MiB
 	Grace     time.Duration // how long requests may go on after Run's ctx is done; 0 means 10 s
 }
 

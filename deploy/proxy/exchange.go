@@ -15,6 +15,7 @@ type exchange struct {
 	route  *route
 	target *target
 	tried  bool
+	guest  guest
 	err    error // why it has no target any more
 
 	patience *patience // with the target; nil means endless
@@ -27,12 +28,12 @@ type exchange struct {
 type exchangeKey struct{}
 
 // begin counts a request in at the route's target, waiting for one if the route is held.
-func (tb *Table) begin(ctx context.Context, r *route) (*exchange, error) {
-	t, err := tb.await(ctx, r)
+func (tb *Table) begin(ctx context.Context, r *route, g guest) (*exchange, error) {
+	t, err := tb.await(ctx, r, g)
 	if err != nil {
 		return nil, err
 	}
-	x := &exchange{table: tb, route: r}
+	x := &exchange{table: tb, route: r, guest: g}
 	ctx, x.cancel = context.WithCancelCause(ctx)
 	x.ctx = context.WithValue(ctx, exchangeKey{}, x)
 	x.bind(t)
@@ -57,7 +58,7 @@ func (x *exchange) upstream() (deploy.Upstream, error) {
 	if x.tried && x.route.target.Load() != x.target {
 		x.finish()
 		x.patience.pause()
-		t, err := x.table.await(x.ctx, x.route)
+		t, err := x.table.await(x.ctx, x.route, x.guest)
 		x.patience.resume()
 		if x.err = err; err != nil {
 			return deploy.Upstream{}, err

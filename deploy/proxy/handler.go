@@ -35,6 +35,7 @@ func (h *handler) Provision(ctx caddy.Context) error {
 		return errors.New("provision: not inside a server")
 	}
 	server.RegisterConnState(h.proxy.work.connState)
+	server.RegisterConnContext(withConn)
 	return nil
 }
 
@@ -69,7 +70,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // forward takes a request to the route's target.
 func (h *handler) forward(w http.ResponseWriter, r *http.Request, rt *route, o *options, next caddyhttp.Handler) error {
-	x, err := h.proxy.begin(r.Context(), rt)
+	x, err := h.proxy.begin(r.Context(), rt, newGuest(r))
 	if err != nil {
 		return h.fail(w, r, rt, err)
 	}
@@ -93,7 +94,7 @@ var errEmpty = errors.New("nothing is deployed")
 // fail answers a request of which the upstream has sent no answer. It always returns nil: what went wrong is logged here,
 // with nothing in it that the client has sent.
 func (h *handler) fail(w http.ResponseWriter, r *http.Request, rt *route, err error) error {
-	if r.Context().Err() != nil {
+	if r.Context().Err() != nil || errors.Is(err, errLeft) {
 		return nil // the client is gone
 	}
 	p := pageFor(err)
@@ -128,7 +129,7 @@ func pageFor(err error) page {
 		return tooLarge
 	case errors.Is(err, errEmpty):
 		return nothingHere
-	case errors.Is(err, errDrained), errors.Is(err, errCrowded), errors.Is(err, errImpatient), errors.Is(err, errClosing):
+	case errors.Is(err, errDrained), errors.Is(err, errCrowded), errors.Is(err, errNoRoom), errors.Is(err, errImpatient), errors.Is(err, errClosing):
 		return tryAgain
 	case errors.Is(err, errBusy):
 		return busy

@@ -130,7 +130,7 @@ func TestPatienceWaitsWithTheRoute(t *testing.T) {
 		tb := newTable(time.Hour, 10)
 		rt := timed(time.Second)
 		must(t, tb.Upsert(t.Context(), rt, up("blue")))
-		x, err := tb.begin(t.Context(), tb.lookup("a.test"))
+		x, err := tb.begin(t.Context(), tb.lookup("a.test"), guest{size: 1})
 		must(t, err)
 		defer x.close()
 		x.bound(newOptions(rt), nil, (&http.Request{}).WithContext(t.Context()))

@@ -32,6 +32,8 @@ type Stats struct {
 var (
 	errDeleted   = errors.New("the route is gone")
 	errCrowded   = errors.New("too many requests wait for the next release")
+	errLeft      = errors.New("the client is gone")
+	errNoRoom    = errors.New("too much is held by requests that wait")
 	errImpatient = errors.New("the next release took too long")
 	errClosing   = errors.New("the proxy is stopping")
 )
@@ -60,7 +62,7 @@ func (r *route) acquire() *target {
 }
 
 // await is acquire for a request that is willing to wait while the route is held.
-func (tb *Table) await(ctx context.Context, r *route) (*target, error) {
+func (tb *Table) await(ctx context.Context, r *route, g guest) (*target, error) {
 	t := r.acquire()
 	if t == nil {
 		return nil, errDeleted
@@ -72,7 +74,7 @@ func (tb *Table) await(ctx context.Context, r *route) (*target, error) {
 	defer timer.Stop()
 	for t != nil && t.held() {
 		t.release()
-		if err := tb.waitAt(ctx, r, t, timer.C); err != nil {
+		if err := tb.waitAt(ctx, r, t, g, timer.C); err != nil {
 			return nil, err
 		}
 		t = r.acquire()
@@ -84,22 +86,34 @@ func (tb *Table) await(ctx context.Context, r *route) (*target, error) {
 }
 
 // waitAt waits for a gate to open.
-func (tb *Table) waitAt(ctx context.Context, r *route, gate *target, limit <-chan time.Time) error {
+func (tb *Table) waitAt(ctx context.Context, r *route, gate *target, g guest, limit <-chan time.Time) error {
 	defer gate.waiting.Add(-1)
 	if gate.waiting.Add(1) > tb.holdLimit {
 		return errCrowded
 	}
+	if !tb.room.take(g.size) {
+		return errNoRoom
+	}
+	defer tb.room.giveBack(g.size)
 	r.waiting.Add(1)
 	defer r.waiting.Add(-1)
-	select {
-	case <-gate.gate:
-		return nil
-	case <-limit:
-		return errImpatient
-	case <-tb.closed:
-		return errClosing
-	case <-ctx.Done():
-		return ctx.Err()
+	look, stop := g.looks()
+	defer stop()
+	for {
+		select {
+		case <-gate.gate:
+			return nil
+		case <-limit:
+			return errImpatient
+		case <-tb.closed:
+			return errClosing
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-look:
+			if g.left() {
+				return errLeft
+			}
+		}
 	}
 }
 

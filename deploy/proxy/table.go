@@ -21,6 +21,7 @@ import (
 type Table struct {
 	holdFor   time.Duration // how long one request waits on a held route
 	holdLimit int64         // how many requests wait on one held route
+	room      room          // for all that wait
 
 	passwords *passwords
 	files     *routeFiles // nil for none; guarded by mu
@@ -45,7 +46,7 @@ var errDrained = errors.New("the release that answered has been replaced")
 
 func newTable(holdFor time.Duration, holdLimit int64) *Table {
 	return &Table{
-		holdFor: holdFor, holdLimit: holdLimit, passwords: newPasswords(),
+		holdFor: holdFor, holdLimit: holdLimit, room: room{most: defaultRoom}, passwords: newPasswords(),
 		retired: map[string][]*target{}, closed: make(chan struct{}),
 	}
 }

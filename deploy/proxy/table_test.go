@@ -107,12 +107,12 @@ func TestHoldIsBoundedInTimeAndNumber(t *testing.T) {
 		start := time.Now()
 		for range 2 {
 			go func() {
-				_, err := tb.begin(t.Context(), r)
+				_, err := tb.begin(t.Context(), r, guest{size: 1})
 				errs <- err
 			}()
 		}
 		synctest.Wait()
-		if _, err := tb.begin(t.Context(), r); !errors.Is(err, errCrowded) {
+		if _, err := tb.begin(t.Context(), r, guest{size: 1}); !errors.Is(err, errCrowded) {
 			t.Errorf("the third: %v, want errCrowded", err)
 		}
 		if s := r.stats(); s.Waiting != 2 {
@@ -135,8 +135,8 @@ func TestWaitingEndsWithTheClientAndWithTheRoute(t *testing.T) {
 		r := tb.lookup("a.test")
 		ctx, cancel := context.WithCancel(t.Context())
 		gone, deleted := make(chan error, 1), make(chan error, 1)
-		go func() { _, err := tb.begin(ctx, r); gone <- err }()
-		go func() { _, err := tb.begin(t.Context(), r); deleted <- err }()
+		go func() { _, err := tb.begin(ctx, r, guest{size: 1}); gone <- err }()
+		go func() { _, err := tb.begin(t.Context(), r, guest{size: 1}); deleted <- err }()
 		synctest.Wait()
 		cancel()
 		if err := <-gone; !errors.Is(err, context.Canceled) {
@@ -159,7 +159,7 @@ func TestCountsAddUp(t *testing.T) {
 	for range 8 {
 		go func() {
 			for range 2000 {
-				x, err := tb.begin(context.Background(), r)
+				x, err := tb.begin(context.Background(), r, guest{size: 1})
 				if err != nil {
 					done <- err
 					return

@@ -1,0 +1,54 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/http"
+
+	"github.com/google/go-github/v62/github"
+
+	"tinyforge/app"
+)
+
+var _ app.Redeliverer = (*Forge)(nil)
+
+// Attempts implements app.Redeliverer. GitHub remembers three days. An App without a webhook is answered 404.
+func (f *Forge) Attempts(ctx context.Context) iter.Seq2[app.Attempt, error] {
+	return func(yield func(app.Attempt, error) bool) {
+		options := &github.ListCursorOptions{PerPage: 100}
+		for {
+			list, resp, err := f.app.Apps.ListHookDeliveries(ctx, options)
+			if resp != nil && resp.StatusCode == http.StatusNotFound {
+				return
+			}
+			if err != nil {
+				yield(app.Attempt{}, f.callError(ctx, "list deliveries", err))
+				return
+			}
+			for _, d := range list {
+				code := d.GetStatusCode()
+				one := app.Attempt{
+					ID: d.GetID(), DeliveryID: d.GetGUID(), At: d.GetDeliveredAt().Time,
+					Delivered: code >= http.StatusOK && code < http.StatusMultipleChoices,
+				}
+				if !yield(one, nil) {
+					return
+				}
+			}
+			if resp.Cursor == "" || resp.Cursor == options.Cursor {
+				return
+			}
+			options.Cursor = resp.Cursor
+		}
+	}
+}
+
+// Redeliver implements app.Redeliverer.
+func (f *Forge) Redeliver(ctx context.Context, attempt int64) error {
+	_, _, err := f.app.Apps.RedeliverHookDelivery(ctx, attempt)
+	if _, accepted := errors.AsType[*github.AcceptedError](err); accepted || err == nil {
+		return nil
+	}
+	return f.callError(ctx, "redeliver", err)
+}

@@ -222,10 +222,10 @@ func (c *config) trusted() ([]netip.Prefix, error) {
 }
 
 // newLogger writes to out, as text where a person reads along.
-func newLogger(c config, out io.Writer) *slog.Logger {
+func newLogger(c config, out *guardedLog) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.LogLevel}
-	file, isFile := out.(*os.File)
-	if c.LogFormat == "text" || c.LogFormat == "auto" && isFile && term.IsTerminal(int(file.Fd())) {
+	file := out.file()
+	if c.LogFormat == "text" || c.LogFormat == "auto" && file != nil && term.IsTerminal(int(file.Fd())) {
 		return slog.New(slog.NewTextHandler(out, options))
 	}
 	return slog.New(slog.NewJSONHandler(out, options))

@@ -32,15 +32,21 @@ const (
 	resealBatch    = 200 // rows of a transaction
 )
 
-// Reseal seals every value with the keyring's primary key that another of its keys has sealed, the key check before all else:
-// from then on nobody starts with a keyring that lacks the new key. It returns how many values it sealed. It may be ended
-// anywhere and begun again; meanwhile everything opens with the keyring. Nobody may use the database with another one. When
-// it returns without an error, nothing needs the other keys.
-func (d *DB) Reseal(ctx context.Context) (all int, err error) {
+// ResealCheck seals what CheckKey opens with the keyring's primary key: from then on nobody starts with a keyring that lacks it.
+func (d *DB) ResealCheck(ctx context.Context) error {
+	if _, err := d.resealSettings(ctx); err != nil {
+		return fmt.Errorf("reseal settings: %w", err)
+	}
+	return nil
+}
+
+// Reseal seals every value with the keyring's primary key that another of its keys has sealed. It may be ended anywhere and
+// begun again; meanwhile everything opens with the keyring. Nobody may use the database with another one. When it returns
+// without an error, nothing needs the other keys.
+func (d *DB) Reseal(ctx context.Context) error {
 	for {
-		n, err := d.resealOnce(ctx)
-		if all += n; err != nil || n == 0 {
-			return all, err
+		if n, err := d.resealOnce(ctx); err != nil || n == 0 {
+			return err
 		}
 	}
 }

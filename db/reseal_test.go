@@ -41,12 +41,11 @@ func TestResealKilledAnywhere(t *testing.T) {
 		both, err := f.keys.Rotated()
 		f.check(err)
 		d := open(t, f.address, both)
-		kills, all := 0, 0
+		kills := 0
 		for {
 			ctx, cancel := context.WithCancel(t.Context())
 			k := &killer{kill: cancel, left: kills + 1}
-			n, err := d.Spied(k).Reseal(ctx)
-			all += n
+			err := d.Spied(k).Reseal(ctx)
 			cancel()
 			opens(t, open(t, f.address, both), was)
 			if k.left > 0 { // it was done before
@@ -55,8 +54,8 @@ func TestResealKilledAnywhere(t *testing.T) {
 			}
 			kills++
 		}
-		if kills < 20 || all < 7 {
-			t.Errorf("only %d kills, and %d values sealed anew", kills, all)
+		if kills < 20 {
+			t.Errorf("only %d kills", kills)
 		}
 		newest, err := both.Newest()
 		f.check(err)

@@ -58,6 +58,10 @@ func serverCommands() []command {
 		{name: "sign-in-link", args: "[NAME]", does: "print a one-time link that makes the first administrator, or sets NAME's password",
 			more: "The link is good for an hour. NAME may be left out while there is one user.", example: "sign-in-link ann",
 			options: storeAnd("public-url", "listen"), run: configured(signInLink)},
+		{name: "rotate-key", does: "replace the sealing key, and seal everything anew", example: "rotate-key",
+			more: "serve must be stopped for as long as it takes: seconds. Ended anywhere, it goes on when it is run again. A key that\n" +
+				"comes from TINYFORGE_KEY is printed for you to set, in two steps.",
+			options: storeAnd(), run: configured(rotateKey)},
 		{name: "migrate", does: "bring the database up to date (serve does it too)", example: "migrate",
 			options: storeAnd(), run: configured(migrate)},
 	}

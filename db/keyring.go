@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -154,3 +155,23 @@ func (k *Keyring) reseal(sealed []byte, purpose string) (again []byte, changed b
 	}
 	return again, true, nil
 }
+
+// Opens tells whether the keyring is the one of the database that a Snapshot has this Check of.
+func (k *Keyring) Opens(check string) bool {
+	var text string
+	sealed, err := base64.StdEncoding.DecodeString(check)
+	return err == nil && len(sealed) > 0 && k.open(sealed, &text, sealCheck) == nil
+}
+
+// SealFile seals a file's content, which opens under the same name alone.
+func (k *Keyring) SealFile(name string, content []byte) ([]byte, error) {
+	return k.seal(content, sealFile+name)
+}
+
+// OpenFile is the reverse of SealFile.
+func (k *Keyring) OpenFile(name string, sealed []byte) (content []byte, err error) {
+	err = k.open(sealed, &content, sealFile+name)
+	return content, err
+}
+
+const sealFile = "file."

@@ -62,6 +62,7 @@ type config struct {
 
 	Given given
 
+	WithKey bool // backup only
 	Prune   bool // apply only
 	Volumes bool // remove only
 }
@@ -111,6 +112,9 @@ func (c *config) declare(o *options) {
 	o.secret(&c.NPMPassword, "npm-password")
 	if o.command.name == "apply" {
 		f.BoolVar(&c.Prune, "prune", false, "delete forges and workloads that are not in the file")
+	}
+	if o.command.name == "backup" {
+		f.BoolVar(&c.WithKey, "with-key", false, "put the sealing key into the backup: whoever has it can read every secret")
 	}
 	if o.command.name == "remove" {
 		f.BoolVar(&c.Volumes, "volumes", false, "remove the workload's volumes, with all that is in them")

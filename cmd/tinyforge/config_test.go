@@ -180,6 +180,7 @@ func TestHelp(t *testing.T) {
 			"proxy-http", "proxy-https", "public-url", "router", "site-program", "trusted-proxies", "workers", "TINYFORGE_NPM_PASSWORD",
 		},
 		"apply": {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {},
+		"backup": {"with-key"}, "restore": {}, "rotate-key": {},
 		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "cancel": {},
 	}
 	for _, c := range commands() {

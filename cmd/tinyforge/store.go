@@ -22,6 +22,10 @@ func openStore(ctx context.Context, c config) (*db.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := os.Stat(filepath.Join(c.Data, restoreMark)); err == nil {
+		unlock()
+		return nil, errUnfinished
+	}
 	store, err := openLocked(ctx, c)
 	if err != nil {
 		unlock()

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -36,6 +37,9 @@ type DB struct {
 	bun    *bun.DB
 	keys   *Keyring
 	topics *topics
+
+	derived *atomic.Pointer[[]byte] // what Derive is made of; nil means the keyring
+	atClose []func()
 }
 
 // Open opens "sqlite:///path/to/file" or "postgres://user:password@host/name". It does not migrate. The errors of a
@@ -81,6 +85,9 @@ func openPostgres(ctx context.Context, address string, keys *Keyring) (*DB, erro
 	return ready(ctx, bun.NewDB(pool, pgdialect.New()), keys)
 }
 
+// applicationName is by which PostgreSQL knows us.
+const applicationName = "tinyforge"
+
 func postgresConnector(address string) (c *pgdriver.Connector, err error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Fragment != "" || strings.Contains(u.Path+u.RawQuery, "@") {
@@ -95,7 +102,7 @@ func postgresConnector(address string) (c *pgdriver.Connector, err error) {
 			err = fmt.Errorf("wrong option in the address: %v", wrong)
 		}
 	}()
-	return pgdriver.NewConnector(pgdriver.WithDSN(u.String()), pgdriver.WithApplicationName("tinyforge")), nil
+	return pgdriver.NewConnector(pgdriver.WithDSN(u.String()), pgdriver.WithApplicationName(applicationName)), nil
 }
 
 func ready(ctx context.Context, b *bun.DB, keys *Keyring) (*DB, error) {
@@ -104,7 +111,7 @@ func ready(ctx context.Context, b *bun.DB, keys *Keyring) (*DB, error) {
 	if err := connect(ctx, b); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), b.Close())
 	}
-	return &DB{bun: b, keys: keys, topics: newTopics()}, nil
+	return &DB{bun: b, keys: keys, topics: newTopics(), derived: new(atomic.Pointer[[]byte])}, nil
 }
 
 // connect makes the first connection. On SQLite it turns the file to WAL, for which SQLite does not wait while another
@@ -128,11 +135,18 @@ func connect(ctx context.Context, b *bun.DB) error {
 // Ping tells whether the database answers.
 func (d *DB) Ping(ctx context.Context) error { return d.bun.PingContext(ctx) }
 
-// Derive is the keyring's.
-func (d *DB) Derive(purpose string) []byte { return d.keys.Derive(purpose) }
+// AtClose makes Close call f too. It is to be called before the DB is used.
+func (d *DB) AtClose(f func()) { d.atClose = append(d.atClose, f) }
 
 // Close releases the connections. Subscriptions end.
-func (d *DB) Close() error { return d.bun.Close() }
+func (d *DB) Close() error {
+	err := d.bun.Close()
+	for _, f := range d.atClose {
+		f()
+	}
+	d.atClose = nil
+	return err
+}
 
 func (d *DB) postgres() bool { return d.bun.Dialect().Name() == dialect.PG }
 

@@ -39,3 +39,11 @@ func (d *DB) ApplyMigrations(ctx context.Context, n int) error {
 	}
 	return nil
 }
+
+// SealedTables are those whose values Reseal seals anew.
+func SealedTables() (names []string) {
+	for _, c := range sealedColumns {
+		names = append(names, c.table)
+	}
+	return names
+}

@@ -26,6 +26,10 @@ func (d *DB) Migrate(ctx context.Context) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	return d.migrate(ctx, migrator)
+}
+
+func (d *DB) migrate(ctx context.Context, migrator *migrate.Migrator) (names []string, err error) {
 	unlock, err := d.lockMigrations(ctx)
 	if err != nil {
 		return nil, err
@@ -84,6 +88,32 @@ func (d *DB) LastMigration(ctx context.Context) (name string, err error) {
 const migrationTable = "migrations"
 
 func (d *DB) migrator() (*migrate.Migrator, error) {
+	migrations, err := allMigrations()
+	if err != nil {
+		return nil, err
+	}
+	return d.migratorOf(migrations), nil
+}
+
+// migratorTo knows the migrations with these names alone, which must be the first ones of all.
+func (d *DB) migratorTo(names []string) (*migrate.Migrator, error) {
+	all, err := allMigrations()
+	if err != nil {
+		return nil, err
+	}
+	some := migrate.NewMigrations()
+	for i, m := range all.Sorted() {
+		if i < len(names) && m.Name == names[i] {
+			some.Add(m)
+		}
+	}
+	if len(some.Sorted()) != len(names) {
+		return nil, ErrNewer
+	}
+	return d.migratorOf(some), nil
+}
+
+func allMigrations() (*migrate.Migrations, error) {
 	files, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
@@ -92,6 +122,10 @@ func (d *DB) migrator() (*migrate.Migrator, error) {
 	if err := migrations.Discover(files); err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
+	return migrations, nil
+}
+
+func (d *DB) migratorOf(migrations *migrate.Migrations) *migrate.Migrator {
 	types := columnTypes{ID: "INTEGER PRIMARY KEY AUTOINCREMENT", Bytes: "BLOB", JSON: "TEXT", Time: "TIMESTAMP"}
 	if d.postgres() {
 		types = columnTypes{ID: "BIGSERIAL PRIMARY KEY", Bytes: "BYTEA", JSON: "JSONB", Time: "TIMESTAMPTZ"}
@@ -99,7 +133,7 @@ func (d *DB) migrator() (*migrate.Migrator, error) {
 	return migrate.NewMigrator(d.bun, migrations, migrate.WithTableName(migrationTable),
 		migrate.WithLocksTableName("migration_locks"), migrate.WithTemplateData(types),
 		migrate.WithMarkAppliedOnSuccess(true), migrate.WithUpsert(true), // it marks a second time what markApplied marked
-		migrate.BeforeMigration(refuseApplied), migrate.AfterMigration(markApplied)), nil
+		migrate.BeforeMigration(refuseApplied), migrate.AfterMigration(markApplied))
 }
 
 // errApplied means that somebody else was faster.

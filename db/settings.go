@@ -80,7 +80,7 @@ func (d *DB) CheckKey(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("check sealing key: %w: put back the key that belongs to this database (the file key in the data folder, or TINYFORGE_KEY)", err)
 	}
-	return nil
+	return d.loadDerived(ctx)
 }
 
 const sealCheck = "settings.key_check"

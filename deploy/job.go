@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tinyforge/db"
+	"tinyforge/deploy/redact"
 )
 
 // job is one deployment in the hands of a worker.
@@ -18,8 +19,10 @@ type job struct {
 	repo     db.Repository
 	blue     *db.RuntimeState // what serves; nil when nothing does
 	log      *logWriter
-	wanted   context.Context // done when the deployment was cancelled
-	counted  *count          // what its hosts had before their routes moved; nil when nobody counts or nothing moves
+	wanted   context.Context  // done when the deployment was cancelled
+	secrets  []db.Secret      // that redactor knows
+	redactor *redact.Redactor // of the log and the error
+	counted  *count           // what its hosts had before their routes moved; nil when nobody counts or nothing moves
 }
 
 // errSkip is returned by a step when nothing has to be deployed.
@@ -136,8 +139,8 @@ func (j *job) failed(ctx context.Context, err error) db.Phase {
 	if errors.Is(err, db.ErrCancelled) || errors.Is(err, cancelled) {
 		j.dep.Cancelled, err = true, cancelled
 	}
-	j.Log.WarnContext(ctx, "deployment step", "deployment", j.dep.ID, "phase", j.dep.Phase, "error", err)
-	text := userText(j.dep.Phase, err)
+	j.Log.WarnContext(ctx, "deployment step", "deployment", j.dep.ID, "phase", j.dep.Phase, "error", j.redactor.String(err.Error()))
+	text := j.redactor.String(userText(j.dep.Phase, err))
 	j.log.Printf("%s", text)
 	switch {
 	case j.dep.Phase.Committed():
@@ -151,7 +154,7 @@ func (j *job) failed(ctx context.Context, err error) db.Phase {
 	}
 	j.dep.Error, j.dep.Fault = text, nil
 	if failure, ok := errors.AsType[*Failure](err); ok {
-		j.dep.Fault = failure.Fault
+		j.dep.Fault = j.hide(failure.Fault)
 	}
 	return db.PhaseUndoing
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tinyforge/db"
+	"tinyforge/deploy/redact"
 )
 
 const (
@@ -18,8 +19,8 @@ const (
 	maxLogBytes   = 4 << 20 // likewise
 )
 
-// logWriter turns what is written to it into rows of a deployment's log, a line each, in batches. Lines are for reading
-// along: when the database does not take them, they are dropped. Safe for concurrent use.
+// logWriter turns what is written to it into rows of a deployment's log, a line each, in batches and without secrets. Lines
+// are for reading along: when the database does not take them, they are dropped. Safe for concurrent use.
 type logWriter struct {
 	ctx  context.Context // for the inserts: they must work after the deployment's own context ended
 	db   *db.DB
@@ -30,16 +31,19 @@ type logWriter struct {
 
 	flushing sync.Mutex // one at a time, in order
 
-	mu    sync.Mutex
-	phase db.Phase
-	part  []byte // of the line that has no end yet
-	lines []db.LogLine
-	count int
-	bytes int
+	mu       sync.Mutex
+	redactor *redact.Redactor
+	clean    *redact.Writer // in front of split
+	phase    db.Phase
+	part     []byte // of the line that has no end yet
+	lines    []db.LogLine
+	count    int
+	bytes    int
 }
 
-func newLogWriter(ctx context.Context, d *db.DB, log *slog.Logger, dep *db.Deployment) *logWriter {
-	w := &logWriter{ctx: context.WithoutCancel(ctx), db: d, slog: log, id: dep.ID, phase: dep.Phase, stop: make(chan struct{})}
+func newLogWriter(ctx context.Context, d *db.DB, log *slog.Logger, dep *db.Deployment, r *redact.Redactor) *logWriter {
+	w := &logWriter{ctx: context.WithoutCancel(ctx), db: d, slog: log, id: dep.ID, phase: dep.Phase, redactor: r, stop: make(chan struct{})}
+	w.clean = redact.NewWriter(splitter{w}, r)
 	w.done.Go(w.flushOften)
 	return w
 }
@@ -48,6 +52,14 @@ func newLogWriter(ctx context.Context, d *db.DB, log *slog.Logger, dep *db.Deplo
 func (w *logWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.clean.Write(p)
+}
+
+// splitter is where a logWriter's text goes once it has no secrets any more. It is called with mu held.
+type splitter struct{ *logWriter }
+
+// Write never fails.
+func (w splitter) Write(p []byte) (int, error) {
 	w.part = append(w.part, p...)
 	for {
 		line, rest, found := bytes.Cut(w.part, []byte{'\n'})
@@ -67,8 +79,9 @@ func (w *logWriter) Write(p []byte) (int, error) {
 func (w *logWriter) Printf(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	_ = w.clean.Settle() // half a secret, of which the rest may follow, comes after this line
 	w.addPart()
-	w.append(fmt.Sprintf(format, args...))
+	w.append(w.redactor.String(fmt.Sprintf(format, args...)))
 }
 
 // Close writes what is left.
@@ -76,6 +89,7 @@ func (w *logWriter) Close() {
 	close(w.stop)
 	w.done.Wait()
 	w.mu.Lock()
+	_ = w.clean.Flush()
 	w.addPart()
 	w.mu.Unlock()
 	w.flush()
@@ -84,7 +98,22 @@ func (w *logWriter) Close() {
 func (w *logWriter) enter(phase db.Phase) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	_ = w.clean.Flush()
 	w.phase = phase
+}
+
+// use makes r know the secrets from now on.
+func (w *logWriter) use(r *redact.Redactor) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.redactor = r
+	w.clean.Use(r)
+}
+
+func (w *logWriter) settle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = w.clean.Settle()
 }
 
 // addPart, add and append are called with mu held.
@@ -119,6 +148,7 @@ func (w *logWriter) flushOften() {
 		case <-w.stop:
 			return
 		case <-tick.C:
+			w.settle()
 			w.flush()
 		}
 	}

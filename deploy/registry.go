@@ -13,7 +13,11 @@ func (j *job) registryAuth(ctx context.Context, host string) (*RegistryAuth, err
 	if j.Accounts == nil {
 		return nil, nil
 	}
-	return j.Accounts.RegistryAuth(ctx, j.repo, host)
+	auth, err := j.Accounts.RegistryAuth(ctx, j.repo, host)
+	if auth != nil {
+		j.learn([]db.Secret{{Name: "token", Value: auth.Password}})
+	}
+	return auth, err
 }
 
 // serves tells whether a release, as a Source made it, is what serves: the same images for the same commit, run in the same

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -182,6 +183,17 @@ func (r *Runner) newJob(ctx context.Context, dep *db.Deployment) (*job, error) {
 	case err != nil && !errors.Is(err, db.ErrNotFound):
 		return nil, fmt.Errorf("read what serves: %w", err)
 	}
-	j.log = newLogWriter(ctx, r.DB, r.Log, dep)
+	forge, err := r.DB.Forge(ctx, repo.ForgeID)
+	if err != nil {
+		return nil, err
+	}
+	j.learn(slices.Concat(workload.Secrets(), forge.Credentials.Secrets()))
+	if j.blue != nil {
+		j.learn(j.blue.Release.Secrets())
+	}
+	if dep.Release != nil {
+		j.learn(dep.Release.Secrets())
+	}
+	j.log = newLogWriter(ctx, r.DB, r.Log, dep, j.redactor)
 	return j, nil
 }

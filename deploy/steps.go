@@ -87,6 +87,7 @@ func (j *job) reuse(ctx context.Context) error {
 	}
 	j.dep.Strategy, j.dep.StrategyReason = old.Strategy, old.StrategyReason
 	j.adopt(*old.Release)
+	j.learn(old.Release.Secrets())
 	j.log.Printf("Going back to the release of deployment %d", old.ID)
 	return nil
 }

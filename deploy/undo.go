@@ -43,9 +43,10 @@ func (j *job) keepTail(ctx context.Context, green db.ReleaseID) {
 	if err != nil || len(instance.Tail) == 0 {
 		return
 	}
-	j.dep.Tail = strings.ToValidUTF8(strings.ReplaceAll(strings.Join(instance.Tail, "\n"), "\x00", ""), "\uFFFD")
+	tail := j.redactor.Lines(instance.Tail)
+	j.dep.Tail = strings.ToValidUTF8(strings.ReplaceAll(strings.Join(tail, "\n"), "\x00", ""), "\uFFFD")
 	j.log.Printf("Last lines of %s:", green)
-	for _, line := range instance.Tail {
+	for _, line := range tail {
 		j.log.Printf("| %s", line)
 	}
 }

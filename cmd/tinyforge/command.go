@@ -64,6 +64,18 @@ func serverCommands() []command {
 		{name: "sign-in-link", args: "[NAME]", does: "print a one-time link that makes the first administrator, or sets NAME's password",
 			more: "The link is good for an hour. NAME may be left out while there is one user.", example: "sign-in-link ann",
 			options: storeAnd("public-url", "listen"), run: configured(signInLink)},
+		{name: "backup", args: "FILE", does: "write all that Tinyforge knows into a file, also while serve runs",
+			more: "Secrets and certificates are sealed in it; the sealing key is not in it without --with-key. Volumes, images and\n" +
+				"containers are Docker's and are not in it.",
+			example: "backup /var/backups/tinyforge.gz", options: storeAnd("with-key"), run: configured(backup)},
+		{name: "restore", args: "FILE", does: "put a backup into an empty data folder and an empty database",
+			more: "The database may be of the other kind. The key has to be the backup's: in it, in the data folder as the file key,\n" +
+				"or in TINYFORGE_KEY. Ended anywhere, it goes on when it is run again.",
+			example: "restore /var/backups/tinyforge.gz --data /srv/tinyforge", options: storeAnd(), run: configured(restore)},
+		{name: "rotate-key", does: "replace the sealing key, and seal everything anew", example: "rotate-key",
+			more: "serve must be stopped for as long as it takes: seconds. Ended anywhere, it goes on when it is run again. A key that\n" +
+				"comes from TINYFORGE_KEY is printed for you to set, in two steps.",
+			options: storeAnd(), run: configured(rotateKey)},
 		{name: "migrate", does: "bring the database up to date (serve does it too)", example: "migrate",
 			options: storeAnd(), run: configured(migrate)},
 	}

@@ -49,5 +49,5 @@ func apply(ctx context.Context, c config, args []string, in invocation) error {
 
 // runServe is the command serve.
 func runServe(ctx context.Context, c config, _ []string, in invocation) error {
-	return serve(ctx, c, newLogger(c, in.err), in.out)
+	return serve(ctx, c, &guardedLog{out: in.err}, in.out)
 }

@@ -63,6 +63,7 @@ type config struct {
 
 	Given given
 
+	WithKey bool // backup only
 	Prune   bool // apply only
 	Volumes bool // remove only
 }
@@ -112,6 +113,9 @@ func (c *config) declare(o *options) {
 	o.secret(&c.NPMPassword, "npm-password")
 	if o.command.name == "apply" {
 		f.BoolVar(&c.Prune, "prune", false, "delete forges and workloads that are not in the file")
+	}
+	if o.command.name == "backup" {
+		f.BoolVar(&c.WithKey, "with-key", false, "put the sealing key into the backup: whoever has it can read every secret")
 	}
 	if o.command.name == "remove" {
 		f.BoolVar(&c.Volumes, "volumes", false, "remove the workload's volumes, with all that is in them")
@@ -234,10 +238,10 @@ func (c *config) trusted() ([]netip.Prefix, error) {
 }
 
 // newLogger writes to out, as text where a person reads along.
-func newLogger(c config, out io.Writer) *slog.Logger {
+func newLogger(c config, out *guardedLog) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.LogLevel}
-	file, isFile := out.(*os.File)
-	if c.LogFormat == "text" || c.LogFormat == "auto" && isFile && term.IsTerminal(int(file.Fd())) {
+	file := out.file()
+	if c.LogFormat == "text" || c.LogFormat == "auto" && file != nil && term.IsTerminal(int(file.Fd())) {
 		return slog.New(slog.NewTextHandler(out, options))
 	}
 	return slog.New(slog.NewJSONHandler(out, options))

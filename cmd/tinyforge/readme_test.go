@@ -48,7 +48,7 @@ func TestReadmeKnowsTheCommands(t *testing.T) {
 		}
 	}
 	var help bytes.Buffer
-	for _, name := range []string{"serve", "apply", "remove"} {
+	for _, name := range []string{"serve", "apply", "remove", "backup"} {
 		_ = run(t.Context(), []string{name, "-h"}, nil, &help, io.Discard)
 	}
 	options := found(help.String(), `(?m)^  --([a-z-]+)`)

@@ -49,7 +49,8 @@ func routerKinds() map[string]func(config, *db.DB, string, *slog.Logger) (gatewa
 }
 
 // serve is everything in one process: it is the one place where concrete things meet.
-func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error {
+func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) error {
+	log := newLogger(c, guard)
 	slog.SetDefault(log) // Caddy has taken the standard logger for itself
 	unlock, store, err := prepare(ctx, c)
 	if err != nil {
@@ -58,6 +59,10 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	defer unlock()
 	defer func() { _ = store.Close() }()
 
+	secrets := guardKeeper{guard, store, log}
+	if err := secrets.learn(ctx); err != nil {
+		return err
+	}
 	instance, err := store.InstanceID(ctx)
 	if err != nil {
 		return err
@@ -85,7 +90,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 	janitor := deploy.NewJanitor(deployer)
 	hooks := webhooks.New(store, forges.OpenRow, log)
 	pages, err := newPages(c, settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
-		Sources: pageSources(deployer.Sources), Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, Releases: pageReleases{runtime}, CheckRoute: router.Check,
+		Sources: pageSources(deployer.Sources), Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, Releases: pageReleases{store, runtime}, CheckRoute: router.Check,
 		Missed: hooks.LookForMissed, LinkCommand: linkCommand(c), Site: siteAddress(router),
 		Health: &health{config: c, db: store, engine: engine, sites: router, instance: instance, started: time.Now()}})
 	if err != nil {
@@ -117,6 +122,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, out io.Writer) error
 		{"hooks", app.NewHookKeeper(store, forges.OpenRow, choices.PublicURL, 10*time.Minute, log).Run},
 		{"poller", webhooks.NewPoller(hooks, log).Run},
 		{"settings", chosen.Run},
+		{"secrets", secrets.Run},
 	}, router.Stages()...)
 	return runStages(ctx, log, append(stages, stage{"listener", store.Listen})...)
 }

@@ -18,6 +18,24 @@ func openStore(ctx context.Context, c config) (*db.DB, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w; choose another with --data", err)
 	}
+	unlock, err := lockKey(ctx, c, false)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(c.Data, restoreMark)); err == nil {
+		unlock()
+		return nil, errUnfinished
+	}
+	store, err := openLocked(ctx, c)
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	store.AtClose(unlock)
+	return store, nil
+}
+
+func openLocked(ctx context.Context, c config) (*db.DB, error) {
 	keys, err := sealingKey(c)
 	if err != nil {
 		return nil, err
@@ -56,12 +74,20 @@ func readyStore(ctx context.Context, c config) (*db.DB, error) {
 
 // existingStore is readyStore for commands about what is there: they make no database.
 func existingStore(ctx context.Context, c config) (*db.DB, error) {
-	if path, sqlite := strings.CutPrefix(c.Database, "sqlite://"); sqlite {
-		if _, err := os.Stat(path); err != nil {
-			return nil, fmt.Errorf("there is no Tinyforge in %s: give the --data of your tinyforge serve, or set TINYFORGE_DATA to it", c.Data)
-		}
+	if err := hasStore(c); err != nil {
+		return nil, err
 	}
 	return readyStore(ctx, c)
+}
+
+// hasStore refuses a SQLite database that does not exist.
+func hasStore(c config) error {
+	if path, sqlite := strings.CutPrefix(c.Database, "sqlite://"); sqlite {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("there is no Tinyforge in %s: give the --data of your tinyforge serve, or set TINYFORGE_DATA to it", c.Data)
+		}
+	}
+	return nil
 }
 
 // sealingKey returns the configured key or the one in the data folder, which is made at the first start.

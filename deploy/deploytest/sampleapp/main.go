@@ -5,18 +5,23 @@
 //	STARTUP_DELAY  how long until it listens ("2s")
 //	UP_AFTER       how long until /up answers 200 instead of 503
 //	UNHEALTHY      "1": /up always answers 500
+//	TELL           names of variables, and files, separated by spaces, that it prints as they are, in base64 and escaped for URLs
 //	EXIT_AFTER     how long until it ends, with EXIT_CODE (1); "0s" is at once
 package main
 
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -24,6 +29,9 @@ import (
 var version = "1" // -ldflags "-X main.version=2"
 
 func main() {
+	for _, what := range strings.Fields(os.Getenv("TELL")) {
+		tell(what)
+	}
 	if after := os.Getenv("EXIT_AFTER"); after != "" {
 		code, _ := strconv.Atoi(cmp.Or(os.Getenv("EXIT_CODE"), "1"))
 		fmt.Printf("sampleapp %s: will exit with %d\n", name(), code)
@@ -36,6 +44,16 @@ func main() {
 		fmt.Fprintln(os.Stderr, "sampleapp:", err)
 		os.Exit(1)
 	}
+}
+
+func tell(what string) {
+	text := os.Getenv(what)
+	if content, err := os.ReadFile(what); err == nil {
+		text = string(content)
+	}
+	inJSON, _ := json.Marshal(map[string]string{"value": text})
+	fmt.Printf("told %s\nraw %s\nbase64 %s\nbasic %s\nurl %s\njson %s\n", what, text, base64.StdEncoding.EncodeToString([]byte(text)),
+		base64.URLEncoding.EncodeToString([]byte("user:"+text)), url.QueryEscape(text), inJSON)
 }
 
 func serve() error {

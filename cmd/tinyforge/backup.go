@@ -1,0 +1,172 @@
+package main
+
+import (
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"tinyforge/db"
+)
+
+// backupFormat is the first thing in a backup. A backup is JSON values, a line each, compressed with gzip: a backupHead, a
+// backupLine for all that the database and the data folder have, and one with the sum of all lines before it.
+const backupFormat = "tinyforge backup 1"
+
+type backupHead struct {
+	Format     string    `json:"format"`
+	At         time.Time `json:"at"`
+	Version    string    `json:"version"`
+	Instance   string    `json:"instance"`
+	Migrations []string  `json:"migrations"`
+	Check      string    `json:"check"`         // see db.Keyring.Opens
+	Key        string    `json:"key,omitempty"` // with --with-key
+}
+
+type backupLine struct {
+	db.Record
+	File    string `json:"file,omitempty"`    // below the data folder, with slashes
+	Content []byte `json:"content,omitempty"` // of the file, sealed
+	SHA256  string `json:"sha256,omitempty"`  // the last line
+}
+
+// backup is the command of that name.
+func backup(ctx context.Context, c config, args []string, in invocation) error {
+	if len(args) != 1 {
+		return errors.New("backup takes one file: tinyforge backup FILE")
+	}
+	if err := hasStore(c); err != nil {
+		return err
+	}
+	if within(c.Data, args[0]) {
+		return fmt.Errorf("%s is in the data folder, which the backup is of: choose another place", args[0])
+	}
+	store, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	if ok, err := store.Migrated(ctx); err != nil {
+		return err
+	} else if !ok {
+		return errors.New("the database is not the one of this version of Tinyforge: make the backup with the version that serves, or run tinyforge migrate first")
+	}
+	if err := store.CheckKey(ctx); err != nil {
+		return err
+	}
+	keys, err := sealingKey(c)
+	if err != nil {
+		return err
+	}
+	b := backupWriter{config: c, store: store, keys: keys, sum: sha256.New()}
+	if err := replaceFile(args[0], func(w io.Writer) error { return b.write(ctx, w) }); err != nil {
+		return err
+	}
+	fmt.Fprintf(in.out, "%d rows and %d files are in %s\n", b.rows, b.files, args[0])
+	if !c.WithKey {
+		fmt.Fprintln(in.out, "The sealing key is not: keep a copy of it elsewhere, nothing can be restored without")
+	}
+	return nil
+}
+
+// within tells whether a file would be in a folder or below it.
+func within(dir, file string) bool {
+	dir, errDir := filepath.Abs(dir)
+	file, errFile := filepath.Abs(file)
+	name, err := filepath.Rel(dir, file)
+	return errors.Join(errDir, errFile, err) == nil && filepath.IsLocal(name)
+}
+
+type backupWriter struct {
+	config
+	store *db.DB
+	keys  *db.Keyring
+	sum   hash.Hash
+	out   *json.Encoder
+
+	rows, files int
+}
+
+func (b *backupWriter) write(ctx context.Context, w io.Writer) error {
+	if _, err := b.store.InstanceID(ctx); err != nil { // made by the first call
+		return err
+	}
+	s, err := b.store.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	packed := gzip.NewWriter(w)
+	b.out = json.NewEncoder(io.MultiWriter(packed, b.sum))
+	head := backupHead{Format: backupFormat, At: time.Now().UTC(), Version: version(), Instance: s.Instance, Migrations: s.Migrations, Check: s.Check}
+	if b.WithKey {
+		head.Key = b.keys.Text()
+	}
+	if err := b.out.Encode(head); err != nil {
+		return err
+	}
+	err = s.Records(ctx, func(r db.Record) error {
+		if r.Row != nil {
+			b.rows++
+		}
+		return b.out.Encode(backupLine{Record: r})
+	})
+	if err == nil {
+		err = b.dataFiles()
+	}
+	if err == nil {
+		err = b.out.Encode(backupLine{SHA256: hex.EncodeToString(b.sum.Sum(nil))})
+	}
+	return errors.Join(err, packed.Close())
+}
+
+// dataFiles adds what is in the data folder besides the database: certificates and routes.
+func (b *backupWriter) dataFiles() error {
+	return filepath.WalkDir(b.Data, func(path string, entry fs.DirEntry, err error) error {
+		name, _ := filepath.Rel(b.Data, path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // gone since
+			return nil
+		case err != nil:
+			return err
+		case notBackedUp(name):
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case !entry.Type().IsRegular():
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read file of the data folder: %w", err)
+		}
+		name = filepath.ToSlash(name)
+		sealed, err := b.keys.SealFile(name, content)
+		if err != nil {
+			return err
+		}
+		b.files++
+		return b.out.Encode(backupLine{File: name, Content: sealed})
+	})
+}
+
+// notBackedUp tells of what is made anew, or is in a backup in another form: locks, checkouts, the key, the database.
+func notBackedUp(name string) bool {
+	top, _, _ := strings.Cut(filepath.ToSlash(name), "/")
+	return slices.Contains([]string{"key", "lock", "checkouts", "docker", restoreMark}, top) ||
+		strings.HasPrefix(top, "key-") || strings.HasPrefix(top, "tinyforge.db") || strings.HasSuffix(name, ".lock")
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tinyforge/db/dbtest"
+)
+
+// backedUp is the backup of a Tinyforge with a secret and a certificate.
+func backedUp(t *testing.T, address string, args ...string) (c config, file string) {
+	t.Helper()
+	c, env := keyWorld(t, address)
+	certificate := filepath.Join(c.Data, "certificates", "a", "www.example.com.key")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(certificate), 0o700), os.WriteFile(certificate, []byte("private certificate"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "backup.gz")
+	if out, err := runWith(t, env, append([]string{"backup", file}, args...)...); err != nil || !strings.Contains(out, " and 1 files are in "+file) {
+		t.Fatalf("%q, %v", out, err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("anybody may read it: %v, %v", info.Mode(), err)
+	}
+	return c, file
+}
+
+func runWith(t *testing.T, env []string, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := run(t.Context(), args, env, &out, &out)
+	return out.String(), err
+}
+
+// emptyPlace is where a backup can be restored into a database.
+func emptyPlace(t *testing.T, address string) (config, []string) {
+	t.Helper()
+	env := []string{"TINYFORGE_DATA=" + filepath.Join(t.TempDir(), "new"), "TINYFORGE_DATABASE=" + address}
+	c, _, err := readConfig("restore", nil, env, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, env
+}
+
+// restored demands that all is there again.
+func restored(t *testing.T, c config, was config) {
+	t.Helper()
+	opens(t, c)
+	text, err := os.ReadFile(filepath.Join(c.Data, "certificates", "a", "www.example.com.key"))
+	if err != nil || string(text) != "private certificate" {
+		t.Errorf("the certificate is %q, %v", text, err)
+	}
+	if textOf(t, c) != textOf(t, was) {
+		t.Error("the key is another")
+	}
+}
+
+// TestBackupAndRestore: from either database into either, killed at each point, and again.
+func TestBackupAndRestore(t *testing.T) {
+	t.Parallel()
+	for from, address := range dbtest.Databases(t) {
+		was, file := backedUp(t, address, "--with-key")
+		for to, empty := range dbtest.Databases(t) {
+			t.Run(from+" to "+to, func(t *testing.T) {
+				c, env := emptyPlace(t, empty)
+				for _, point := range []string{"begun", "database loaded", "all there"} {
+					head, err := checkBackup(file)
+					if err != nil {
+						t.Fatal(err)
+					}
+					r := restorer{config: c, file: file, head: head, point: func(name string) error {
+						if name == point {
+							return errKilled
+						}
+						return nil
+					}}
+					if err := r.run(t.Context()); !errors.Is(err, errKilled) {
+						t.Fatalf("%s: %v", point, err)
+					}
+					if _, err := readyStore(t.Context(), c); !errors.Is(err, errUnfinished) {
+						t.Errorf("%s: what is half there can be used: %v", point, err)
+					}
+				}
+				if out, err := runWith(t, env, "restore", file); err != nil || !strings.HasPrefix(out, "Restored what was at 20") {
+					t.Fatalf("%q, %v", out, err)
+				}
+				restored(t, c, was)
+				if _, err := runWith(t, env, "restore", file); err == nil || !strings.Contains(err.Error(), "is not empty") {
+					t.Errorf("a second time: %v", err)
+				}
+				elsewhere := append([]string{"TINYFORGE_DATA=" + t.TempDir()}, env[1:]...)
+				if _, err := runWith(t, elsewhere, "restore", file); err == nil || !strings.Contains(err.Error(), "a backup is restored ") {
+					t.Errorf("into a database that is not empty: %v", err)
+				}
+				restored(t, c, was)
+			})
+		}
+	}
+}
+
+// TestBackupHoldsNoSecretInClear: without its key nothing of it can be read, and it is refused without or with another one.
+func TestBackupHoldsNoSecretInClear(t *testing.T) {
+	t.Parallel()
+	was, file := backedUp(t, dbtest.SQLite(t))
+	text := unpacked(t, file)
+	for _, secret := range []string{"s3cret", "private certificate", "cHJpdmF0ZSBjZXJ0aWZpY2F0ZQ", textOf(t, was)[20:60]} {
+		if strings.Contains(text, secret) {
+			t.Errorf("%q is in it", secret)
+		}
+	}
+	c, env := emptyPlace(t, dbtest.SQLite(t))
+	if _, err := runWith(t, env, "restore", file); err == nil || !strings.Contains(err.Error(), "made without its key") {
+		t.Errorf("without the key: %v", err)
+	}
+	other, _ := keyWorld(t, dbtest.SQLite(t))
+	if _, err := runWith(t, append(env, "TINYFORGE_KEY="+textOf(t, other)), "restore", file); err == nil || !strings.Contains(err.Error(), "does not open this backup") {
+		t.Errorf("with another key: %v", err)
+	}
+	if _, err := runWith(t, append(env, "TINYFORGE_KEY="+textOf(t, was)), "restore", file); err != nil {
+		t.Fatalf("with the key: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(c.Data, "key")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a key from the environment was written down: %v", err)
+	}
+	c.Key = textOf(t, was)
+	restored(t, c, was)
+}
+
+func unpacked(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := gzip.NewReader(bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestDamagedBackups: what is not whole is refused before anything is done.
+func TestDamagedBackups(t *testing.T) {
+	t.Parallel()
+	_, file := backedUp(t, dbtest.SQLite(t), "--with-key")
+	text := unpacked(t, file)
+	last := strings.LastIndex(strings.TrimSpace(text), "\n") + 1
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{
+		"empty": {}, "text": []byte("hello"), "cut": whole[:len(whole)/2], "no end": pack(t, text[:last]), "a row less": pack(t, text[:last/2]+text[last/2+2:]),
+		"another value": pack(t, strings.Replace(text, `"forge"`, `"forgE"`, 1)), "more behind": pack(t, text+"x"), "another format": pack(t, strings.Replace(text, "backup 1", "backup 2", 1)),
+	} {
+		c, env := emptyPlace(t, dbtest.SQLite(t))
+		bad := filepath.Join(t.TempDir(), "bad.gz")
+		if err := os.WriteFile(bad, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := runWith(t, env, "restore", bad); err == nil || !strings.Contains(err.Error(), "backup") || !strings.Contains(err.Error(), bad) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(c.Data); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: something was done: %v", name, err)
+		}
+	}
+}
+
+func pack(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := io.WriteString(w, text)
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestBackupFaults: what it says to a person who asks for what cannot be.
+func TestBackupFaults(t *testing.T) {
+	t.Parallel()
+	c, env := keyWorld(t, dbtest.SQLite(t))
+	for want, args := range map[string][]string{
+		"backup takes one file":               {"backup"},
+		"restore takes one file":              {"restore", "a", "b"},
+		"is in the data folder":               {"backup", filepath.Join(c.Data, "backup.gz")},
+		"no such file or directory":           {"restore", filepath.Join(c.Data, "absent")},
+		"write " + c.Data + "x/absent/b.gz: ": {"backup", c.Data + "x/absent/b.gz"},
+	} {
+		if _, err := runWith(t, env, args...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", args, err, want)
+		}
+	}
+	if _, err := runWith(t, []string{"TINYFORGE_DATA=" + t.TempDir()}, "backup", "x.gz"); err == nil || !strings.Contains(err.Error(), "there is no Tinyforge in") {
+		t.Errorf("of nothing: %v", err)
+	}
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// errKeyInUse is returned by lockKey for one who wants the key alone.
+var errKeyInUse = errors.New("the sealing key is in use")
+
+// lockKey keeps the sealing key of a data folder as it is for as long as somebody works with it. Many may; one who changes it
+// wants it alone, and gets errKeyInUse at once where that cannot be. The others wait for that one. The lock ends with the
+// process, however it ends.
+func lockKey(ctx context.Context, c config, alone bool) (unlock func(), err error) {
+	file, err := os.OpenFile(filepath.Join(c.Data, "key.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock sealing key: %w", err)
+	}
+	how := syscall.LOCK_SH
+	if alone {
+		how = syscall.LOCK_EX
+	}
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { _ = file.Close() }, nil
+		case !errors.Is(err, syscall.EWOULDBLOCK), alone:
+			_ = file.Close()
+			return nil, errKeyInUse
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			_ = file.Close()
+			return nil, fmt.Errorf("lock sealing key: %w", ctx.Err())
+		}
+	}
+}

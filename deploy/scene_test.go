@@ -26,9 +26,9 @@ type change struct {
 
 var changes = map[string]change{
 	"first":        {nil, pushOf("b"), false, "b", db.PhaseLive},
-	"first, bad":   {nil, pushOf("x"), false, "", db.PhaseFailed},
+	"first, bad":   {nil, pushOf("z"), false, "", db.PhaseFailed},
 	"push":         {[]string{"a"}, pushOf("b"), false, "b", db.PhaseLive},
-	"push, bad":    {[]string{"a"}, pushOf("x"), false, "a", db.PhaseFailed},
+	"push, bad":    {[]string{"a"}, pushOf("z"), false, "a", db.PhaseFailed},
 	"rollback":     {[]string{"a", "b"}, (*world).rollback, false, "a", db.PhaseLive},
 	"push, cancel": {[]string{"a"}, pushOf("b"), true, "a", db.PhaseCancelled},
 }
@@ -92,7 +92,7 @@ func (s *scene) set(w *world, c change) {
 func (s *scene) copy(t *testing.T, router string) *world {
 	t.Helper()
 	w := s.world
-	w.t, w.address, w.builds = t, "sqlite://"+filepath.ToSlash(filepath.Join(t.TempDir(), "tinyforge.db")), &builds{}
+	w.t, w.address, w.builds = t, "sqlite://"+filepath.Join(inMemory(t), "tinyforge.db"), &builds{}
 	must(t, os.WriteFile(strings.TrimPrefix(w.address, "sqlite://"), s.database, 0o600))
 	w.runtime = deploytest.NewRuntime(t, w.app)
 	w.start(nil)
@@ -100,10 +100,22 @@ func (s *scene) copy(t *testing.T, router string) *world {
 	return &w
 }
 
+// inMemory returns a folder of a file system in memory, where there is one: it is the process that is killed, not the machine.
+func inMemory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "tinyforge-kill-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // stage makes the router what it is to be, and what runs before run.
 func (s *scene) stage(w *world, router string) {
 	w.t.Helper()
 	kind := routers[router]
+	w.deployer.Config.Workers = 1
 	w.router.NoHold, w.router.Blind = kind.noHold, kind.blind
 	var up deploy.Upstream
 	if s.live != nil {

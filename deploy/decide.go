@@ -7,12 +7,12 @@ import (
 )
 
 // What the recovery does about a workload is decided here, from what it has found out and from nothing else. R is the
-// release that the runtime state row names.
+// release that the runtime state row names; "one" is any deployment.
 //
 //	deleted  in progress  row  R          routes  R      others
-//	yes      any          any  any        leave   leave  leave   its runner undoes the deployment first
+//	yes      one          any  any        leave   leave  leave   its runner undoes the deployment first
 //	yes      none         any  any        delete  -      remove  R too, then the rows
-//	no       any          no   -          leave   -      leave   its runner moves the routes from nobody to the first release
+//	no       one          no   -          leave   -      leave   its runner moves the routes from nobody to the first release
 //	no       none         no   -          clear   -      remove  nothing was ever live
 //	no       in place     yes  any        hold    leave  leave   R may be stopped, or half replaced, on purpose
 //	no       led          yes  runs       fill    leave  leave   another process moves the routes and goes on or back

@@ -111,6 +111,16 @@ func inMemory(t *testing.T) string {
 	return dir
 }
 
+// migratedCopy is migratedtest.SQLite in memory.
+func migratedCopy(t *testing.T) string {
+	t.Helper()
+	content, err := os.ReadFile(strings.TrimPrefix(migratedtest.SQLite(t), "sqlite://"))
+	must(t, err)
+	file := filepath.Join(inMemory(t), "tinyforge.db")
+	must(t, os.WriteFile(file, content, 0o600))
+	return "sqlite://" + file
+}
+
 // stage makes the router what it is to be, and what runs before run.
 func (s *scene) stage(w *world, router string) {
 	w.t.Helper()

@@ -16,6 +16,7 @@ import (
 // that it has begun takes effect.
 type victim struct {
 	at     int           // the point at which it dies, counted from 1; 0 is none
+	where  string        // the point at which it dies, by its name; "" is none
 	gently bool          // it is told to stop instead, as by SIGTERM
 	named  bool          // only the named points of phases count
 	store  *db.DB        // is closed when it dies
@@ -50,7 +51,7 @@ func (v *victim) pass(point string) bool {
 		return true
 	}
 	v.points = append(v.points, point)
-	if len(v.points) != v.at {
+	if len(v.points) != v.at && point != v.where {
 		return true
 	}
 	if !v.gently {

@@ -12,3 +12,11 @@ func PhasesOf() map[db.Strategy][]db.Phase {
 	}
 	return all
 }
+
+// Lock keeps a workload as a runner does that works on it.
+func (d *Deployer) Lock(workloadID int64) (unlock func()) {
+	if !d.busy.tryLock(workloadID) {
+		panic("it is locked")
+	}
+	return func() { d.busy.unlock(workloadID) }
+}

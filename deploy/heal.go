@@ -92,26 +92,41 @@ func (p *patient) upstream() Upstream {
 
 // route does to each route what the tables say. One that cannot be moved keeps the others from nothing.
 func (p *patient) route(ctx context.Context, v routesVerb) error {
+	if v == routesLeave {
+		return nil
+	}
 	var errs []error
 	for _, rt := range p.w.Routes() {
-		switch at, current, err := p.look(ctx, rt); {
-		case err != nil && v != routesPoint && v != routesClear:
-			errs = append(errs, err)
-		case v == routesClear:
-			errs = append(errs, p.Router.Upsert(ctx, rt, Upstream{}))
-		case decideRoute(v, at) == routeLive:
-			p.report(ctx, rt, at, current)
-			errs = append(errs, p.Router.Upsert(ctx, rt, p.upstream()))
-		case decideRoute(v, at) == routeHold:
-			if err := p.Router.Hold(ctx, rt); !errors.Is(err, errors.ErrUnsupported) {
-				errs = append(errs, err)
-			}
-		}
+		errs = append(errs, p.routeOne(ctx, v, rt))
 	}
 	if v == routesPoint || v == routesClear {
 		errs = append(errs, p.leaveHosts(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+// routeOne points a route without knowing where it points, where the proxy does not tell.
+func (p *patient) routeOne(ctx context.Context, v routesVerb, rt db.Route) error {
+	if v == routesClear {
+		return p.Router.Upsert(ctx, rt, Upstream{})
+	}
+	at, was, unknown := p.look(ctx, rt)
+	if unknown != nil && v != routesPoint {
+		return unknown
+	}
+	switch decideRoute(v, at) {
+	case routeLive:
+		err := p.Router.Upsert(ctx, rt, p.upstream())
+		if err == nil && unknown == nil {
+			p.report(ctx, rt, at, was)
+		}
+		return err
+	case routeHold:
+		if err := p.Router.Hold(ctx, rt); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	return nil
 }
 
 // look tells where a route really points.

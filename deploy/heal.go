@@ -47,7 +47,7 @@ func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance) error {
 		}
 		errs = append(errs, p.route(ctx, a.routes))
 	}
-	if a.remove && errors.Join(errs...) == nil {
+	if a.remove {
 		errs = append(errs, p.reap(ctx))
 	}
 	return errors.Join(errs...)
@@ -171,11 +171,15 @@ func (p *patient) startAgain(ctx context.Context, alone bool) error {
 			return err
 		}
 	}
-	if _, err := p.Runtime.Start(ctx, p.state.Release); err != nil {
+	started, err := p.Runtime.Start(ctx, p.state.Release)
+	if err != nil {
 		return err
 	}
-	g := gate{runtime: p.Runtime, release: p.state.Release, host: p.w.Host}
-	notReady := g.accepts(ctx, blueStart/2)
+	var notReady error
+	if started.State == Running {
+		g := gate{runtime: p.Runtime, release: p.state.Release, host: p.w.Host}
+		notReady = g.accepts(ctx, blueStart/2)
+	}
 	if err := p.inspect(ctx); err != nil {
 		return err
 	}

@@ -202,7 +202,7 @@ func (k killing) finish(w *world, dep db.Deployment, cancelled bool) {
 	w.pass()
 	c := changes[k.change]
 	if c.cancel && !cancelled {
-		c.serves, c.ends = "b", db.PhaseLive
+		c.serves, c.ends = "b", db.PhaseLive // it was committed
 	}
 	if dep.Phase != c.ends {
 		w.t.Errorf("the deployment is %s, want %s: %s", dep.Phase, c.ends, dep.Error)

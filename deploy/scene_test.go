@@ -25,12 +25,13 @@ type change struct {
 }
 
 var changes = map[string]change{
-	"first":        {nil, pushOf("b"), false, "b", db.PhaseLive},
-	"first, bad":   {nil, pushOf("z"), false, "", db.PhaseFailed},
-	"push":         {[]string{"a"}, pushOf("b"), false, "b", db.PhaseLive},
-	"push, bad":    {[]string{"a"}, pushOf("z"), false, "a", db.PhaseFailed},
-	"rollback":     {[]string{"a", "b"}, (*world).rollback, false, "a", db.PhaseLive},
-	"push, cancel": {[]string{"a"}, pushOf("b"), true, "a", db.PhaseCancelled},
+	"first":         {nil, pushOf("b"), false, "b", db.PhaseLive},
+	"first, bad":    {nil, pushOf("z"), false, "", db.PhaseFailed},
+	"first, cancel": {nil, pushOf("b"), true, "", db.PhaseCancelled},
+	"push":          {[]string{"a"}, pushOf("b"), false, "b", db.PhaseLive},
+	"push, bad":     {[]string{"a"}, pushOf("z"), false, "a", db.PhaseFailed},
+	"rollback":      {[]string{"a", "b"}, (*world).rollback, false, "a", db.PhaseLive},
+	"push, cancel":  {[]string{"a"}, pushOf("b"), true, "a", db.PhaseCancelled},
 }
 
 func pushOf(letter string) func(*world) db.Deployment {

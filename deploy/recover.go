@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"tinyforge/db"
@@ -11,13 +12,17 @@ import (
 
 // Recovery keeps releases and routes what the rows say: after a restart, after Docker came back, after a container was
 // started again by its restart policy and got another address, and when a workload's host changed or it was deleted.
-// It leaves a workload alone while the runner works on it.
-type Recovery struct{ *Deployer }
+// It leaves a workload alone while the runner works on it. What it does about a workload stands in decide.go.
+type Recovery struct {
+	*Deployer
+
+	said sync.Map // by the id of a workload: what cannot be mended, which is logged once
+}
 
 // NewRecovery makes a recovery.
 func NewRecovery(d *Deployer) *Recovery {
 	d.Config = d.Config.withDefaults()
-	return &Recovery{d}
+	return &Recovery{Deployer: d}
 }
 
 // Run makes a pass whenever something may have changed, until ctx is done.
@@ -46,10 +51,7 @@ func (r *Recovery) Run(ctx context.Context) error {
 		case <-again:
 		case <-tick.C:
 		}
-		skipped, err := r.pass(ctx)
-		if err != nil && ctx.Err() == nil {
-			r.Log.ErrorContext(ctx, "recovery", "error", err)
-		}
+		skipped, _ := r.pass(ctx)
 		if again = nil; skipped { // what woke us may be about a workload that the runner was busy with
 			again = time.After(skippedAgain)
 		}
@@ -69,16 +71,23 @@ func (r *Recovery) Pass(ctx context.Context) error {
 
 // pass reports whether a workload was skipped because the runner works on it.
 func (r *Recovery) pass(ctx context.Context) (skipped bool, err error) {
+	skipped, errs, err := r.round(ctx)
+	r.complain(ctx, 0, err)
+	return skipped, errors.Join(append(errs, err)...)
+}
+
+// round returns what went wrong with workloads, which it has logged, apart from the rest.
+func (r *Recovery) round(ctx context.Context) (skipped bool, ofWorkloads []error, err error) {
 	errs := []error{r.knowHosts(ctx)}
 	// What exists is read before the rows that justify it: a release that is started meanwhile is not in the list, and one
 	// that is in the list has had its row before.
 	instances, err := r.Runtime.List(ctx)
 	if err != nil {
-		return false, errors.Join(append(errs, err)...)
+		return false, nil, errors.Join(append(errs, err)...)
 	}
 	workloads, err := r.DB.Workloads(ctx)
 	if err != nil {
-		return false, err
+		return false, nil, errors.Join(append(errs, err)...)
 	}
 	known := map[int64]bool{}
 	for _, w := range workloads {
@@ -87,10 +96,12 @@ func (r *Recovery) pass(ctx context.Context) (skipped bool, err error) {
 			skipped = true
 			continue
 		}
-		if err := r.workload(ctx, w.ID, instances); err != nil {
-			errs = append(errs, fmt.Errorf("workload %s: %w", w.Name, err))
+		if err = r.heal(ctx, w.ID, instances); err != nil {
+			err = fmt.Errorf("workload %s: %w", w.Name, err)
 		}
+		r.complain(ctx, w.ID, err)
 		r.busy.unlock(w.ID)
+		ofWorkloads = append(ofWorkloads, err)
 	}
 	for _, i := range instances {
 		if !known[i.WorkloadID] {
@@ -98,7 +109,20 @@ func (r *Recovery) pass(ctx context.Context) (skipped bool, err error) {
 			errs = append(errs, r.Runtime.Remove(ctx, i.ID))
 		}
 	}
-	return skipped, errors.Join(errs...)
+	return skipped, ofWorkloads, errors.Join(errs...)
+}
+
+// complain logs what cannot be mended once, until it is another thing or over. About is a workload's id, 0 for no workload.
+func (r *Recovery) complain(ctx context.Context, about int64, err error) {
+	if err == nil {
+		if said, before := r.said.LoadAndDelete(about); before {
+			r.Log.InfoContext(ctx, "recovery: that is over", "error", said)
+		}
+		return
+	}
+	if said, _ := r.said.Swap(about, err.Error()); said != err.Error() && ctx.Err() == nil {
+		r.Log.ErrorContext(ctx, "recovery", "error", err)
+	}
 }
 
 // knowHosts makes every host known to the proxy before anything that may take long, so that it answers 503 and not 404.
@@ -116,215 +140,4 @@ func (r *Recovery) knowHosts(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// workload makes one workload what its rows say. Its lock is held. Its row is read again: the pass may have been at others
-// for long.
-func (r *Recovery) workload(ctx context.Context, id int64, seen []Instance) error {
-	ctx, cancel := context.WithTimeout(ctx, workloadLimit)
-	defer cancel()
-	w, err := r.DB.Workload(ctx, id)
-	if errors.Is(err, db.ErrNotFound) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	dep, err := r.inProgress(ctx, w.ID)
-	if err != nil {
-		return err
-	}
-	if w.DeletedAt != nil {
-		if dep != nil {
-			return nil // the runner undoes it first
-		}
-		return r.takeDown(ctx, w, seen)
-	}
-	state, err := r.DB.RuntimeState(ctx, w.ID)
-	if dep != nil && inPlace(*dep, state) && dep.Phase != db.PhaseBuilding && !dep.Phase.Committed() {
-		return r.keepWaiting(ctx, w) // blue may be stopped, or half replaced, on purpose; the runner goes on, or starts it again
-	}
-	switch {
-	case errors.Is(err, db.ErrNotFound):
-		if dep != nil {
-			return nil
-		}
-		// The hosts of a workload that never had a release are known: they answer 503, and may get certificates.
-		return errors.Join(r.point(ctx, w, Upstream{}), r.leaveHosts(ctx, w), r.reap(ctx, w, "", seen))
-	case err != nil:
-		return err
-	case dep == nil:
-		if err := r.serve(ctx, w, state, seen); err != nil {
-			return err
-		}
-		return r.reap(ctx, w, state.ReleaseID, seen)
-	case dep.Phase != db.PhaseBuilding && !dep.Phase.Committed() && dep.LeaseUntil.After(time.Now()):
-		return r.serveMeanwhile(ctx, w, state)
-	}
-	return r.serve(ctx, w, state, nil) // the deployment's release and the one that it drains are not ours to judge
-}
-
-func (r *Recovery) inProgress(ctx context.Context, workloadID int64) (*db.Deployment, error) {
-	dep, err := r.DB.InProgress(ctx, workloadID)
-	switch {
-	case errors.Is(err, db.ErrNotFound):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	}
-	return &dep, nil
-}
-
-// serve makes what the runtime state row names run, and the routes point to it. A route that cannot be moved keeps nothing
-// else from it.
-func (r *Recovery) serve(ctx context.Context, w db.Workload, state db.RuntimeState, seen []Instance) error {
-	live, err := r.Runtime.Inspect(ctx, state.ReleaseID)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	if live.State != Running || live.Upstream.Addr == "" {
-		errs = append(errs, r.point(ctx, w, live.Upstream)) // the address it had may be somebody else's by now
-		r.Log.WarnContext(ctx, "start what should run", "release", state.ReleaseID, "state", live.State, "exit_code", live.ExitCode)
-		if live, err = r.startAgain(ctx, w, state.Release, seen); err == nil {
-			w, err = r.DB.Workload(ctx, w.ID) // hosts and options may be others by now
-		}
-		if err != nil {
-			return errors.Join(append(errs, err)...)
-		}
-	}
-	return errors.Join(append(errs, r.point(ctx, w, live.Upstream), r.leaveHosts(ctx, w))...)
-}
-
-// serveMeanwhile points those of the workload's routes that lead nowhere to what serves, and touches no other: a deployment
-// in the hands of another process moves them.
-func (r *Recovery) serveMeanwhile(ctx context.Context, w db.Workload, state db.RuntimeState) error {
-	live, err := r.Runtime.Inspect(ctx, state.ReleaseID)
-	if err != nil || live.Upstream.Addr == "" {
-		return err
-	}
-	var errs []error
-	for _, route := range w.Routes() {
-		if current, err := r.Router.Current(ctx, route); current == (Upstream{}) && (err == nil || errors.Is(err, ErrNoRoute)) {
-			errs = append(errs, r.Router.Upsert(ctx, route, live.Upstream))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// startAgain starts the live release, alone, since a volume may be written by one release at a time.
-func (r *Recovery) startAgain(ctx context.Context, w db.Workload, release db.Release, seen []Instance) (Instance, error) {
-	for _, i := range seen {
-		if i.WorkloadID == w.ID && i.ID != release.ID && i.State == Running {
-			if err := r.Runtime.Stop(ctx, i.ID); err != nil {
-				return Instance{}, err
-			}
-		}
-	}
-	if _, err := r.Runtime.Start(ctx, release); err != nil {
-		return Instance{}, err
-	}
-	g := gate{runtime: r.Runtime, release: release, host: w.Host}
-	if err := g.accepts(ctx, blueStart/2); err != nil {
-		r.Log.WarnContext(ctx, "what was started again is not ready", "release", release.ID, "error", err)
-	}
-	return r.Runtime.Inspect(ctx, release.ID)
-}
-
-// leaveHosts takes the routes away of hosts that the workload has no more, unless another one has them by now.
-func (r *Recovery) leaveHosts(ctx context.Context, w db.Workload) error {
-	leaving, err := r.DB.LeavingHosts(ctx, w.ID)
-	if err != nil {
-		return err
-	}
-	for _, host := range leaving {
-		if err := r.Router.Delete(ctx, db.Route{WorkloadID: w.ID, Host: host}); err != nil {
-			return err
-		}
-		if err := r.DB.ForgetHost(ctx, w.ID, host); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// point upserts the workload's routes. Where one points there already that does nothing but release requests that are kept
-// waiting, and change the options. One that cannot be upserted does not keep the others from it.
-func (r *Recovery) point(ctx context.Context, w db.Workload, up Upstream) error {
-	var errs []error
-	for _, route := range w.Routes() {
-		if current, err := r.Router.Current(ctx, route); err == nil && current != up {
-			r.Log.InfoContext(ctx, "correct route", "host", route.Host, "was", current.Addr, "is", up.Addr)
-		}
-		errs = append(errs, r.Router.Upsert(ctx, route, up))
-	}
-	return errors.Join(errs...)
-}
-
-// inPlace tells whether a deployment ends what serves before its own release runs.
-func inPlace(dep db.Deployment, state db.RuntimeState) bool {
-	return dep.Strategy == db.Recreate || dep.Strategy == db.Stack && state.Release.Stack != nil
-}
-
-// keepWaiting makes the requests of a deployment in place that goes on wait for it, when the proxy was started again in its
-// middle.
-func (r *Recovery) keepWaiting(ctx context.Context, w db.Workload) error {
-	for _, route := range w.Routes() {
-		current, err := r.Router.Current(ctx, route)
-		switch {
-		case err != nil:
-			return err
-		case current != Upstream{}:
-			continue
-		}
-		if err := r.Router.Hold(ctx, route); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			return err
-		}
-	}
-	return nil
-}
-
-// reap removes the releases of a workload that nothing justifies: not live and not routed.
-func (r *Recovery) reap(ctx context.Context, w db.Workload, live db.ReleaseID, seen []Instance) error {
-	keep := map[string]bool{string(live): true}
-	for _, route := range w.Routes() {
-		routed, err := r.Router.Current(ctx, route)
-		if err != nil && !errors.Is(err, ErrNoRoute) {
-			return err
-		}
-		keep[routed.Name] = true
-	}
-	var errs []error
-	for _, i := range seen {
-		if i.WorkloadID != w.ID || keep[string(i.ID)] {
-			continue
-		}
-		r.Log.InfoContext(ctx, "remove release that does not serve", "release", i.ID)
-		errs = append(errs, r.Runtime.Remove(ctx, i.ID))
-	}
-	return errors.Join(errs...)
-}
-
-// takeDown ends a deleted workload: first its routes, then its releases, then its rows.
-func (r *Recovery) takeDown(ctx context.Context, w db.Workload, seen []Instance) error {
-	if err := r.leaveHosts(ctx, w); err != nil {
-		return err
-	}
-	for _, i := range seen {
-		if i.WorkloadID != w.ID {
-			continue
-		}
-		if err := r.Runtime.Remove(ctx, i.ID); err != nil {
-			return err
-		}
-	}
-	if w.VolumesToo {
-		if now, err := r.DB.Workload(ctx, w.ID); err != nil || now.DeletedAt == nil { // it may have come back
-			return err
-		}
-		if err := r.Runtime.RemoveVolumes(ctx, w.Name); err != nil {
-			return err
-		}
-	}
-	_, err := r.DB.PurgeWorkload(ctx, w.ID)
-	return err
 }

@@ -2,11 +2,9 @@ package deploy_test
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,131 +12,6 @@ import (
 	"tinyforge/deploy"
 	"tinyforge/deploy/deploytest"
 )
-
-// TestKilledAnywhere kills the process at every point of a deployment, of a good commit and of a bad one, and starts the
-// next process: exactly one release runs, the route points to it, the row names it, and the deployment ends.
-func TestKilledAnywhere(t *testing.T) {
-	t.Parallel()
-	for name, config := range configs {
-		for _, commit := range []string{"b", "x"} {
-			for _, apart := range []bool{false, true} { // whether the proxy survives
-				t.Run(fmt.Sprintf("%s/%s/proxy apart %t", name, commit, apart), func(t *testing.T) {
-					t.Parallel()
-					killEverywhere(t, 8, killing{config: config, commit: commit, apart: apart})
-				})
-			}
-		}
-	}
-}
-
-// TestKilledBetweenHosts kills before and after each host is moved: none is left behind, whatever else the next process
-// does first.
-func TestKilledBetweenHosts(t *testing.T) {
-	t.Parallel()
-	hosts := db.Routing{Aliases: []string{"shop.example.com"}, Redirects: []string{"example.com"}}
-	for name, config := range configs {
-		for _, commit := range []string{"b", "x"} {
-			for _, apart := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s/%s/proxy apart %t", name, commit, apart), func(t *testing.T) {
-					t.Parallel()
-					killEverywhere(t, 6, killing{config: config, commit: commit, apart: apart, routing: hosts, only: "router.upsert"})
-				})
-			}
-		}
-	}
-}
-
-// killing is the deployment of a commit, in which the process is killed.
-type killing struct {
-	config, commit string
-	apart          bool // the proxy survives
-	routing        db.Routing
-	only           string // the points at which it is killed begin so
-}
-
-// killEverywhere kills at every point, of which there are some at least.
-func killEverywhere(t *testing.T, least int, k killing) {
-	t.Helper()
-	points := 0
-	for n := int64(1); killAt(t, k, n); n++ {
-		points++
-	}
-	if points < least {
-		t.Errorf("only %d points were reached", points)
-	}
-}
-
-// killAt kills at the n-th point. It reports whether there is one.
-func killAt(t *testing.T, k killing, n int64) (reached bool) {
-	t.Helper()
-	w := newWorld(t, kindOf(k.config), k.config)
-	w.workload.Routing = k.routing
-	must(t, w.db.SaveWorkload(t.Context(), &w.workload))
-	w.live("a")
-
-	var killed atomic.Bool
-	var point atomic.Value
-	kill, store, dead := deploytest.KillAt(n), w.db, make(chan struct{})
-	hook := func(p string) error {
-		if !killed.Load() && !strings.HasPrefix(p, k.only) {
-			return nil
-		}
-		err := kill(p)
-		if err != nil && killed.CompareAndSwap(false, true) {
-			point.Store(p)
-			_ = store.Close() // what is dead writes nothing
-			close(dead)
-		}
-		return err
-	}
-	w.router.SetHook(hook)
-	w.deployer.Runtime = w.runtime.With(hook)
-	dep := w.push(k.commit)
-	stop := w.runInBackground()
-	alive := make(chan struct{})
-	go func() { // the process lives on to the end of the deployment when there is no n-th point
-		defer close(alive)
-		for !killed.Load() {
-			if d, err := store.Deployment(t.Context(), dep.ID); err == nil && d.Phase.Final() {
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-	}()
-	select {
-	case <-dead:
-	case <-alive:
-	}
-	stop()
-	<-alive
-	if !killed.Load() {
-		return false
-	}
-
-	old := w.router
-	w.start(nil)
-	if k.apart {
-		old.SetHook(nil)
-		w.router, w.deployer.Router = old, old
-	}
-	must2(t)(w.db.BreakLeases(t.Context()))
-	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))
-	if got := w.router.Routes(); len(got) != len(w.workload.Hosts()) {
-		t.Errorf("killed at %s: routes %v after the recovery", point.Load(), got)
-	}
-	dep = w.run(dep)
-	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))
-	if want := map[string]string{"b": "b", "x": "a"}[k.commit]; true {
-		w.serves(want)
-	}
-	if want := map[string]db.Phase{"b": db.PhaseLive, "x": db.PhaseFailed}[k.commit]; dep.Phase != want {
-		t.Errorf("killed at %s: the deployment is %s: %s", point.Load(), dep.Phase, dep.Error)
-	}
-	if t.Failed() {
-		t.Fatalf("killed at point %d, %s", n, point.Load())
-	}
-	return true
-}
 
 // TestKilledBeforeTheCommit: a process died after it had written committing down and before the transaction. Nothing is
 // committed until the release has passed its gate again.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -260,22 +259,4 @@ func (j *job) others(ctx context.Context, but db.ReleaseID) ([]Instance, error) 
 		}
 	}
 	return others, err
-}
-
-// workspace is a temporary folder that is made when it is first needed.
-type workspace struct{ parent, dir string }
-
-func (w *workspace) make() (dir string, err error) {
-	if w.dir == "" {
-		if w.dir, err = os.MkdirTemp(w.parent, "checkout-"); err != nil {
-			return "", &Failure{Text: "There is no room for a checkout: " + w.parent, Err: err}
-		}
-	}
-	return w.dir, nil
-}
-
-func (w *workspace) remove() {
-	if w.dir != "" {
-		_ = os.RemoveAll(w.dir) // the next start empties the workspace
-	}
 }

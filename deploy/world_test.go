@@ -91,21 +91,32 @@ func (b *builds) Load(_ context.Context, in deploy.StackInput, _ io.Writer) (dep
 	return deploy.LoadedStack{Stack: stack, Port: 8080}, b.err
 }
 
-// checkout fetches a folder with a Dockerfile for every commit.
-type checkout struct{ err error }
+// checkout fetches a folder with a Dockerfile for every commit. Its point is "fetch".
+type checkout struct {
+	err  error
+	hook deploytest.Hook
+}
 
 func (c checkout) Fetch(_ context.Context, _ db.Repository, _, dir string) error {
 	if c.err != nil {
 		return c.err
 	}
-	return os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\n"), 0o600)
+	return c.hook.Call("fetch", func() error {
+		return os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\n"), 0o600)
+	})
 }
 
 func newWorld(t *testing.T, sourceKind, config string) *world {
 	t.Helper()
+	return newWorldIn(t, migratedtest.SQLite(t), sourceKind, config)
+}
+
+// newWorldIn is newWorld in a database without rows.
+func newWorldIn(t *testing.T, address, sourceKind, config string) *world {
+	t.Helper()
 	keys, err := db.NewKeyring()
 	must(t, err)
-	w := &world{t: t, address: migratedtest.SQLite(t), keys: keys, builds: &builds{}, disk: deploytest.NewDisk(100 << 30)}
+	w := &world{t: t, address: address, keys: keys, builds: &builds{}, disk: deploytest.NewDisk(100 << 30)}
 	w.runtime = deploytest.NewRuntime(t, w.app)
 	w.start(nil)
 	forge := db.Forge{Name: "forge", Kind: "github"}
@@ -118,8 +129,12 @@ func newWorld(t *testing.T, sourceKind, config string) *world {
 	return w
 }
 
-// app is what a release runs: it answers its commit's first letter, and its gate as the letter says: "x" never gets ready.
+// app is what a release runs: it answers its commit's first letter, and its gate as the letter says: "x" never gets ready,
+// "z" ends at once.
 func (w *world) app(r db.Release) http.Handler {
+	if r.Commit[0] == 'z' {
+		return nil
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/up", func(rw http.ResponseWriter, _ *http.Request) {
 		if r.Commit[0] == 'x' {
@@ -140,7 +155,7 @@ func (w *world) start(hook deploytest.Hook) {
 	w.router = deploytest.NewRouter(hook)
 	runtime := w.runtime.With(hook)
 	w.deployer = &deploy.Deployer{
-		DB: w.db, Runtime: runtime, Images: w.disk, Router: w.router, Fetcher: checkout{},
+		DB: w.db, Runtime: runtime, Images: w.disk, Router: w.router, Fetcher: checkout{hook: hook},
 		Sources: map[string]deploy.Source{"dockerfile": source.NewDockerfile(w.builds), "image": source.NewImage(w.builds),
 			"compose": source.NewCompose(w.builds)},
 		Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),

@@ -165,7 +165,7 @@ func prepare(ctx context.Context, c config) (unlock func(), store *db.DB, err er
 	if unlock, err = lockData(c); err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}
-	err = emptyWorkspace(c)
+	err = deploy.EmptyWorkspace(filepath.Join(c.Data, "checkouts"))
 	if err == nil && isSQLite(c) { // nobody else can hold a lease: the lock says so
 		_, err = store.BreakLeases(ctx)
 	}
@@ -174,15 +174,6 @@ func prepare(ctx context.Context, c config) (unlock func(), store *db.DB, err er
 		return nil, nil, errors.Join(err, store.Close())
 	}
 	return unlock, store, nil
-}
-
-// emptyWorkspace removes the checkouts of a process that was killed.
-func emptyWorkspace(c config) error {
-	dir := filepath.Join(c.Data, "checkouts")
-	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
-		return fmt.Errorf("empty workspace: %w", err)
-	}
-	return nil
 }
 
 // routeChecks are what the routers say of a route, for who runs none.

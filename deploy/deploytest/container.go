@@ -132,6 +132,12 @@ func (c *container) run() {
 	after, err := time.ParseDuration(c.release.Env["EXIT_AFTER"])
 	code, _ := strconv.Atoi(c.release.Env["EXIT_CODE"])
 	c.engine.tell(c.release.ID)
+	if c.app == nil {
+		c.state, c.exitCode = deploy.Exited, 1
+		c.restarts++
+		c.engine.tell(c.release.ID)
+		return
+	}
 	if err == nil && after == 0 {
 		c.print(fmt.Sprintf("sampleapp %s: will exit with %d", c.release.Env["VERSION"], code))
 		c.state, c.exitCode = deploy.Exited, code

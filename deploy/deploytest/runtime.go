@@ -34,7 +34,8 @@ type engine struct {
 	watchers   map[*watcher]struct{}
 }
 
-// NewRuntime returns an empty Runtime. app is what a release runs; nil means Sample.
+// NewRuntime returns an empty Runtime. app is what a release runs; nil means Sample. A release for which it returns nil ends
+// at once whenever it is started.
 func NewRuntime(t testing.TB, app func(db.Release) http.Handler) *Runtime {
 	if app == nil {
 		app = Sample

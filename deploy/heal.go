@@ -1,0 +1,268 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"tinyforge/db"
+)
+
+// patient is a workload that a pass looks at, with its lock held.
+type patient struct {
+	*Recovery
+	w     db.Workload
+	state db.RuntimeState // zero where nothing was ever live
+	live  Instance        // what the state names
+	seen  []Instance      // of all workloads, listed before any row was read
+}
+
+// heal makes one workload what its rows say, as far as decide lets it. Its row is read here: the pass may have been at others
+// for long.
+func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance) error {
+	ctx, cancel := context.WithTimeout(ctx, workloadLimit)
+	defer cancel()
+	w, err := r.DB.Workload(ctx, id)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	p := &patient{Recovery: r, w: w, seen: seen}
+	f, err := p.examine(ctx)
+	if err != nil {
+		return err
+	}
+	a := decide(f)
+	if a.routes == routesDelete {
+		return p.takeDown(ctx)
+	}
+	errs := []error{p.route(ctx, a.routes)}
+	if a.start {
+		if err := p.startAgain(ctx, a.remove); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		errs = append(errs, p.route(ctx, a.routes))
+	}
+	if a.remove {
+		errs = append(errs, p.reap(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// examine finds the facts out. The deployment is read before what serves, so that one that has ended has written that.
+func (p *patient) examine(ctx context.Context) (f facts, err error) {
+	f.deleted = p.w.DeletedAt != nil
+	var dep *db.Deployment
+	if d, err := p.DB.InProgress(ctx, p.w.ID); err == nil {
+		dep = &d
+	} else if !errors.Is(err, db.ErrNotFound) {
+		return f, err
+	}
+	switch p.state, err = p.DB.RuntimeState(ctx, p.w.ID); {
+	case errors.Is(err, db.ErrNotFound):
+		f.work = workOf(dep, nil, time.Now())
+		return f, nil
+	case err != nil:
+		return f, err
+	}
+	f.row, f.work = true, workOf(dep, &p.state, time.Now())
+	err = p.inspect(ctx)
+	f.runs = p.runs()
+	return f, err
+}
+
+func (p *patient) inspect(ctx context.Context) (err error) {
+	p.live, err = p.Runtime.Inspect(ctx, p.state.ReleaseID)
+	return err
+}
+
+func (p *patient) runs() bool { return p.live.State == Running && p.live.Upstream.Addr != "" }
+
+// upstream is where the routes lead that lead to what serves: nobody, while that does not run.
+func (p *patient) upstream() Upstream {
+	if !p.runs() {
+		return Upstream{}
+	}
+	return p.live.Upstream
+}
+
+// route does to each route what the tables say. One that cannot be moved keeps the others from nothing.
+func (p *patient) route(ctx context.Context, v routesVerb) error {
+	if v == routesLeave {
+		return nil
+	}
+	var errs []error
+	for _, rt := range p.w.Routes() {
+		errs = append(errs, p.routeOne(ctx, v, rt))
+	}
+	if v == routesPoint || v == routesClear {
+		errs = append(errs, p.leaveHosts(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// routeOne points a route without knowing where it points, where the proxy does not tell.
+func (p *patient) routeOne(ctx context.Context, v routesVerb, rt db.Route) error {
+	if v == routesClear {
+		return p.Router.Upsert(ctx, rt, Upstream{})
+	}
+	at, was, unknown := p.look(ctx, rt)
+	if unknown != nil && v != routesPoint {
+		return unknown
+	}
+	switch decideRoute(v, at) {
+	case routeLive:
+		err := p.Router.Upsert(ctx, rt, p.upstream())
+		if err == nil && unknown == nil {
+			p.report(ctx, rt, at, was)
+		}
+		return err
+	case routeHold:
+		if err := p.Router.Hold(ctx, rt); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	return nil
+}
+
+// look tells where a route really points.
+func (p *patient) look(ctx context.Context, rt db.Route) (target, Upstream, error) {
+	current, err := p.Router.Current(ctx, rt)
+	switch {
+	case errors.Is(err, ErrNoRoute):
+		return targetAbsent, current, nil
+	case err != nil:
+		return targetForeign, current, err
+	}
+	return targetOf(current, p.upstream(), p.made), current, nil
+}
+
+// made tells whether a name is that of a release of the workload, be it there or not.
+func (p *patient) made(name string) bool {
+	id, err := strconv.ParseInt(name[strings.LastIndex(name, "-")+1:], 10, 64)
+	return err == nil && name == string(BuildGreenName(p.w.Name, id))
+}
+
+func (p *patient) report(ctx context.Context, rt db.Route, at target, was Upstream) {
+	log := p.Log.With("host", rt.Host, "was", was.Name+" "+was.Addr, "is", p.upstream().Name+" "+p.upstream().Addr)
+	switch at {
+	case targetForeign:
+		log.WarnContext(ctx, "put a route back that somebody changed")
+	case targetAnother, targetMoved:
+		log.InfoContext(ctx, "correct route")
+	}
+}
+
+// startAgain starts what should run; where the workload has nothing in progress alone, since a volume may be written by one
+// release at a time. It fails when that does not stay up. Hosts and options may be others when it returns.
+func (p *patient) startAgain(ctx context.Context, alone bool) error {
+	if _, again := p.said.Load(p.w.ID); !again {
+		p.Log.WarnContext(ctx, "start what should run", "release", p.live.ID, "state", p.live.State, "exit_code", p.live.ExitCode)
+	}
+	for _, i := range p.others() {
+		if !alone || i.State != Running {
+			continue
+		}
+		if err := p.Runtime.Stop(ctx, i.ID); err != nil {
+			return err
+		}
+	}
+	started, err := p.Runtime.Start(ctx, p.state.Release)
+	if err != nil {
+		return err
+	}
+	var notReady error
+	if started.State == Running {
+		g := gate{runtime: p.Runtime, release: p.state.Release, host: p.w.Host}
+		notReady = g.accepts(ctx, blueStart/2)
+	}
+	if err := p.inspect(ctx); err != nil {
+		return err
+	}
+	if !p.runs() {
+		return fmt.Errorf("start release %s again: it is %s, with exit code %d", p.live.ID, p.live.State, p.live.ExitCode)
+	}
+	if notReady != nil {
+		p.Log.WarnContext(ctx, "what was started again is not ready", "release", p.live.ID, "error", notReady)
+	}
+	w, err := p.DB.Workload(ctx, p.w.ID)
+	p.w = w
+	return err
+}
+
+// others are the releases of the workload that its row does not name.
+func (p *patient) others() (list []Instance) {
+	for _, i := range p.seen {
+		if i.WorkloadID == p.w.ID && i.ID != p.state.ReleaseID {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// leaveHosts takes the routes away of hosts that the workload has no more, unless another one has them by now.
+func (p *patient) leaveHosts(ctx context.Context) error {
+	leaving, err := p.DB.LeavingHosts(ctx, p.w.ID)
+	if err != nil {
+		return err
+	}
+	for _, host := range leaving {
+		if err := p.Router.Delete(ctx, db.Route{WorkloadID: p.w.ID, Host: host}); err != nil {
+			return err
+		}
+		if err := p.DB.ForgetHost(ctx, p.w.ID, host); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reap removes the releases of a workload that nothing justifies: not live and not routed.
+func (p *patient) reap(ctx context.Context) error {
+	routed := map[string]bool{}
+	for _, rt := range p.w.Routes() {
+		current, err := p.Router.Current(ctx, rt)
+		if err != nil && !errors.Is(err, ErrNoRoute) {
+			return err
+		}
+		routed[current.Name] = true
+	}
+	var errs []error
+	for _, i := range p.others() {
+		if routed[string(i.ID)] {
+			continue
+		}
+		p.Log.InfoContext(ctx, "remove release that does not serve", "release", i.ID)
+		errs = append(errs, p.Runtime.Remove(ctx, i.ID))
+	}
+	return errors.Join(errs...)
+}
+
+// takeDown ends a deleted workload: first its routes, then its releases, then its rows.
+func (p *patient) takeDown(ctx context.Context) error {
+	if err := p.leaveHosts(ctx); err != nil {
+		return err
+	}
+	for _, i := range p.seen {
+		if i.WorkloadID != p.w.ID {
+			continue
+		}
+		if err := p.Runtime.Remove(ctx, i.ID); err != nil {
+			return err
+		}
+	}
+	if p.w.VolumesToo {
+		if now, err := p.DB.Workload(ctx, p.w.ID); err != nil || now.DeletedAt == nil { // it may have come back
+			return err
+		}
+		if err := p.Runtime.RemoveVolumes(ctx, p.w.Name); err != nil {
+			return err
+		}
+	}
+	_, err := p.DB.PurgeWorkload(ctx, p.w.ID)
+	return err
+}

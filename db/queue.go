@@ -152,11 +152,12 @@ func (d *DB) BreakLeases(ctx context.Context) (int, error) {
 	return int(n), found("break leases", err)
 }
 
-// Renew extends the lease, or answers ErrLeaseLost. It reads Cancelled again.
+// Renew extends the lease, or answers ErrLeaseLost, also when the deployment has ended. It reads Cancelled again.
 func (d *DB) Renew(ctx context.Context, dep *Deployment, lease time.Duration) error {
 	t := now()
 	err := d.bun.NewUpdate().Model((*Deployment)(nil)).Set("lease_until = ?, updated_at = ?", t.Add(lease), t).
 		Where("id = ? AND lease_owner = ? AND lease_owner <> ''", dep.ID, dep.LeaseOwner).
+		Where("phase IN (?)", bun.List(unfinished)).
 		Returning("cancelled").Scan(ctx, &dep.Cancelled)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrLeaseLost

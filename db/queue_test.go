@@ -147,6 +147,21 @@ func TestHandOver(t *testing.T) {
 	})
 }
 
+// TestRenewAfterTheEnd: who keeps the lease may be late; what has ended has none.
+func TestRenewAfterTheEnd(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.queued("", "A")
+		dep := f.claim()
+		f.save(dep, db.PhaseFailed)
+		if err := f.Renew(t.Context(), dep, lease); !errors.Is(err, db.ErrLeaseLost) {
+			t.Errorf("renewed: %v", err)
+		}
+		if got := f.read(dep.ID); !got.LeaseUntil.IsZero() {
+			t.Errorf("it is leased until %s", got.LeaseUntil)
+		}
+	})
+}
+
 func TestBreakLeases(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		if n, err := f.BreakLeases(t.Context()); err != nil || n != 0 {

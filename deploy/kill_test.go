@@ -207,5 +207,5 @@ func (k killing) finish(w *world, dep db.Deployment, cancelled bool) {
 	if dep.Phase != c.ends {
 		w.t.Errorf("the deployment is %s, want %s: %s", dep.Phase, c.ends, dep.Error)
 	}
-	w.whole(c.serves, dep)
+	w.whole(c.serves)
 }

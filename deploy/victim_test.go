@@ -164,7 +164,7 @@ func (w *world) next(apart bool) {
 
 // whole checks promise 3: exactly one release of the workload runs, or none where letter is "", every route leads to it, its
 // row names it, and nothing of the deployment is left.
-func (w *world) whole(letter string, dep db.Deployment) {
+func (w *world) whole(letter string) {
 	w.t.Helper()
 	state, err := w.db.RuntimeState(w.t.Context(), w.workload.ID)
 	if letter == "" && !errors.Is(err, db.ErrNotFound) {

@@ -42,7 +42,10 @@ func (r upserts) Upsert(ctx context.Context, rt db.Route, up deploy.Upstream) er
 
 // await waits for a host.
 func (r upserts) await(host string) {
-	for <-r.hosts != host { //nolint:revive // until it comes
+	for led := range r.hosts {
+		if led == host {
+			return
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package webhooks_test
 import (
 	"net/http"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,7 +54,7 @@ func TestOnlyWhatIsMissingIsAskedFor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, migratedtest.SQLite(t))
 	p := w.place(forgetest.GitHub)
-	w.afterwards = func(rw http.ResponseWriter) { panic(http.ErrAbortHandler) }
+	w.afterwards = func(http.ResponseWriter) { panic(http.ErrAbortHandler) }
 	p.push("main", "first")
 	p.settle()
 	w.afterwards = nil
@@ -170,12 +171,12 @@ func (p *place) settle() {
 
 // redeliveries counts those that the forge is asked for from now on.
 func (p *place) redeliveries() (asked func() int) {
-	n := 0
+	var n atomic.Int64
 	p.forge.Fault(func(r *http.Request) *forgetest.Fault {
 		if r.Method == http.MethodPost && filepath.Base(r.URL.Path) == "attempts" {
-			n++
+			n.Add(1)
 		}
 		return nil
 	})
-	return func() int { return n }
+	return func() int { return int(n.Load()) }
 }

@@ -7,7 +7,7 @@ import (
 
 const (
 	maxSteps    = 4096 // of one walk: a bound for secrets that are nothing but escapes
-	maxLineEnds = 6    // bytes of line ends, in a row, that may stand within a secret
+	maxLineEnds = 8    // bytes of line ends and indents, in a row, that may stand within a secret
 )
 
 // walk looks for the patterns that stand at the beginning of a text. At each byte it tries all that this can mean: itself,
@@ -42,9 +42,14 @@ func (w *walk) from(lo, hi, depth, at, ends int) {
 		return
 	}
 	c := w.text[at]
-	if (c == '\n' || c == '\r') && depth > 0 && ends < maxLineEnds {
-		w.from(lo, hi, depth, at+1, ends+1)
-		return
+	if depth > 0 && ends < maxLineEnds {
+		if c == '\n' || c == '\r' {
+			w.from(lo, hi, depth, at+1, ends+1)
+			return
+		}
+		if ends > 0 && (c == ' ' || c == '\t') { // the next line is indented
+			w.from(lo, hi, depth, at+1, ends+1)
+		}
 	}
 	w.read(lo, hi, depth, at+1, c)
 	for _, how := range [...]func([]byte) ([]byte, int, bool){unescape, unescapeTwice} {

@@ -108,6 +108,9 @@ func unescape(text []byte) (meant []byte, n int, more bool) {
 	return nil, 0, false
 }
 
+// controls are the letters that mean a control character behind a backslash.
+var controls = [256]byte{'a': '\a', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', 'v': '\v'}
+
 // backslash is unescape for what JSON, Go, Python and shells write.
 func backslash(text []byte) (meant []byte, n int, more bool) {
 	switch c := text[1]; {
@@ -119,16 +122,8 @@ func backslash(text []byte) (meant []byte, n int, more bool) {
 	case c == 'x':
 		v, ok, more := hexAt(text, 2, 2)
 		return []byte{byte(v)}, 4 * one(ok), more
-	case c == 'n':
-		return []byte{'\n'}, 2, false
-	case c == 'r':
-		return []byte{'\r'}, 2, false
-	case c == 't':
-		return []byte{'\t'}, 2, false
-	case c == 'b':
-		return []byte{'\b'}, 2, false
-	case c == 'f':
-		return []byte{'\f'}, 2, false
+	case controls[c] != 0:
+		return []byte{controls[c]}, 2, false
 	case c > ' ' && c < utf8.RuneSelf && !letter(c):
 		return []byte{c}, 2, false
 	}

@@ -18,8 +18,11 @@ var (
 	ordinary = regexp.MustCompile(`^(?:\pL+|[-+v]?[0-9][0-9.,:]*\pL{0,3})$`)
 )
 
+// shortestVariable is the length in bytes below which a value is likely to stand in a log by itself.
+const shortestVariable = 6
+
 // Secrets are the values of the workload that are to be kept out of what people read: build secrets, passwords of
-// registries, and variables that nobody called plain, of the config too. A variable whose value is one word or a number is
+// registries, and variables that nobody called plain, of the config too. A variable whose value is short, one word or a number is
 // none, unless its name speaks of a secret.
 func (w Workload) Secrets() (all []Secret) {
 	var c struct {
@@ -69,7 +72,7 @@ func (c Credentials) Secrets() []Secret {
 
 // appendVariable also has the password of an address by itself: programs tell it apart.
 func appendVariable(all []Secret, name, value string) []Secret {
-	if ordinary.MatchString(value) && !secretName.MatchString(name) {
+	if !secretName.MatchString(name) && (len(value) < shortestVariable || ordinary.MatchString(value)) {
 		return all
 	}
 	all = append(all, Secret{name, value})

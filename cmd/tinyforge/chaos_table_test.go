@@ -46,6 +46,9 @@ func (r *row) kill(s db.Strategy) { r.kills[s]++ }
 
 // print writes the table of the README.
 func (t *tally) print(out io.Writer) {
+	if len(t.rows) == 0 {
+		return
+	}
 	fmt.Fprintf(out, "\nseed %d, %s\n\n", t.seed, time.Since(t.begun).Round(time.Second))
 	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', tabwriter.Debug)
 	line := func(cells ...any) {

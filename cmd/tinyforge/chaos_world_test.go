@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -79,8 +80,14 @@ func prepareFor(t *testing.T, set setting) *service {
 		s, _ := prepareManagedService(t)
 		return s
 	case "proxy":
-		s := prepareService(t, "TINYFORGE_ROUTER=proxy")
-		startProcess(t, s.env, "proxy")
+		dir, err := os.MkdirTemp("", "tf") // a socket's path has to be short
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		socket := "TINYFORGE_PROXY_SOCKET=" + filepath.Join(dir, "proxy.sock")
+		s := prepareService(t, "TINYFORGE_ROUTER=proxy", "TINYFORGE_PROXY_HTTP=off", socket)
+		startProcess(t, []string{"TINYFORGE_DATA=" + dir, "TINYFORGE_PROXY_HTTP=" + strings.TrimPrefix(s.site, "http://"), "TINYFORGE_PROXY_HTTPS=off", socket}, "proxy")
 		return s
 	}
 	return prepareService(t)

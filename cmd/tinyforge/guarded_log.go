@@ -66,6 +66,14 @@ func (k guardKeeper) Run(ctx context.Context) error {
 	}
 }
 
+// instance is the database's; what is secret is known before anybody can put it into a log.
+func (k guardKeeper) instance(ctx context.Context) (string, error) {
+	if err := k.learn(ctx); err != nil {
+		return "", err
+	}
+	return k.db.InstanceID(ctx)
+}
+
 func (k guardKeeper) learn(ctx context.Context) error {
 	forges, err := k.db.Forges(ctx)
 	if err != nil {

@@ -47,7 +47,7 @@ func TestSecretsReachNobody(t *testing.T) {
 	stop := watchCommandLines(t, forms)
 
 	telling := func(version string, env ...string) string {
-		text := dockerfile("VERSION="+version, "TELL=/run/secrets/npm", "EXIT_AFTER=0s", "EXIT_CODE=0") +
+		text := dockerfile("VERSION="+version, "RUN_OF="+web, "TELL=/run/secrets/npm", "EXIT_AFTER=0s", "EXIT_CODE=0") +
 			"RUN --mount=type=secret,id=npm [\"/sampleapp\"]\nENV EXIT_AFTER= EXIT_CODE=3 TELL=\"SITE_SECRET MODE\"\n"
 		for _, variable := range env {
 			text += "ENV " + variable + "\n"

@@ -60,10 +60,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 	defer func() { _ = store.Close() }()
 
 	secrets := guardKeeper{guard, store, log}
-	if err := secrets.learn(ctx); err != nil {
-		return err
-	}
-	instance, err := store.InstanceID(ctx)
+	instance, err := secrets.instance(ctx)
 	if err != nil {
 		return err
 	}
@@ -96,9 +93,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 	if err != nil {
 		return err
 	}
-	control, err := newControl(ctx, c.Listen, c.ListenPublic, controlParts{
-		db: store, hooks: hooks, pages: pages, engine: engine, sites: router, counted: router, log: log,
-	})
+	control, err := newControl(ctx, c.Listen, c.ListenPublic, controlParts{db: store, hooks: hooks, pages: pages, engine: engine, sites: router, counted: router, log: log})
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ RUN --mount=type=secret,id=token,target=/secret ["/tool","say","open sesame"]
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
 	}
-	if strings.Contains(log.String(), "sesame") || !strings.Contains(log.String(), "    [secret]\n") {
+	if strings.Contains(log.String(), "sesame") || !strings.Contains(log.String(), "    [secret token]\n") {
 		t.Errorf("log is %s", log.String())
 	}
 	files := imageFiles(t, e, id)

@@ -9,6 +9,7 @@ import (
 
 	"tinyforge/db"
 	"tinyforge/deploy"
+	"tinyforge/deploy/redact"
 	"tinyforge/deploy/shorten"
 )
 
@@ -32,16 +33,16 @@ var (
 
 // buildFailure says in one short sentence why a build failed, without secrets. failed is the step that did, nil when it
 // failed before the first; text is the builder's error.
-func buildFailure(text string, failed *step, blot *strings.Replacer) error {
+func buildFailure(text string, failed *step, blot *redact.Redactor) error {
 	return &deploy.Failure{
-		Text:  shorten.To(blot.Replace(buildText(text, failed)), textLimit),
+		Text:  shorten.To(blot.String(buildText(text, failed)), textLimit),
 		Fault: buildFault(text, failed, blot),
-		Err:   errors.New(blot.Replace(text)),
+		Err:   errors.New(blot.String(text)),
 	}
 }
 
 // buildFault is the code of a step that ended with an exit code, nil for what else went wrong.
-func buildFault(text string, failed *step, blot *strings.Replacer) *db.Fault {
+func buildFault(text string, failed *step, blot *redact.Redactor) *db.Fault {
 	if failed == nil || failed.full || deploy.IsFull(text) {
 		return nil
 	}
@@ -49,7 +50,7 @@ func buildFault(text string, failed *step, blot *strings.Replacer) *db.Fault {
 	if code == nil {
 		return nil
 	}
-	return deploy.FaultOf("build_exit", "step", blot.Replace(failed.title()), "code", code[1])
+	return deploy.FaultOf("build_exit", "step", blot.String(failed.title()), "code", code[1])
 }
 
 // title is the step as its Dockerfile has it, shortened.

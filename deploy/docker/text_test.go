@@ -39,22 +39,6 @@ func TestSplitter(t *testing.T) {
 	}
 }
 
-func TestBlotter(t *testing.T) {
-	t.Parallel()
-	b := blotter(map[string]string{"a": "open sesame", "b": "open", "c": "first line\n  second line\n", "d": "no"})
-	for text, want := range map[string]string{
-		"say open sesame":     "say [secret]",
-		"say open":            "say [secret]",
-		"no":                  "no",
-		"x first line y":      "x [secret] y",
-		"see second line too": "see [secret] too",
-	} {
-		if got := b.Replace(text); got != want {
-			t.Errorf("%q became %q, want %q", text, got, want)
-		}
-	}
-}
-
 // Two stages that run at once, and a step that is found in the cache after it began.
 func TestProgress(t *testing.T) {
 	t.Parallel()

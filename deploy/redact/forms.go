@@ -9,7 +9,7 @@ import (
 
 const (
 	// Shortest is the length in bytes below which a secret would be found everywhere.
-	Shortest = 6
+	Shortest = 4
 
 	shortestLine = 8  // of a secret of several lines
 	segment      = 48 // bytes of a pattern: a longer form is cut into several, so that a part of it is found too

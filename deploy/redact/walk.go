@@ -7,7 +7,7 @@ import (
 
 const (
 	maxSteps    = 4096 // of one walk: a bound for secrets that are nothing but escapes
-	maxLineEnds = 6    // bytes of line ends, in a row, that may stand within a secret
+	maxLineEnds = 8    // bytes of line ends and indents, in a row, that may stand within a secret
 )
 
 // walk looks for the patterns that stand at the beginning of a text. At each byte it tries all that this can mean: itself,
@@ -42,9 +42,14 @@ func (w *walk) from(lo, hi, depth, at, ends int) {
 		return
 	}
 	c := w.text[at]
-	if (c == '\n' || c == '\r') && depth > 0 && ends < maxLineEnds {
-		w.from(lo, hi, depth, at+1, ends+1)
-		return
+	if depth > 0 && ends < maxLineEnds {
+		if c == '\n' || c == '\r' {
+			w.from(lo, hi, depth, at+1, ends+1)
+			return
+		}
+		if ends > 0 && (c == ' ' || c == '\t') { // the next line is indented
+			w.from(lo, hi, depth, at+1, ends+1)
+		}
 	}
 	w.read(lo, hi, depth, at+1, c)
 	for _, how := range [...]func([]byte) ([]byte, int, bool){unescape, unescapeTwice} {
@@ -103,6 +108,9 @@ func unescape(text []byte) (meant []byte, n int, more bool) {
 	return nil, 0, false
 }
 
+// controls are the letters that mean a control character behind a backslash.
+var controls = [256]byte{'a': '\a', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', 'v': '\v'}
+
 // backslash is unescape for what JSON, Go, Python and shells write.
 func backslash(text []byte) (meant []byte, n int, more bool) {
 	switch c := text[1]; {
@@ -114,16 +122,8 @@ func backslash(text []byte) (meant []byte, n int, more bool) {
 	case c == 'x':
 		v, ok, more := hexAt(text, 2, 2)
 		return []byte{byte(v)}, 4 * one(ok), more
-	case c == 'n':
-		return []byte{'\n'}, 2, false
-	case c == 'r':
-		return []byte{'\r'}, 2, false
-	case c == 't':
-		return []byte{'\t'}, 2, false
-	case c == 'b':
-		return []byte{'\b'}, 2, false
-	case c == 'f':
-		return []byte{'\f'}, 2, false
+	case controls[c] != 0:
+		return []byte{controls[c]}, 2, false
 	case c > ' ' && c < utf8.RuneSelf && !letter(c):
 		return []byte{c}, 2, false
 	}

@@ -32,7 +32,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 // Settle writes what is kept back, unless it is more of a secret than a coincidence. Should the rest of a secret follow, at
 // least that is not written.
 func (w *Writer) Settle() error {
-	if w.out == len(w.buffer) {
+	if w.redactor == nil || w.out == len(w.buffer) {
 		return w.err
 	}
 	if _, _, open := w.at(0); open > 0 && open < settled {
@@ -48,16 +48,14 @@ func (w *Writer) Flush() error {
 	return w.err
 }
 
-func (w *Writer) at(i int) (n int, name string, open int) {
-	if w.redactor == nil {
-		return 0, "", 0
-	}
-	return w.redactor.longest(w.buffer[i:])
-}
+func (w *Writer) at(i int) (n int, name string, open int) { return w.redactor.longest(w.buffer[i:]) }
 
 // pass deals with the buffer, as far as it is known what stands there. At the end, all is.
 func (w *Writer) pass(end bool) {
 	i, done := 0, w.out
+	if w.redactor == nil {
+		i = len(w.buffer)
+	}
 	for ; i < len(w.buffer); i++ {
 		n, name, open := w.at(i)
 		if open > 0 && !end {

@@ -199,6 +199,7 @@ func (k killing) restart(t *testing.T, w *world) {
 func (k killing) finish(w *world, dep db.Deployment, cancelled bool) {
 	w.t.Helper()
 	dep = w.run(dep)
+	w.answersOrWaits(changes[k.change].before != nil) // before a pass mends it
 	w.pass()
 	c := changes[k.change]
 	if c.cancel && !cancelled {

@@ -3,27 +3,35 @@
 package main
 
 import (
+	"crypto/rand"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// daemon is a Docker of a test's own, on a small disk. It leaves the firewall to the one that is there.
+// daemon is a Docker of a test's own, on a small disk. It leaves the firewall and the bridge docker0 to the one that is there.
 type daemon struct {
 	*testing.T
-	disk *disk
-	dir  string // of its socket and its state
-	cmd  *exec.Cmd
+	disk   *disk
+	dir    string // of its socket and its state
+	bridge string
+	cmd    *exec.Cmd
 }
 
 // newDaemon starts one, and makes it the Docker of this process until the end of the test.
 func newDaemon(t *testing.T) *daemon {
 	t.Helper()
-	d := &daemon{T: t, disk: newDisk(t, 1<<30), dir: t.TempDir()}
+	d := &daemon{T: t, disk: newDisk(t, 1<<30), dir: t.TempDir(), bridge: "tf" + strings.ToLower(rand.Text()[:8])}
 	t.Cleanup(d.end)
+	for _, args := range [][]string{{"link", "add", d.bridge, "type", "bridge"}, {"addr", "add", "10.249.249.1/24", "dev", d.bridge}} {
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("make a bridge, which needs root: %v\n%s", err, out)
+		}
+	}
 	t.Setenv("DOCKER_HOST", "unix://"+filepath.Join(d.dir, "docker.sock"))
 	d.start()
 	takesOver(t)
@@ -38,7 +46,7 @@ func (d *daemon) start() {
 	}
 	defer log.Close()
 	d.cmd = exec.Command("dockerd", "--host", os.Getenv("DOCKER_HOST"), "--data-root", filepath.Join(d.disk.dir, "docker"),
-		"--exec-root", filepath.Join(d.dir, "exec"), "--pidfile", filepath.Join(d.dir, "pid"), "--bridge", "none", "--iptables=false", "--shutdown-timeout", "3")
+		"--exec-root", filepath.Join(d.dir, "exec"), "--pidfile", filepath.Join(d.dir, "pid"), "--bridge", d.bridge, "--iptables=false", "--shutdown-timeout", "3")
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
 		d.Fatalf("start a Docker of our own: %v", err)
@@ -70,6 +78,7 @@ func (d *daemon) end() {
 		_ = d.cmd.Process.Signal(syscall.SIGTERM)
 		_ = d.cmd.Wait()
 	}
+	_ = exec.Command("ip", "link", "delete", d.bridge).Run()
 	namespaces, _ := filepath.Glob(filepath.Join(d.dir, "exec", "netns", "*"))
 	for _, mounted := range namespaces {
 		_ = syscall.Unmount(mounted, syscall.MNT_DETACH)

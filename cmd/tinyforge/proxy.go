@@ -11,7 +11,7 @@ import (
 // runProxy is the command proxy: it serves the sites, with the routes of its data folder, and takes orders on a socket.
 func runProxy(ctx context.Context, c config, _ []string, in invocation) error {
 	log := newLogger(c, &guardedLog{out: in.err}) // it knows no secret
-	slog.SetDefault(log) // Caddy has taken the standard logger for itself
+	slog.SetDefault(log)                          // Caddy has taken the standard logger for itself
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w; choose another with --data", err)
 	}

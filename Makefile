@@ -5,7 +5,7 @@ LINTER   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 export CGO_ENABLED = 0
 
-.PHONY: help demo pictures test race lint chaos fuzz build clean
+.PHONY: help demo pictures test race lint chaos fuzz build image clean
 
 help:            ## what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,6 +40,10 @@ fuzz:            ## every fuzz target for FUZZTIME, 60s unless told
 
 build:           ## bin/tinyforge
 	$(GO) build -trimpath -ldflags '-s -w' -o bin/tinyforge ./cmd/tinyforge
+
+image:           ## the image tinyforge, for scripts/install/compose.yaml
+	$(MAKE) build
+	scripts/install/image
 
 clean:           ## removes what was built; databases and Docker are left alone
 	rm -rf bin

@@ -1,5 +1,8 @@
 // Package proxy is the built-in reverse proxy: Caddy, embedded, with one config that never changes, in front of a route
 // table in memory. A deploy changes the table and nothing else, so that it costs microseconds and disturbs no connection.
+//
+// It can be a process of its own: then its routes are kept in files, from which the next one has them before its first
+// request, and Client changes them over a unix socket, as the table itself is changed by who is in the process.
 package proxy
 
 import (

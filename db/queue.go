@@ -137,8 +137,11 @@ func (d *DB) claimable(t time.Time) *bun.SelectQuery {
 
 // BreakLeases ends every lease at once, so that whatever is in progress can be claimed. It returns how many there were.
 // It is for the start of the only process: who held a lease works on without one, until its next write answers
-// ErrLeaseLost.
+// ErrLeaseLost. Statuses that it was about to set are due at once.
 func (d *DB) BreakLeases(ctx context.Context) (int, error) {
+	if err := d.breakReportLeases(ctx); err != nil {
+		return 0, err
+	}
 	result, err := d.bun.NewUpdate().Model((*Deployment)(nil)).
 		Set("lease_owner = '', lease_until = NULL, updated_at = ?", now()).
 		Where("phase IN (?) AND lease_until IS NOT NULL", bun.List(unfinished)).Exec(ctx)

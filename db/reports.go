@@ -53,6 +53,14 @@ func (d *DB) DueReports(ctx context.Context, limit int, except ...Way) ([]Commit
 	return keys, nil
 }
 
+// breakReportLeases makes due what a reporter kept from the others, or meant to try again within the time of a lease.
+func (d *DB) breakReportLeases(ctx context.Context) error {
+	t := now()
+	_, err := d.bun.NewUpdate().Model((*Deployment)(nil)).Set("report_after = ?", t).
+		Where("unreported AND report_after > ? AND report_after <= ?", t, t.Add(reportLease)).Exec(ctx)
+	return found("break report leases", err)
+}
+
 // NextReport returns when the next report is due; ok is false when nothing is to be reported. Commits that
 // are reached by the ways except are left out.
 func (d *DB) NextReport(ctx context.Context, except ...Way) (at time.Time, ok bool, err error) {

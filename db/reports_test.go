@@ -49,6 +49,10 @@ func TestReports(t *testing.T) {
 		if at, ok, err := f.NextReport(t.Context()); err != nil || !ok || time.Until(at) < 50*time.Second || time.Until(at) > time.Minute {
 			t.Errorf("next report at %v, %v, %v", at, ok, err)
 		}
+		if _, err := f.BreakLeases(t.Context()); err != nil { // that somebody is dead
+			t.Fatal(err)
+		}
+		f.due(f.key("A"))
 		f.told("A", f.ofCommit("A"))
 		if _, ok, err := f.NextReport(t.Context()); err != nil || ok {
 			t.Errorf("everything is told: %v, %v", ok, err)

@@ -36,7 +36,7 @@ func (x *world) check() {
 // expect waits until look finds nothing wrong, and counts a fault when it goes on to find something.
 func (x *world) expect(count *int, what string, look func() (wrong string)) {
 	x.Helper()
-	deadline, wrong := time.Now().Add(30*time.Second), ""
+	deadline, wrong := time.Now().Add(90*time.Second), ""
 	for time.Now().Before(deadline) {
 		if wrong = look(); wrong == "" {
 			return

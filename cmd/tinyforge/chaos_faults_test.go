@@ -23,7 +23,7 @@ import (
 // A deployment may fail then, and has to say so; whatever its last status says has to be true.
 func TestChaosFaults(t *testing.T) {
 	seed := fromEnv(t, "TINYFORGE_TEST_CHAOS_SEED", uint64(time.Now().UnixNano()))
-	sum := &tally{seed: seed, begun: time.Now()}
+	sum := &tally{what: "faults", seed: seed, begun: time.Now()}
 	begin := func(t *testing.T, name string, env ...string) *world {
 		return newWorld(t, setting{"builtin", name}, sum, rand.New(rand.NewPCG(seed, 0)), env...)
 	}

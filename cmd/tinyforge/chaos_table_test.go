@@ -14,6 +14,7 @@ import (
 
 // tally is what all worlds have counted.
 type tally struct {
+	what  string // is counted by strategy
 	seed  uint64
 	begun time.Time
 
@@ -57,7 +58,7 @@ func (t *tally) print(out io.Writer) {
 		}
 		fmt.Fprintln(w, "\t")
 	}
-	line("proxy, database", "kills: blue-green", "recreate", "stack", "requests", "failed", "while the proxy was dead", "gap of recreate",
+	line("proxy, database", t.what+": blue-green", "recreate", "stack", "requests", "failed", "while the proxy was dead", "gap of recreate",
 		"not one release", "left over", "untrue status")
 	line("---", "---", "---", "---", "---", "---", "---", "---", "---", "---", "---")
 	sum := row{setting: setting{"all", ""}, kills: map[db.Strategy]int{}}

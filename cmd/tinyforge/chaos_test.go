@@ -21,7 +21,7 @@ import (
 func TestChaos(t *testing.T) {
 	seed := fromEnv(t, "TINYFORGE_TEST_CHAOS_SEED", uint64(time.Now().UnixNano()))
 	random := fromEnv(t, "TINYFORGE_TEST_CHAOS_RANDOM", 8)
-	sum := &tally{seed: seed, begun: time.Now()}
+	sum := &tally{what: "kills", seed: seed, begun: time.Now()}
 	t.Run("worlds", func(t *testing.T) {
 		for i, setting := range everySetting() {
 			t.Run(setting.String(), func(t *testing.T) {

@@ -41,14 +41,14 @@ func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
 
 // world is a real database behind a real server that receives deliveries.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	db      *db.DB
 	handler *webhooks.Handler
 	url     string
 	log     *lockedBuffer
 }
 
-func newWorld(t *testing.T, address string) *world {
+func newWorld(t testing.TB, address string) *world {
 	t.Helper()
 	keys, err := db.NewKeyring()
 	must(t, err)
@@ -67,7 +67,7 @@ func newWorld(t *testing.T, address string) *world {
 	return w
 }
 
-func (w *world) with(t *testing.T) *world {
+func (w *world) with(t testing.TB) *world {
 	changed := *w
 	changed.t = t
 	return &changed
@@ -280,7 +280,7 @@ func (p pushed) body() []byte {
 // hash is a commit's full hash, told apart by one digit.
 func hash(digit string) string { return strings.Repeat(digit, 40) }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -27,8 +27,9 @@ const (
 // Git reads repositories over HTTP with the git command line. It is safe for concurrent use. Its errors hold nothing that
 // the server sent; HTTP answers are *StatusError, addresses that must not be called are *RefusedError.
 type Git struct {
-	guard  *guard
-	limits checkoutLimits
+	guard   *guard
+	limits  checkoutLimits
+	process processLimits
 
 	mu     sync.Mutex
 	usable bool // the version was looked at
@@ -40,7 +41,7 @@ func NewGit(networks []string) (*Git, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Git{guard: g, limits: defaultLimits()}, nil
+	return &Git{guard: g, limits: defaultLimits(), process: defaultProcessLimits()}, nil
 }
 
 // Remote is a repository to read.
@@ -77,8 +78,8 @@ func (g *Git) Fetch(ctx context.Context, remote Remote, commit, dir string) erro
 	if len(commit) == 64 {
 		format = "sha256"
 	}
-	local := gitCommand{dir: dir, home: home}
-	online := gitCommand{dir: dir, home: home, config: dest.config}
+	local := gitCommand{dir: dir, home: home, limits: g.process}
+	online := gitCommand{dir: dir, home: home, config: dest.config, limits: g.process}
 	for _, step := range []func() error{
 		func() error { return local.do(ctx, "init", "--quiet", "--template=", "--object-format="+format) },
 		func() error {
@@ -110,7 +111,7 @@ func (g *Git) Heads(ctx context.Context, remote Remote) (map[string]string, erro
 		return nil, fmt.Errorf("make git folder: %w", err)
 	}
 	defer os.RemoveAll(home)
-	out, err := gitCommand{dir: home, home: home, config: dest.config}.run(ctx, "ls-remote", "--quiet", "--heads", "--tags", "--", dest.url)
+	out, err := gitCommand{dir: home, home: home, config: dest.config, limits: g.process}.run(ctx, "ls-remote", "--quiet", "--heads", "--tags", "--", dest.url)
 	if err != nil {
 		return nil, gitError(ctx, "list refs", remote, err)
 	}

@@ -29,6 +29,7 @@ type gitCommand struct {
 	dir    string      // work tree
 	home   string      // GIT_DIR and HOME
 	config [][2]string // handed over by the environment: it may hold credentials
+	limits processLimits
 }
 
 // gitFailure is a run of git that failed, with what it wrote, of which nothing may be shown.
@@ -66,7 +67,7 @@ func (c gitCommand) stream(ctx context.Context, stdout io.Writer, args ...string
 		return errGitMissing
 	}
 	stderr := &limitedBuffer{max: maxGitErrors}
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := c.limits.command(ctx, path, args...)
 	cmd.Dir, cmd.Env = c.dir, c.environment()
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -120,6 +121,10 @@ func (c gitCommand) settings() []string {
 		{"http.lowSpeedLimit", "1000"}, // bytes a second: less than that for
 		{"http.lowSpeedTime", "30"},    // seconds means that the server is stuck
 		{"transfer.bundleURI", "false"},
+		{"transfer.unpackLimit", "1"},       // one file, whose size is limited, and not one for each object
+		{"core.bigFileThreshold", "32m"},    // larger objects are not held in memory
+		{"pack.windowMemory", "32m"},        // for each thread
+		{"core.deltaBaseCacheLimit", "32m"}, // for each thread
 		{"submodule.recurse", "false"},
 		{"gc.auto", "0"},
 		{"maintenance.auto", "false"},
@@ -148,6 +153,7 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 var (
 	errGitMissing = fmt.Errorf("%w: it is not installed; install git where tinyforge runs", ErrNoGit)
 	errGitTooOld  = fmt.Errorf("%w: it is older than 2.37; install a newer one where tinyforge runs", ErrNoGit)
+	errNoShell    = fmt.Errorf("%w: %s is missing, with which its memory is limited", ErrNoGit, shell)
 	gitVersion    = regexp.MustCompile(`^git version (\d+)\.(\d+)`)
 )
 
@@ -164,6 +170,9 @@ func (g *Git) ready(ctx context.Context) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%w: git version: %w", ErrNoGit, err)
+	}
+	if _, err := os.Stat(shell); err != nil {
+		return errNoShell
 	}
 	m := gitVersion.FindSubmatch(out)
 	if m == nil {

@@ -71,6 +71,7 @@ type hostileForge struct {
 	pack     string // its address
 	redirect string // where all other requests are sent
 	fetched  atomic.Int32
+	answer   func(w io.Writer) // in place of the pack; nil sends git on to one
 }
 
 func (*hostileForge) commit() string { return strings.Repeat("c", 40) }
@@ -88,6 +89,11 @@ func (f *hostileForge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.Contains(string(body), "command=fetch"):
 		f.fetched.Add(1)
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
+		if f.answer != nil {
+			_, _ = io.WriteString(w, pktLine("shallow-info\n")+pktLine("shallow "+f.commit()+"\n")+"0001"+pktLine("packfile\n"))
+			f.answer(w)
+			return
+		}
 		_, _ = io.WriteString(w, pktLine("shallow-info\n")+pktLine("shallow "+f.commit()+"\n")+"0001"+
 			pktLine("packfile-uris\n")+pktLine(strings.Repeat("d", 40)+" "+f.pack+"\n")+"0001"+
 			pktLine("packfile\n")+pktLine("\x01"+emptyPack())+"0000")

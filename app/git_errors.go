@@ -60,6 +60,8 @@ func gitError(ctx context.Context, op string, remote Remote, err error) error {
 		return fmt.Errorf("%s: %w", op, errNoAnswer)
 	case says("SSL", "certificate", "TLS"):
 		return fmt.Errorf("%s: no trusted TLS connection to the forge; is its certificate valid, and its authority among the system's?", op)
+	case says("Out of memory", "out of memory", "File too large"): // see processLimits
+		return fmt.Errorf("%s: %w", op, errAnswerTooLarge)
 	case says("No space left on device"):
 		return fmt.Errorf("%s: no space left on device", op)
 	case says("is this a git repository", "dumb http transport", "invalid server response", "protocol error", "bad line length"):

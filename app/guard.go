@@ -15,12 +15,13 @@ import (
 )
 
 // guard decides which addresses calls to one forge may reach: public ones, and those of the networks that the operator
-// allowed by name, but none where a cloud keeps credentials, unless a prefix names that very address. It is safe for
-// concurrent use.
+// allowed by name, but none where a cloud keeps credentials, unless a prefix names that very address. An address of version 6
+// that stands for one of version 4 is allowed when both are. It is safe for concurrent use.
 type guard struct {
-	policy *ssrf.Guardian
-	denied []netip.Addr // whatever policy says
-	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	policy   *ssrf.Guardian
+	named    []netip.Prefix // which the operator allowed
+	resolver *net.Resolver
+	lookup   func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 func newGuard(networks []string) (*guard, error) {
@@ -37,11 +38,10 @@ func newGuard(networks []string) (*guard, error) {
 		}
 	}
 	return &guard{
-		policy: ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...)),
-		denied: slices.DeleteFunc(metadataAddrs(), func(addr netip.Addr) bool {
-			return slices.Contains(prefixes, netip.PrefixFrom(addr, addr.BitLen()))
-		}),
-		lookup: net.DefaultResolver.LookupNetIP,
+		policy:   ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...)),
+		named:    prefixes,
+		resolver: net.DefaultResolver,
+		lookup:   net.DefaultResolver.LookupNetIP,
 	}, nil
 }
 
@@ -94,7 +94,7 @@ func (e *RefusedError) Network() string {
 // dialer returns a DialContext that reaches allowed addresses only. The check is made on the address that is dialled, so
 // what DNS says in between does not matter. It returns a *RefusedError.
 func (g *guard) dialer(timeout time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	d := net.Dialer{Timeout: timeout, KeepAlive: 30 * time.Second, Control: g.control}
+	d := net.Dialer{Timeout: timeout, KeepAlive: 30 * time.Second, Control: g.control, Resolver: g.resolver}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := d.DialContext(ctx, network, addr)
 		if refused, ok := errors.AsType[*RefusedError](err); ok {
@@ -110,14 +110,20 @@ func (g *guard) control(network, address string, conn syscall.RawConn) error {
 	if err != nil {
 		return fmt.Errorf("check address: %w", err)
 	}
-	if g.policy.Safe(network, address, conn) != nil || g.metadata(to.Addr()) {
+	if g.policy.Safe(network, address, conn) != nil || !g.allows(to.Addr()) {
 		return &RefusedError{Addr: to.Addr().Unmap()}
 	}
 	return nil
 }
 
-func (g *guard) metadata(addr netip.Addr) bool {
-	return slices.Contains(g.denied, addr.Unmap().WithZone(""))
+// allows tells whether addr may be called, however it is written.
+func (g *guard) allows(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	if slices.Contains(g.named, netip.PrefixFrom(addr, addr.BitLen())) {
+		return true
+	}
+	return g.policy.SafeAddr(addr) == nil && !slices.Contains(metadataAddrs(), addr) &&
+		!slices.ContainsFunc(embedded(addr), func(within netip.Addr) bool { return !g.allows(within) })
 }
 
 // resolve returns the allowed addresses of host, for a program that dials by itself. It returns a *RefusedError when the
@@ -131,7 +137,7 @@ func (g *guard) resolve(ctx context.Context, host string) ([]netip.Addr, error) 
 	var refused error
 	for _, addr := range addrs {
 		addr = addr.Unmap()
-		if g.policy.SafeAddr(addr) != nil || g.metadata(addr) {
+		if !g.allows(addr) {
 			refused = &RefusedError{Host: host, Addr: addr}
 			continue
 		}

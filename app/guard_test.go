@@ -54,6 +54,26 @@ func TestGuardAddresses(t *testing.T) {
 		{"[::ffff:127.0.0.1]:443", nil, true},
 		{"[::ffff:169.254.169.254]:80", []string{"private", "loopback"}, true},
 		{"[64:ff9b::7f00:1]:80", nil, true},
+		{"[::ffff:10.0.0.5]:443", []string{"::/0"}, true},
+		{"[64:ff9b::8c52:7904]:443", nil, true},
+		{"[64:ff9b::8c52:7904]:443", []string{"64:ff9b::/96"}, false},
+		{"[64:ff9b::7f00:1]:80", []string{"64:ff9b::/96"}, true},
+		{"[64:ff9b::7f00:1]:80", []string{"64:ff9b::/96", "loopback"}, false},
+		{"[64:ff9b::7f00:1]:80", []string{"64:ff9b::7f00:1/128"}, false},
+		{"[64:ff9b::a9fe:a9fe]:80", []string{"64:ff9b::/96", "private", "loopback", "0.0.0.0/0"}, true},
+		{"[64:ff9b:1::10.0.0.5]:80", []string{"64:ff9b:1::/48"}, true},
+		{"[64:ff9b:1::140.82.121.4]:80", []string{"64:ff9b:1::/48"}, false},
+		{"[64:ff9b:1:7f00:0:100::]:80", []string{"64:ff9b:1::/48"}, true},
+		{"[2002:7f00:1::]:80", nil, true},
+		{"[2002:7f00:1::]:80", []string{"2002::/16"}, true},
+		{"[2002:8c52:7904::1]:80", []string{"2002::/16"}, false},
+		{"[2001:0:8c52:7904::f5ff:fffa]:80", []string{"2001::/32"}, true}, // Teredo of 10.0.0.5
+		{"[2001:0:a00:5::73ad:86fb]:80", []string{"2001::/32"}, true},     // through a server at 10.0.0.5
+		{"[2001:0:8c52:7904::73ad:86fb]:80", []string{"2001::/32"}, false},
+		{"[::10.0.0.5]:80", []string{"::/0"}, true},
+		{"[::ffff:0:10.0.0.5]:80", []string{"::/0"}, true},
+		{"[2606:50c0::5efe:10.0.0.5]:80", nil, true}, // ISATAP
+		{"[2606:50c0::200:5efe:140.82.121.4]:80", nil, false},
 	} {
 		network := "tcp4"
 		if netip.MustParseAddrPort(tc.addr).Addr().Is6() {
@@ -79,6 +99,9 @@ func TestGuardResolve(t *testing.T) {
 		{"forge.example", []string{"::ffff:10.0.0.5"}, nil, ""},
 		{"forge.example", []string{"10.0.0.5", "140.82.121.4"}, nil, "140.82.121.4"},
 		{"forge.example", []string{"10.0.0.5"}, []string{"private"}, "10.0.0.5"},
+		{"forge.example", []string{"64:ff9b::a00:5"}, []string{"64:ff9b::/96"}, ""},
+		{"forge.example", []string{"64:ff9b::a00:5", "64:ff9b::8c52:7904"}, []string{"64:ff9b::/96"}, "64:ff9b::8c52:7904"},
+		{"2002:a00:5::", nil, []string{"::/0"}, ""},
 		{"127.0.0.1", nil, nil, ""},
 		{"::ffff:127.0.0.1", nil, nil, ""},
 		{"::1", nil, []string{"loopback"}, "::1"},

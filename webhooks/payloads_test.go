@@ -48,7 +48,7 @@ func (w *world) answerAll(kind string, all map[string]recorded, repositories []d
 			w.t.Errorf("%s: no row of the table says how it is to be answered", name)
 			continue
 		}
-		w.t.Run(name, func(t *testing.T) {
+		w.t.(*testing.T).Run(name, func(t *testing.T) {
 			w := w.with(t)
 			forge := w.stage(fmt.Sprintf("%s-%d", kind, n), kind, repositories)
 			r := w.post(forge.Name, all[name].header, bytes.NewReader(all[name].body))

@@ -41,7 +41,7 @@ func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
 
 // world is a real database behind a real server that receives deliveries.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	db      *db.DB
 	keys    *db.Keyring
 	handler *webhooks.Handler
@@ -52,7 +52,7 @@ type world struct {
 	afterwards func(http.ResponseWriter) // what happens when a delivery is recorded, before it is answered; nil for nothing
 }
 
-func newWorld(t *testing.T, address string) *world {
+func newWorld(t testing.TB, address string) *world {
 	t.Helper()
 	keys, err := db.NewKeyring()
 	must(t, err)
@@ -92,7 +92,7 @@ func (u unanswered) WriteHeader(code int) {
 
 func (u unanswered) Unwrap() http.ResponseWriter { return u.ResponseWriter }
 
-func (w *world) with(t *testing.T) *world {
+func (w *world) with(t testing.TB) *world {
 	changed := *w
 	changed.t = t
 	return &changed
@@ -305,7 +305,7 @@ func (p pushed) body() []byte {
 // hash is a commit's full hash, told apart by one digit.
 func hash(digit string) string { return strings.Repeat(digit, 40) }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

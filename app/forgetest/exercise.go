@@ -32,6 +32,7 @@ func Exercise(t *testing.T, open func(t *testing.T, s *Server) app.Forge, kind K
 		"Faults":        (*exercise).faults,
 		"S12_NoSecrets": (*exercise).reflections,
 		"Silence":       (*exercise).silence,
+		"Hostile":       (*exercise).hostilities,
 		"Hook":          (*exercise).hook,
 		"Disabled":      (*exercise).disabled,
 		"Nested":        (*exercise).nested,

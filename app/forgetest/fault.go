@@ -12,8 +12,9 @@ type Fault struct {
 	Header   http.Header // added to the answer
 	Location string      // of a redirect
 	Body     string
-	Reflect  bool // put the request's credentials into the body, as a hostile forge would
-	Silent   bool // no answer at all until the caller gives up
+	Reflect  bool                                         // put the request's credentials into the body, as a hostile forge would
+	Silent   bool                                         // no answer at all until the caller gives up
+	Write    func(w http.ResponseWriter, r *http.Request) // writes the whole answer, in place of all above
 }
 
 // Fault makes f decide about every request, API and git; nil ends it. Where f returns nil the forge answers as usual.
@@ -26,6 +27,10 @@ func (s *Server) Fault(f func(*http.Request) *Fault) {
 func (f *Fault) answer(w http.ResponseWriter, r *http.Request) {
 	// Only after the body is read does net/http notice that the caller has gone.
 	_, _ = io.Copy(io.Discard, r.Body)
+	if f.Write != nil {
+		f.Write(w, r)
+		return
+	}
 	if f.Silent {
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)

@@ -22,7 +22,8 @@ func (f *Forge) Installation(ctx context.Context, externalID int64) (db.Installa
 
 // Installations implements app.Installer.
 func (f *Forge) Installations(ctx context.Context) (list []db.Installation, err error) {
-	for i, err := range f.installed(ctx) {
+	left := maxPages
+	for i, err := range f.installed(ctx, &left) {
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"fmt"
 	"iter"
 
 	"github.com/google/go-github/v62/github"
@@ -10,18 +11,19 @@ import (
 	"tinyforge/db"
 )
 
-// maxPages bounds a listing: 100,000 entries.
+// maxPages bounds all requests of one listing: up to 100,000 entries.
 const maxPages = 1000
 
 // Repositories implements app.Forge. Suspended installations yield nothing.
 func (f *Forge) Repositories(ctx context.Context) iter.Seq2[app.Installed, error] {
 	return func(yield func(app.Installed, error) bool) {
-		for i, err := range f.installed(ctx) {
+		left := maxPages
+		for i, err := range f.installed(ctx, &left) {
 			if err != nil {
 				yield(app.Installed{}, err)
 				return
 			}
-			if i.GetSuspendedAt().IsZero() && !f.yieldRepositories(ctx, i, yield) {
+			if i.GetSuspendedAt().IsZero() && !f.yieldRepositories(ctx, i, &left, yield) {
 				return
 			}
 		}
@@ -29,9 +31,9 @@ func (f *Forge) Repositories(ctx context.Context) iter.Seq2[app.Installed, error
 }
 
 // yieldRepositories reports whether to go on. An installation that fails does not end the listing by itself.
-func (f *Forge) yieldRepositories(ctx context.Context, i *github.Installation, yield func(app.Installed, error) bool) bool {
+func (f *Forge) yieldRepositories(ctx context.Context, i *github.Installation, left *int, yield func(app.Installed, error) bool) bool {
 	row := db.Installation{ForgeID: f.row.ID, ExternalID: i.GetID(), Account: app.FirstLine(i.GetAccount().GetLogin())}
-	for repo, err := range f.visible(ctx, row.ExternalID) {
+	for repo, err := range f.visible(ctx, row.ExternalID, left) {
 		if err != nil {
 			return yield(app.Installed{}, err)
 		}
@@ -51,14 +53,14 @@ func (f *Forge) yieldRepositories(ctx context.Context, i *github.Installation, y
 	return true
 }
 
-func (f *Forge) installed(ctx context.Context) iter.Seq2[*github.Installation, error] {
-	return pages(ctx, f, "list installations", func(o *github.ListOptions) ([]*github.Installation, *github.Response, error) {
+func (f *Forge) installed(ctx context.Context, left *int) iter.Seq2[*github.Installation, error] {
+	return pages(ctx, f, "list installations", left, func(o *github.ListOptions) ([]*github.Installation, *github.Response, error) {
 		return f.app.Apps.ListInstallations(ctx, o)
 	})
 }
 
-func (f *Forge) visible(ctx context.Context, installationID int64) iter.Seq2[*github.Repository, error] {
-	return pages(ctx, f, "list repositories", func(o *github.ListOptions) ([]*github.Repository, *github.Response, error) {
+func (f *Forge) visible(ctx context.Context, installationID int64, left *int) iter.Seq2[*github.Repository, error] {
+	return pages(ctx, f, "list repositories", left, func(o *github.ListOptions) ([]*github.Repository, *github.Response, error) {
 		i, err := f.installation(installationID)
 		if err != nil {
 			return nil, nil, err
@@ -71,11 +73,13 @@ func (f *Forge) visible(ctx context.Context, installationID int64) iter.Seq2[*gi
 	})
 }
 
-// pages yields all entries of a listing, or what it has until an error, which is the last.
-func pages[T any](ctx context.Context, f *Forge, op string, list func(*github.ListOptions) ([]T, *github.Response, error)) iter.Seq2[T, error] {
+// pages yields all entries of a listing, or what it has until an error, which is the last. left is how many requests may still
+// be made, by others too.
+func pages[T any](ctx context.Context, f *Forge, op string, left *int, list func(*github.ListOptions) ([]T, *github.Response, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		o := &github.ListOptions{Page: 1, PerPage: 100}
-		for range maxPages {
+		for *left > 0 {
+			*left--
 			page, resp, err := list(o)
 			if err != nil {
 				var none T
@@ -91,5 +95,7 @@ func pages[T any](ctx context.Context, f *Forge, op string, list func(*github.Li
 				return
 			}
 		}
+		var none T
+		yield(none, fmt.Errorf("%s: there are more than %d pages", op, maxPages))
 	}
 }

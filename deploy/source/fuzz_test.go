@@ -97,3 +97,21 @@ func strictlyByPath(a, b Fault) int {
 	}
 	return 1
 }
+
+func FuzzComposeValidate(f *testing.F) {
+	addSeeds(f, `{"files":["a.yaml","../b.yaml"],"service":"web","profiles":["p"],"env":{"A":"b"},"allow":["privileged"],"registries":{"r.test":{"username":"u","password":"p"}}}`)
+	c := NewCompose(&seenStacks{})
+	f.Fuzz(func(t *testing.T, config []byte) {
+		err := c.Validate(config)
+		s, _, strategyErr := c.Strategy(config)
+		if (err == nil) != (strategyErr == nil) || err == nil && s != db.Stack {
+			t.Fatalf("Validate: %v, but Strategy: %q, %v", err, s, strategyErr)
+		}
+		read, _ := c.decode(config)
+		for _, file := range read.Files {
+			if err == nil && (strings.HasPrefix(file, "/") || strings.HasPrefix(file, "..") || strings.ContainsRune(file, 0)) {
+				t.Fatalf("the file %q is outside of the checkout", file)
+			}
+		}
+	})
+}

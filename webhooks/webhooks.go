@@ -36,13 +36,14 @@ type Handler struct {
 	open   func(row db.Forge) (app.Forge, error)
 	log    *slog.Logger
 	budget budget
+	rows   *rows
 
 	refusals, failures throttle
 }
 
 // New makes a handler. open opens a forge from its row.
 func New(d *db.DB, open func(row db.Forge) (app.Forge, error), log *slog.Logger) *Handler {
-	return &Handler{db: d, open: open, log: log, budget: newBudget()}
+	return &Handler{db: d, open: open, log: log, budget: newBudget(), rows: newRows(d)}
 }
 
 // Answer is the body of every answer.
@@ -73,7 +74,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) receive(r *http.Request, name string, in *intake) outcome {
-	row, err := h.forge(r.Context(), name)
+	row, err := h.rows.read(r.Context(), name)
 	switch {
 	case errors.Is(err, db.ErrNotFound):
 		return refused(http.StatusNotFound, "unknown forge: check the webhook's address")
@@ -120,14 +121,6 @@ func (h *Handler) answer(ctx context.Context, record func(context.Context) (db.E
 		return outcome{code: http.StatusAccepted, Answer: Answer{done.Decision, done.Deployments}}
 	}
 	return outcome{code: http.StatusOK, Answer: Answer{Decision: done.Decision}}
-}
-
-// forge returns the row that the address names; "" is no forge's name.
-func (h *Handler) forge(ctx context.Context, name string) (db.Forge, error) {
-	if name == "" {
-		return db.Forge{}, db.ErrNotFound
-	}
-	return h.db.ForgeByName(ctx, name)
 }
 
 // isName tells whether a forge can have this name. Anybody can send anything: what is no name is neither looked up nor

@@ -107,7 +107,7 @@ func (x *world) killAt(w *target, point string, good bool) {
 	commit := x.push(w, good)
 	select {
 	case <-x.process.ended:
-	case <-time.After(time.Minute):
+	case <-time.After(3 * time.Minute):
 		x.Fatalf("%s: %s was never reached\n%s", w.name, point, x.process.log.String())
 	}
 	x.killed(fmt.Sprintf("%s at %s", w.strategy, point), w)

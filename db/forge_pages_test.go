@@ -97,6 +97,26 @@ func TestChangeForge(t *testing.T) {
 	})
 }
 
+// TestAChangedForgeIsAllOrNothing: statuses that were not made due again with it would never be told.
+func TestAChangedForgeIsAllOrNothing(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		was, err := f.Forge(t.Context(), f.forge.ID)
+		f.check(err)
+		_, err = f.Bun().ExecContext(t.Context(), "ALTER TABLE deployments RENAME TO away")
+		f.check(err)
+		changed := was
+		changed.URL = "https://hub.example.com"
+		if err := f.ChangeForge(t.Context(), &changed); err == nil {
+			t.Error("the statuses cannot be due again, and nobody says so")
+		}
+		now, err := f.Forge(t.Context(), was.ID)
+		f.check(err)
+		if now.URL != was.URL || !changed.UpdatedAt.Equal(was.UpdatedAt) {
+			t.Errorf("half of it is done: %s, as of %s", now.URL, changed.UpdatedAt)
+		}
+	})
+}
+
 func TestSaveListing(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.check(f.SetForgeRequested(t.Context(), f.forge.ID))

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -153,16 +154,19 @@ func (d *DB) ChangeForge(ctx context.Context, f *Forge) error {
 	}
 	read := f.UpdatedAt
 	f.Sealed, f.UpdatedAt = sealed, now()
-	ok, err := affected(d.bun.NewUpdate().Model(f).
-		Column("url", "api_url", "networks", "app_id", "app_url", "app_slug", "sealed", "owner", "owner_is_organization", "token_until", "updated_at").
-		Where("id = ? AND updated_at = ?", f.ID, read).Exec(ctx))
-	if err == nil && !ok {
-		f.UpdatedAt, err = read, ErrForgeChanged
-	}
+	err = d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		ok, err := affected(tx.NewUpdate().Model(f).
+			Column("url", "api_url", "networks", "app_id", "app_url", "app_slug", "sealed", "owner", "owner_is_organization", "token_until", "updated_at").
+			Where("id = ? AND updated_at = ?", f.ID, read).Exec(ctx))
+		if err != nil || !ok {
+			return cmp.Or(err, ErrForgeChanged)
+		}
+		return reviveReports(ctx, tx, tx.NewSelect().Model((*Repository)(nil)).Column("id").Where("forge_id = ?", f.ID))
+	})
 	if err != nil {
-		return found("change forge", err)
+		f.UpdatedAt = read
 	}
-	return reviveReports(ctx, d.bun, d.bun.NewSelect().Model((*Repository)(nil)).Column("id").Where("forge_id = ?", f.ID))
+	return found("change forge", err)
 }
 
 // SetForgeRequested notes that somebody asked for an installation of the App that others have to agree to.

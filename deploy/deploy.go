@@ -128,8 +128,8 @@ type Router interface {
 	// Hold makes the route keep new requests waiting until the next Upsert, bounded in time and number.
 	// It returns errors.ErrUnsupported where the proxy cannot.
 	Hold(ctx context.Context, rt db.Route) error
-	// Drain waits until no request is in flight to old, or ctx is done: then it ends those that are left and returns
-	// ctx's error.
+	// Drain waits until no request is in flight to old, or ctx is done, and returns ctx's error then. Past ctx's deadline it
+	// ends those that are left; when ctx was cancelled they go on, and can be drained again.
 	Drain(ctx context.Context, rt db.Route, old Upstream) error
 	// Delete removes the route. An absent one is not an error.
 	Delete(ctx context.Context, rt db.Route) error

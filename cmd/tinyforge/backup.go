@@ -140,7 +140,7 @@ func (b *backupWriter) dataFiles() error {
 			return nil
 		case err != nil:
 			return err
-		case notBackedUp(name):
+		case b.notBackedUp(name):
 			if entry.IsDir() {
 				return fs.SkipDir
 			}
@@ -165,8 +165,21 @@ func (b *backupWriter) dataFiles() error {
 }
 
 // notBackedUp tells of what is made anew, or is in a backup in another form: locks, checkouts, the key, the database.
-func notBackedUp(name string) bool {
+func (c *config) notBackedUp(name string) bool {
 	top, _, _ := strings.Cut(filepath.ToSlash(name), "/")
-	return slices.Contains([]string{"key", "lock", "checkouts", "docker", restoreMark}, top) ||
-		strings.HasPrefix(top, "key-") || strings.HasPrefix(top, "tinyforge.db") || strings.HasSuffix(name, ".lock")
+	return slices.Contains([]string{"key", "lock", "checkouts", "docker"}, top) || strings.HasPrefix(top, restoreMark) ||
+		strings.HasPrefix(top, "key-") || strings.HasPrefix(top, "tinyforge.db") || strings.HasSuffix(name, ".lock") || c.ofDatabase(name)
+}
+
+// ofDatabase tells whether a file below the data folder is the database, or what SQLite has beside it.
+func (c *config) ofDatabase(name string) bool {
+	path, sqlite := strings.CutPrefix(c.Database, "sqlite://")
+	dir, errDir := filepath.Abs(c.Data)
+	path, errPath := filepath.Abs(path)
+	own, err := filepath.Rel(dir, path)
+	if !sqlite || errors.Join(errDir, errPath, err) != nil {
+		return false
+	}
+	rest, begins := strings.CutPrefix(name, own)
+	return begins && slices.Contains([]string{"", "-wal", "-shm", "-journal"}, rest)
 }

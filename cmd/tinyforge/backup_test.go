@@ -208,3 +208,62 @@ func TestBackupFaults(t *testing.T) {
 		t.Errorf("of nothing: %v", err)
 	}
 }
+
+// TestADatabaseOfAnyNameIsNoFile: one in the data folder is in the backup as rows alone. Its file, which changes while it is
+// read, must not take the place of what was restored.
+func TestADatabaseOfAnyNameIsNoFile(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	env := []string{"TINYFORGE_DATA=" + dir, "TINYFORGE_DATABASE=sqlite://" + filepath.Join(dir, "own.sqlite")}
+	was, _, err := readConfig("rotate-key", nil, env, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := readyStore(t.Context(), was) // open meanwhile, so that there are the files beside it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := os.WriteFile(filepath.Join(dir, "own.sqlite.txt"), []byte("not its own"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "backup.gz")
+	if out, err := runWith(t, env, "backup", file, "--with-key"); err != nil || !strings.Contains(out, " and 1 files are in ") {
+		t.Fatalf("%q, %v", out, err)
+	}
+	if text := unpacked(t, file); strings.Contains(text, `"file":"own.sqlite"`) || !strings.Contains(text, `"file":"own.sqlite.txt"`) {
+		t.Error("the database's file is in it, or what is not the database's is not")
+	}
+}
+
+// TestARestoreIsKilledAtItsBegin: what its first moments leave keeps nobody from restoring there.
+func TestARestoreIsKilledAtItsBegin(t *testing.T) {
+	t.Parallel()
+	was, file := backedUp(t, dbtest.SQLite(t), "--with-key")
+	dir := filepath.Join(t.TempDir(), "new")
+	c, env := emptyPlace(t, "sqlite://"+filepath.Join(dir, "tinyforge.db"))
+	c.Data, env[0] = dir, "TINYFORGE_DATA="+dir
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, restoreMark+"-123"), nil, 0o600)); err != nil {
+		t.Fatal(err) // the mark, half written
+	}
+	head, err := checkBackup(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := restorer{config: c, file: file, head: head, point: func(name string) error {
+		if name == "database made" {
+			return errKilled
+		}
+		return nil
+	}}
+	if err := r.run(t.Context()); !errors.Is(err, errKilled) {
+		t.Fatal(err)
+	}
+	if _, err := runWith(t, env, "restore", file); err != nil {
+		t.Fatal(err)
+	}
+	restored(t, c, was)
+	if left, err := filepath.Glob(filepath.Join(dir, restoreMark+"*")); err != nil || len(left) > 0 {
+		t.Errorf("left are %q, %v", left, err)
+	}
+}

@@ -32,7 +32,10 @@ func lockKey(ctx context.Context, c config, alone bool) (unlock func(), err erro
 		switch {
 		case err == nil:
 			return func() { _ = file.Close() }, nil
-		case !errors.Is(err, syscall.EWOULDBLOCK), alone:
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			_ = file.Close()
+			return nil, fmt.Errorf("lock sealing key: %w", err)
+		case alone:
 			_ = file.Close()
 			return nil, errKeyInUse
 		}

@@ -108,8 +108,10 @@ func (r *restorer) run(ctx context.Context) error {
 		return fmt.Errorf("make data folder: %w; choose another with --data", err)
 	}
 	unlock, err := lockKey(ctx, r.config, true)
-	if err != nil {
+	if errors.Is(err, errKeyInUse) {
 		return fmt.Errorf("something uses %s: restore into another folder, with --data", r.Data)
+	} else if err != nil {
+		return err
 	}
 	defer unlock()
 	begun, err := r.begun()
@@ -119,8 +121,8 @@ func (r *restorer) run(ctx context.Context) error {
 	if r.keys, err = r.key(); err != nil {
 		return err
 	}
-	if path, sqlite := strings.CutPrefix(r.Database, "sqlite://"); sqlite {
-		if err := makePrivate(path); err != nil {
+	if path, sqlite := strings.CutPrefix(r.Database, "sqlite://"); sqlite { // there is none yet, or begun says so
+		if err := errors.Join(r.leaveMark(), makePrivate(path)); err != nil {
 			return err
 		}
 	}
@@ -129,6 +131,9 @@ func (r *restorer) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
+	if err := r.at("database made"); err != nil {
+		return err
+	}
 	loaded, err := r.loaded(ctx, store, begun)
 	if err != nil {
 		return err
@@ -146,7 +151,14 @@ func (r *restorer) begun() (bool, error) {
 		return false, fmt.Errorf("read data folder: %w", err)
 	}
 	for _, e := range entries {
-		if name := e.Name(); name != "key" && name != "key.lock" && name != "lock" {
+		name := e.Name()
+		if strings.HasPrefix(name, restoreMark) { // it was killed before the mark had its name
+			if err := os.Remove(filepath.Join(r.Data, name)); err != nil {
+				return false, fmt.Errorf("clear data folder: %w", err)
+			}
+			continue
+		}
+		if name != "key" && name != "key.lock" && name != "lock" {
 			return false, fmt.Errorf("%s is not empty, there is %s: a backup is restored into an empty folder only. Choose another with --data", r.Data, name)
 		}
 	}
@@ -163,7 +175,7 @@ func (r *restorer) begun() (bool, error) {
 func (r *restorer) loaded(ctx context.Context, store *db.DB, begun bool) (bool, error) {
 	err := store.Empty(ctx)
 	if err == nil {
-		return false, replaceFile(r.mark(), func(io.Writer) error { return nil })
+		return false, r.leaveMark()
 	}
 	if !errors.Is(err, db.ErrNotEmpty) {
 		return false, err
@@ -202,7 +214,7 @@ func (r *restorer) fill(ctx context.Context, store *db.DB, loaded bool) error {
 	if err := r.at("all there"); err != nil {
 		return err
 	}
-	return os.Remove(r.mark())
+	return errors.Join(os.Remove(r.mark()), syncFolder(r.Data))
 }
 
 // load reads the backup beside the database's transaction, which cannot be repeated.
@@ -246,7 +258,7 @@ func (r *restorer) extract() error {
 			return nil
 		}
 		name := filepath.FromSlash(line.File)
-		if !filepath.IsLocal(name) || notBackedUp(name) {
+		if !filepath.IsLocal(name) || r.notBackedUp(name) {
 			return fmt.Errorf("the backup has a file that does not belong there: %q", line.File)
 		}
 		content, err := r.keys.OpenFile(line.File, line.Content)
@@ -287,5 +299,9 @@ func (r *restorer) key() (*db.Keyring, error) {
 }
 
 func (r *restorer) at(point string) error { return r.point(point) }
+
+func (r *restorer) leaveMark() error {
+	return replaceFile(r.mark(), func(io.Writer) error { return nil })
+}
 
 func (r *restorer) mark() string { return filepath.Join(r.Data, restoreMark) }

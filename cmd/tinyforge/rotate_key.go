@@ -178,9 +178,14 @@ func replaceFile(path string, write func(io.Writer) error) error {
 	if err := os.Rename(file.Name(), path); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes it last which files are in a folder.
+func syncFolder(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return fmt.Errorf("sync folder: %w", err)
 	}
 	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -140,7 +140,7 @@ func newSealingKey(path string) (*db.Keyring, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("write sealing key: %w", err)
 	}
-	return keys, nil
+	return keys, syncFolder(filepath.Dir(path)) // before anything is sealed with it, perhaps on another machine
 }
 
 func isSQLite(c config) bool { return strings.HasPrefix(c.Database, "sqlite://") }

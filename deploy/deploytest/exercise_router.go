@@ -42,6 +42,7 @@ func ExerciseRouter(t *testing.T, setup func(t *testing.T) RouterFixture) {
 		"nothing to drain":  routerNothingToDrain,
 		"drain waits":       routerDrainWaits,
 		"drain is bounded":  routerDrainBounded,
+		"drain abandoned":   routerDrainAbandoned,
 		"hold":              routerHold,
 		"hold undone":       routerHoldUndone,
 		"S8_under load":     routerUnderLoad,

@@ -108,11 +108,13 @@ func (r *Router) Drain(ctx context.Context, rt db.Route, old deploy.Upstream) er
 			return nil
 		}
 		if err := r.await(ctx, func() bool { return len(r.flying(rt.Host, old.Name)) == 0 }); err != nil {
-			r.change(func() {
-				for _, f := range r.flying(rt.Host, old.Name) {
-					f.end()
-				}
-			})
+			if errors.Is(err, context.DeadlineExceeded) {
+				r.change(func() {
+					for _, f := range r.flying(rt.Host, old.Name) {
+						f.end()
+					}
+				})
+			}
 			return fmt.Errorf("drain %s of %q: %w", old.Name, rt.Host, err)
 		}
 		return nil

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -25,6 +26,8 @@ type Admin struct {
 	path  string
 	ln    net.Listener
 	id    string
+
+	ordering sync.Mutex // one order after the other: see order
 }
 
 // ListenAdmin opens the socket, in a folder that is there and in which not everybody may write. Who connects waits until Run
@@ -45,6 +48,7 @@ func (a *Admin) Run(ctx context.Context) error {
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
+		ConnContext:       withConn,
 	}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(a.ln) }()
@@ -60,17 +64,16 @@ func (a *Admin) Run(ctx context.Context) error {
 // calls are what can be asked, by name.
 func (a *Admin) calls() map[string]func(context.Context, ask) (reply, error) {
 	p := a.proxy
-	done := func(err error) (reply, error) { return reply{}, err }
 	return map[string]func(context.Context, ask) (reply, error){
-		"upsert":  func(ctx context.Context, q ask) (reply, error) { return done(p.Upsert(ctx, q.Route, q.Upstream)) },
-		"hold":    func(ctx context.Context, q ask) (reply, error) { return done(p.Hold(ctx, q.Route)) },
-		"delete":  func(ctx context.Context, q ask) (reply, error) { return done(p.Delete(ctx, q.Route)) },
-		"reserve": func(_ context.Context, q ask) (reply, error) { return done(p.Reserve(q.Route.Host, q.Upstream)) },
-		"release": func(_ context.Context, q ask) (reply, error) { return done(p.Release(q.Route.Host)) },
+		"upsert":  a.order(func(ctx context.Context, q ask) error { return p.Upsert(ctx, q.Route, q.Upstream) }),
+		"hold":    a.order(func(ctx context.Context, q ask) error { return p.Hold(ctx, q.Route) }),
+		"delete":  a.order(func(ctx context.Context, q ask) error { return p.Delete(ctx, q.Route) }),
+		"reserve": a.order(func(_ context.Context, q ask) error { return p.Reserve(q.Route.Host, q.Upstream) }),
+		"release": a.order(func(_ context.Context, q ask) error { return p.Release(q.Route.Host) }),
 		"drain": func(ctx context.Context, q ask) (reply, error) {
 			ctx, cancel := context.WithTimeout(ctx, q.Within)
 			defer cancel()
-			return done(p.Drain(ctx, q.Route, q.Upstream))
+			return reply{}, p.Drain(ctx, q.Route, q.Upstream)
 		},
 		"current": func(ctx context.Context, q ask) (r reply, err error) {
 			r.Upstream, err = p.Current(ctx, q.Route)
@@ -88,6 +91,22 @@ func (a *Admin) calls() map[string]func(context.Context, ask) (reply, error) {
 		"state": func(context.Context, ask) (reply, error) {
 			return reply{State: State{ID: a.id, HTTP: p.cfg.HTTP, HTTPS: p.cfg.HTTPS}}, nil
 		},
+	}
+}
+
+var errGivenUp = errors.New("who asked for it gave up")
+
+// order is a call that changes routes. It is carried out while its client waits for it, or not at all: one that was given up, or
+// whose process was killed, would undo what was ordered after it.
+func (a *Admin) order(do func(context.Context, ask) error) func(context.Context, ask) (reply, error) {
+	return func(ctx context.Context, q ask) (reply, error) {
+		a.ordering.Lock()
+		defer a.ordering.Unlock()
+		if c, ok := ctx.Value(connKey{}).(net.Conn); ok && hungUp(c) {
+			a.log.WarnContext(ctx, "an order is not carried out: who asked for it gave up", "host", q.Route.Host)
+			return reply{}, errGivenUp
+		}
+		return reply{}, do(ctx, q)
 	}
 }
 

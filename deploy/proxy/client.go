@@ -75,12 +75,16 @@ func (c *Client) Delete(ctx context.Context, rt db.Route) error {
 	return err
 }
 
-// Drain implements deploy.Router. A proxy that was started anew meanwhile has nothing in flight.
+// Drain implements deploy.Router. A proxy that was started anew meanwhile has nothing in flight. Of a process that is killed
+// the proxy leaves what is in flight as it is.
 func (c *Client) Drain(ctx context.Context, rt db.Route, old deploy.Upstream) error {
 	const forever = 24 * time.Hour
 	_, err := c.patiently(ctx, "drain", ask{Route: rt, Upstream: old, Within: forever})
 	if ctx.Err() == nil {
 		return err
+	}
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("drain %s of %q: %w", old.Name, rt.Host, ctx.Err())
 	}
 	now, cancel := context.WithTimeout(context.WithoutCancel(ctx), callLimit)
 	defer cancel()

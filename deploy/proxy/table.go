@@ -129,6 +129,9 @@ func (tb *Table) Drain(ctx context.Context, rt db.Route, old deploy.Upstream) er
 		if t.wait(ctx) == nil {
 			continue
 		}
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return fmt.Errorf("drain %s of %q: %w", old.Name, rt.Host, ctx.Err())
+		}
 		n := end(left)
 		return fmt.Errorf("drain %s of %q: ended %d that were left: %w", old.Name, rt.Host, n, ctx.Err())
 	}

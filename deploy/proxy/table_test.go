@@ -81,9 +81,9 @@ func TestComingBackIsNotEnded(t *testing.T) {
 		t.Fatal("the target was used a second time")
 	}
 	now.release()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := tb.Drain(ctx, rt, up("a")); !errors.Is(err, context.Canceled) {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	if err := tb.Drain(ctx, rt, up("a")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("drain: %v", err)
 	}
 	if before.ctx.Err() == nil {

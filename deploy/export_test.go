@@ -13,6 +13,9 @@ func PhasesOf() map[db.Strategy][]db.Phase {
 	return all
 }
 
+// Own says that the runner works on what is under a lease.
+func (d *Deployer) Own(leaseOwner string) { d.leases.Store(leaseOwner, true) }
+
 // Lock keeps a workload as a runner does that works on it.
 func (d *Deployer) Lock(workloadID int64) (unlock func()) {
 	if !d.busy.tryLock(workloadID) {

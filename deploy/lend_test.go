@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -87,6 +88,31 @@ func (r upserts) until(w *world, dep db.Deployment) {
 		}
 		<-r.hosts
 	}
+}
+
+// TestWhatIsLentIsTakenBack: not before the recovery is done with it.
+func TestWhatIsLentIsTakenBack(t *testing.T) {
+	t.Parallel()
+	d := &deploy.Deployer{}
+	unlock := d.Lock(1)
+	var done atomic.Bool
+	var recovery sync.WaitGroup
+	must(t, d.Lend(1, func() error {
+		giveBack := d.Lock(1) // panics where the runner has it
+		recovery.Go(func() { done.Store(true); giveBack() })
+		return nil
+	}))
+	if !done.Load() {
+		t.Error("the runner goes on while the recovery has the workload")
+	}
+	recovery.Wait()
+	defer func() {
+		if recover() == nil {
+			t.Error("nobody has the workload when the runner goes on")
+		}
+		unlock()
+	}()
+	d.Lock(1)
 }
 
 // TestGateThatEndsWhileTheRecoveryActs: the routes are moved when the recovery is done, and not back.

@@ -151,7 +151,7 @@ func (j *job) hold(ctx context.Context, instances []Instance) error {
 }
 
 func (j *job) start(ctx context.Context) error {
-	err := j.lendBeside(func() error {
+	err := j.lend(func() error {
 		_, err := j.Runtime.Start(ctx, *j.dep.Release)
 		return err
 	})
@@ -165,7 +165,7 @@ func (j *job) start(ctx context.Context) error {
 func (j *job) gate(ctx context.Context) error {
 	g := gate{runtime: j.Runtime, release: *j.dep.Release, host: j.workload.Host, liveness: j.Config.Liveness}
 	begun := time.Now()
-	if err := j.lendBeside(func() error { return g.wait(ctx) }); err != nil {
+	if err := j.lend(func() error { return g.wait(ctx) }); err != nil {
 		return err
 	}
 	j.log.Printf("Ready after %s", time.Since(begun).Round(time.Millisecond))

@@ -15,7 +15,8 @@ import (
 //	no       one          no   -          leave   -      leave   its runner moves the routes from nobody to the first release
 //	no       none         no   -          clear   -      remove  nothing was ever live
 //	no       in place     yes  any        hold    leave  leave   R may be stopped, or half replaced, on purpose
-//	no       led          yes  runs       fill    leave  leave   another process moves the routes and goes on or back
+//	no       led          yes  runs       fill    leave  leave   another process moves the routes and goes on or back, and
+//	                                                             its recovery starts R
 //	no       led          yes  does not   leave   leave  leave
 //	no       beside       yes  runs       point   leave  leave   the deployment's release, or the one it drains, runs besides
 //	no       beside       yes  does not   point   start  leave
@@ -50,12 +51,13 @@ type work string
 const (
 	workNone    work = "none"
 	workInPlace work = "in place" // before the commit point, and it ends what serves before its own release runs
-	workLed     work = "led"      // before the commit point, beside what serves, under the lease of a process that lives
-	workBeside  work = "beside"   // it builds, or its process is dead, or it is committed
+	workLed     work = "led"      // before the commit point, beside what serves, under the lease of another process that lives
+	workBeside  work = "beside"   // it builds, or its process is dead or this one, or it is committed
 )
 
-// workOf tells how far dep is; nil is none.
-func workOf(dep *db.Deployment, state *db.RuntimeState, now time.Time) work {
+// workOf tells how far dep is; nil is none. Ours means that it is under a lease of this process: then the runner does not
+// touch the routes before it has the workload back.
+func workOf(dep *db.Deployment, state *db.RuntimeState, ours bool, now time.Time) work {
 	switch {
 	case dep == nil:
 		return workNone
@@ -63,7 +65,7 @@ func workOf(dep *db.Deployment, state *db.RuntimeState, now time.Time) work {
 		return workBeside
 	case dep.Strategy == db.Recreate, dep.Strategy == db.Stack && state != nil && state.Release.Stack != nil:
 		return workInPlace
-	case dep.LeaseUntil.After(now):
+	case !ours && dep.LeaseUntil.After(now):
 		return workLed
 	}
 	return workBeside

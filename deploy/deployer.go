@@ -75,7 +75,8 @@ type Deployer struct {
 	// all of it is done and nothing written. It is there for tests that kill the process.
 	Point func(name string)
 
-	busy workloadLocks
+	busy   workloadLocks
+	leases sync.Map // of the deployments that the runner works on, by their owner
 }
 
 // at is where a process may be killed.

@@ -13,6 +13,16 @@ func PhasesOf() map[db.Strategy][]db.Phase {
 	return all
 }
 
+// Own says that the runner works on what is under a lease.
+func (d *Deployer) Own(leaseOwner string) { d.leases.Store(leaseOwner, true) }
+
+// Lend is what a runner does that has a workload and lends it.
+func (d *Deployer) Lend(workloadID int64, do func() error) error {
+	j := &job{Deployer: d}
+	j.workload.ID = workloadID
+	return j.lend(do)
+}
+
 // Lock keeps a workload as a runner does that works on it.
 func (d *Deployer) Lock(workloadID int64) (unlock func()) {
 	if !d.busy.tryLock(workloadID) {

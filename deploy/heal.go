@@ -57,19 +57,21 @@ func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance) error {
 func (p *patient) examine(ctx context.Context) (f facts, err error) {
 	f.deleted = p.w.DeletedAt != nil
 	var dep *db.Deployment
+	ours := false
 	if d, err := p.DB.InProgress(ctx, p.w.ID); err == nil {
 		dep = &d
+		_, ours = p.leases.Load(d.LeaseOwner)
 	} else if !errors.Is(err, db.ErrNotFound) {
 		return f, err
 	}
 	switch p.state, err = p.DB.RuntimeState(ctx, p.w.ID); {
 	case errors.Is(err, db.ErrNotFound):
-		f.work = workOf(dep, nil, time.Now())
+		f.work = workOf(dep, nil, ours, time.Now())
 		return f, nil
 	case err != nil:
 		return f, err
 	}
-	f.row, f.work = true, workOf(dep, &p.state, time.Now())
+	f.row, f.work = true, workOf(dep, &p.state, ours, time.Now())
 	err = p.inspect(ctx)
 	f.runs = p.runs()
 	return f, err

@@ -31,18 +31,20 @@ func (s *situation) String() string {
 	return fmt.Sprintf("%s: deleted %t, row %t, in progress %q, its release %s, route to %s", s.w.Name, s.deleted, s.row, s.work, s.state, s.target)
 }
 
-// works are deployments in progress: their strategy, phase, and whether their process lives.
+// works are deployments in progress: their strategy, phase, and whether their process lives and is the one that looks.
 var works = map[string]struct {
-	strategy db.Strategy
-	phase    db.Phase
-	alive    bool
+	strategy    db.Strategy
+	phase       db.Phase
+	alive, ours bool
 }{
-	"building":       {"", db.PhaseBuilding, true},
-	"in place":       {db.Recreate, db.PhaseStarting, true},
-	"in place, dead": {db.Recreate, db.PhaseUndoing, false},
-	"led":            {db.BlueGreen, db.PhaseRouting, true},
-	"abandoned":      {db.BlueGreen, db.PhaseRouting, false},
-	"committed":      {db.BlueGreen, db.PhaseDraining, true},
+	"building":       {"", db.PhaseBuilding, true, false},
+	"in place":       {db.Recreate, db.PhaseStarting, true, false},
+	"in place, dead": {db.Recreate, db.PhaseUndoing, false, false},
+	"in place, ours": {db.Recreate, db.PhaseGating, true, true},
+	"led":            {db.BlueGreen, db.PhaseGating, true, false},
+	"lent":           {db.BlueGreen, db.PhaseGating, true, true},
+	"abandoned":      {db.BlueGreen, db.PhaseRouting, false, false},
+	"committed":      {db.BlueGreen, db.PhaseDraining, true, false},
 }
 
 var (
@@ -87,6 +89,9 @@ func (s *situation) make(w *world, n int) {
 	s.other = db.Release{ID: deploy.BuildGreenName(s.w.Name, 1<<30), WorkloadID: s.w.ID, Workload: s.w.Name, Commit: "o", Port: 80}
 	if kind, busy := works[s.work]; busy {
 		dep := s.deployment(w, "b", kind.phase, kind.strategy, kind.alive)
+		if kind.ours {
+			w.deployer.Own(dep.LeaseOwner)
+		}
 		if kind.phase.Committed() {
 			s.live = dep.Release
 		} else {
@@ -306,7 +311,7 @@ func (s *situation) check(w *world) {
 // checkBusy checks what a pass has left to the deployment in progress.
 func (s *situation) checkBusy(w *world, now map[db.ReleaseID]deploy.State, routed string) {
 	w.t.Helper()
-	mends := s.row && (s.work == "building" || s.work == "abandoned" || s.work == "committed")
+	mends := s.row && (s.work == "building" || s.work == "lent" || s.work == "abandoned" || s.work == "committed")
 	inPlace := s.row && strings.HasPrefix(s.work, "in place")
 	nowhere := s.target == "nothing" || s.target == "nobody"
 	if now[s.other.ID] != deploy.Running {
@@ -321,7 +326,17 @@ func (s *situation) checkBusy(w *world, now map[db.ReleaseID]deploy.State, route
 		w.t.Errorf("%s: requests wait, though nothing ever served", s)
 	case inPlace && w.router.Held(s.w.Host) != (nowhere || s.target == "held"):
 		w.t.Errorf("%s: the route is held: %t", s, w.router.Held(s.w.Host))
-	case s.row && s.work == "led" && s.state == "running" && nowhere && routed != string(s.live.ID):
+	case s.row && s.work == "led" && s.state == "running" && (nowhere || s.target == "moved") && !s.leads(w):
 		w.t.Errorf("%s: the route leads to %q", s, routed)
 	}
+}
+
+// leads tells whether the route leads to where what serves answers.
+func (s *situation) leads(w *world) bool {
+	w.t.Helper()
+	up, err := w.router.Current(w.t.Context(), db.Route{Host: s.w.Host})
+	must(w.t, err)
+	in, err := w.runtime.Inspect(w.t.Context(), s.live.ID)
+	must(w.t, err)
+	return up == in.Upstream
 }

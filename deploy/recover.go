@@ -12,7 +12,7 @@ import (
 
 // Recovery keeps releases and routes what the rows say: after a restart, after Docker came back, after a container was
 // started again by its restart policy and got another address, and when a workload's host changed or it was deleted.
-// It leaves a workload alone while the runner works on it. What it does about a workload stands in decide.go.
+// It leaves a workload alone while the runner works on it and has not lent it. What it does about a workload stands in decide.go.
 type Recovery struct {
 	*Deployer
 

@@ -179,3 +179,43 @@ func TestGivesUpAfterManyAttempts(t *testing.T) {
 	}
 	w.serves("a")
 }
+
+// TestManyAttemptsTurnNothingRound: what is committed goes forward, and what is undone is undone for its own reason.
+func TestManyAttemptsTurnNothingRound(t *testing.T) {
+	t.Parallel()
+	for phase, ends := range map[db.Phase]db.Phase{db.PhaseDraining: db.PhaseLive, db.PhaseReaping: db.PhaseLive, db.PhaseUndoing: db.PhaseFailed} {
+		w := newWorld(t, "dockerfile", blueGreen)
+		w.live("a")
+		dep := w.run(w.abandoned("b", phase))
+		if dep.Phase != ends || strings.Contains(dep.Error, "Given up") || phase == db.PhaseUndoing && !strings.Contains(dep.Error, "its reason") {
+			t.Errorf("what was %s is %s: %q", phase, dep.Phase, dep.Error)
+		}
+		w.serves(map[bool]string{true: "b", false: "a"}[phase.Committed()])
+	}
+}
+
+// abandoned is a deployment that five processes have had, of which the last one died in a phase.
+func (w *world) abandoned(letter string, phase db.Phase) db.Deployment {
+	w.t.Helper()
+	queued := w.push(letter)
+	var dep *db.Deployment
+	for range 5 {
+		var err error
+		dep, err = w.db.Claim(w.t.Context(), "dead", -time.Second)
+		must(w.t, err)
+	}
+	dep.Strategy, dep.Phase, dep.Error = db.BlueGreen, phase, ""
+	dep.Release = &db.Release{ID: deploy.BuildGreenName(w.workload.Name, dep.ID), WorkloadID: w.workload.ID, Workload: w.workload.Name,
+		DeploymentID: dep.ID, Commit: queued.Commit, Port: 80}
+	in, err := w.runtime.Start(w.t.Context(), *dep.Release)
+	must(w.t, err)
+	must(w.t, w.router.Upsert(w.t.Context(), db.Route{WorkloadID: w.workload.ID, Host: host}, in.Upstream))
+	if !phase.Committed() {
+		dep.Error = "its reason"
+		must(w.t, w.db.Save(w.t.Context(), dep))
+		return *dep
+	}
+	must(w.t, w.db.Commit(w.t.Context(), dep, db.RuntimeState{WorkloadID: w.workload.ID, DeploymentID: dep.ID, ReleaseID: dep.Release.ID,
+		Commit: dep.Commit, Release: *dep.Release}))
+	return *dep
+}

@@ -68,6 +68,8 @@ func (r *Runner) work(ctx context.Context, dep *db.Deployment) {
 	defer stop(nil)
 	keeper.Go(func() { r.keepLease(leased, stop, cancel, lease) })
 
+	r.leases.Store(lease.LeaseOwner, true)
+	defer r.leases.Delete(lease.LeaseOwner)
 	err := r.busy.lock(leased, dep.WorkloadID) // the recovery may look at this workload; it will not be long
 	if err == nil {
 		defer r.busy.unlock(dep.WorkloadID)

@@ -43,13 +43,15 @@ func (j *job) build(ctx context.Context) error {
 	workspace := workspace{parent: j.Config.Workspace}
 	defer workspace.remove()
 	id := BuildGreenName(j.workload.Name, j.dep.ID)
-	j.busy.unlock(j.workload.ID) // building touches nothing that runs, and takes long: the recovery may work meanwhile
-	release, err := source.Build(ctx, BuildInput{
-		ID: id, Workload: j.workload, Ref: j.dep.Ref, Commit: j.dep.Commit,
-		Checkout:     func(ctx context.Context) (string, error) { return j.checkout(ctx, &workspace) },
-		RegistryAuth: j.registryAuth,
-	}, j.log)
-	_ = j.busy.lock(context.WithoutCancel(ctx), j.workload.ID)
+	var release db.Release
+	err = j.lend(func() (err error) {
+		release, err = source.Build(ctx, BuildInput{
+			ID: id, Workload: j.workload, Ref: j.dep.Ref, Commit: j.dep.Commit,
+			Checkout:     func(ctx context.Context) (string, error) { return j.checkout(ctx, &workspace) },
+			RegistryAuth: j.registryAuth,
+		}, j.log)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -149,7 +151,11 @@ func (j *job) hold(ctx context.Context, instances []Instance) error {
 }
 
 func (j *job) start(ctx context.Context) error {
-	if _, err := j.Runtime.Start(ctx, *j.dep.Release); err != nil {
+	err := j.lend(func() error {
+		_, err := j.Runtime.Start(ctx, *j.dep.Release)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	j.log.Printf("Started %s", j.dep.Release.ID)
@@ -159,7 +165,7 @@ func (j *job) start(ctx context.Context) error {
 func (j *job) gate(ctx context.Context) error {
 	g := gate{runtime: j.Runtime, release: *j.dep.Release, host: j.workload.Host, liveness: j.Config.Liveness}
 	begun := time.Now()
-	if err := g.wait(ctx); err != nil {
+	if err := j.lend(func() error { return g.wait(ctx) }); err != nil {
 		return err
 	}
 	j.log.Printf("Ready after %s", time.Since(begun).Round(time.Millisecond))
@@ -213,10 +219,12 @@ func (j *job) drain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, route := range routes {
-		j.drainFrom(ctx, j.Config.Drain, route, others)
-	}
-	return nil
+	return j.lend(func() error {
+		for _, route := range routes {
+			j.drainFrom(ctx, j.Config.Drain, route, others)
+		}
+		return nil
+	})
 }
 
 // holdDrain bounds the wait for requests in flight while others are held back: those must not wait for a stream.

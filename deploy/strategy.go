@@ -80,10 +80,10 @@ func after(strategy db.Strategy, phase db.Phase) db.Phase {
 	return db.PhaseLive
 }
 
-// reentry returns the phase in which a claimed deployment goes on. What was done between building and committing cannot
-// be trusted after a restart, so it is done again from its beginning; every step converges.
+// reentry returns the phase in which a claimed deployment goes on that is neither committed nor undone. What was done between
+// building and committing cannot be trusted after a restart, so it is done again from its beginning; every step converges.
 func reentry(strategy db.Strategy, phase db.Phase) db.Phase {
-	if phase == db.PhaseBuilding || phase == db.PhaseUndoing || phase.Committed() {
+	if phase == db.PhaseBuilding {
 		return phase
 	}
 	return after(strategy, db.PhaseBuilding)

@@ -110,8 +110,8 @@ func hostileAnswers() map[string]func(http.ResponseWriter, *http.Request) {
 			}
 			w.WriteHeader(goodCode(r))
 		},
-		"depth":        asJSON(func(r *http.Request) string { return strings.Repeat(`[`, 1<<20) }),
-		"deep objects": asJSON(func(r *http.Request) string { return strings.Repeat(`{"id":`, 1<<17) }),
+		"depth":        asJSON(func(*http.Request) string { return strings.Repeat(`[`, 1<<20) }),
+		"deep objects": asJSON(func(*http.Request) string { return strings.Repeat(`{"id":`, 1<<17) }),
 		"huge number": asJSON(func(r *http.Request) string {
 			return `{"id":` + strings.Repeat("9", 1<<20) + `,"full_name":"` + reflected(r) + `","path_with_namespace":"a/b"}`
 		}),
@@ -132,7 +132,7 @@ func hostileAnswers() map[string]func(http.ResponseWriter, *http.Request) {
 		"broken chunk": raw(func(r *http.Request) string {
 			return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + reflected(r) + "\r\n"
 		}),
-		"cut off": raw(func(r *http.Request) string { return "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{" }),
+		"cut off": raw(func(*http.Request) string { return "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{" }),
 		"broken address": raw(func(r *http.Request) string {
 			return "HTTP/1.1 302 Found\r\nLocation: http://[" + reflected(r) + "\r\n\r\n"
 		}),

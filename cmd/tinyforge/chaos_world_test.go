@@ -23,7 +23,6 @@ type world struct {
 	forge     *forgetest.Server
 	workloads []*target
 	killFile  string
-	proxy     *process // that serves the sites; nil where it is ours or somebody else's
 	sum       *row
 	away      []gap // when there was no process
 }

@@ -1,6 +1,8 @@
 # make help says what there is.
 GO       ?= go
 FUZZTIME ?= 60s
+# These take the longest and begin first, so that none of them runs alone at the end; most of it is waiting for Docker.
+LONGEST  := ./cmd/tinyforge ./app/settings ./deploy/compose ./deploy/docker ./db
 LINTER   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 export CGO_ENABLED = 0
@@ -21,7 +23,7 @@ pictures:        ## the README's, in Chromium, from pages of the demo
 test:            ## everything, on real Docker, git, SQLite, PostgreSQL and Chromium
 	scripts/setup test
 	$(GO) vet ./...
-	$(GO) test -vet=off -count=1 -p 2 -timeout 30m ./...
+	$(GO) test -vet=off -count=1 -p 3 -timeout 30m $(LONGEST) ./...
 
 race:            ## the same with the race detector, which needs a C compiler
 	scripts/setup test

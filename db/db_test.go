@@ -55,8 +55,10 @@ var current = dbtest.NewTemplate(func(address string) error {
 	return errors.Join(err, d.Close())
 })
 
-// each runs a test on both databases.
+// each runs a test on both databases, beside other tests.
 func each(t *testing.T, test func(t *testing.T, f *fixture)) {
+	t.Helper()
+	t.Parallel()
 	for dialect, address := range current.Databases(t) {
 		t.Run(dialect, func(t *testing.T) { test(t, newFixture(t, address)) })
 	}

@@ -125,8 +125,9 @@ func (x *scene) at(reached <-chan struct{}) func() {
 	}
 }
 
-// TestKilled: kill -9 at each named moment of a deployment, then a new process. What it makes of the deployment is what
-// would have become of it without, and nothing is left over.
+// TestKilled: kill -9 at moments that only a real git, builder and engine have, then a new process. What it makes of the
+// deployment is what would have become of it without, and nothing is left over. Every point of every phase is killed by
+// TestKilledAnywhere of package deploy, and by "make chaos" on a real Docker.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	type kill struct {
@@ -146,28 +147,15 @@ func TestKilled(t *testing.T) {
 			{"fetching", whileFetching, nil},
 			{"building", whileBuilding, []string{"EXIT_AFTER=1500ms", "EXIT_CODE=0"}},
 			{"green created, answer lost", afterwards(http.MethodPost, "/containers/create"), nil},
-			{"green not started", before(http.MethodPost, "/start"), nil},
 			{"green started, answer lost", afterwards(http.MethodPost, "/start"), nil},
-			{"gating", in(db.PhaseGating), []string{slow}},
 			{"draining", whileDraining, nil},
-			{"blue not stopped", before(http.MethodPost, "/stop"), nil},
-			{"blue stopped, not removed", before(http.MethodDelete, "/containers/"), nil},
 			{"blue removed, answer lost", afterwards(http.MethodDelete, "/containers/"), nil},
 		}},
-		"blue-green undone": {patient, "failure", []kill{
-			{"gating", in(db.PhaseGating), []string{sick}},
-			{"green not stopped", before(http.MethodPost, "/stop"), []string{sick}},
-			{"green removed, answer lost", afterwards(http.MethodDelete, "/containers/"), []string{sick}},
-		}},
 		"recreate": {recreate, "success", []kill{
-			{"blue not stopped", before(http.MethodPost, "/stop"), nil},
 			{"blue stopped, answer lost", afterwards(http.MethodPost, "/stop"), nil},
-			{"green started, answer lost", afterwards(http.MethodPost, "/start"), nil},
 			{"gating", in(db.PhaseGating), []string{slow}},
-			{"blue not removed", before(http.MethodDelete, "/containers/"), nil},
 		}},
 		"recreate undone": {recreate, "failure", []kill{
-			{"gating", in(db.PhaseGating), []string{sick}},
 			{"blue not started again", beforeBlueStarts, []string{sick}},
 			{"green not removed", before(http.MethodDelete, "/containers/"), []string{sick}},
 		}},

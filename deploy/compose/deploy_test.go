@@ -175,7 +175,7 @@ services:
     configs: [{source: app, target: /app.json, mode: 0444}, inner]
     secrets: [token]
   db:
-    build: {dockerfile_inline: "FROM scratch\nCOPY --chmod=0755 keeper /keeper\nENTRYPOINT [\"/keeper\"]\n", context: .}
+    build: {dockerfile_inline: "FROM ` + w.keeper + `\nCOPY notes /notes\n", context: .}
     volumes: ['./web.conf:/etc/db.conf:ro']
     configs: [text]
     secrets: [given]

@@ -1,7 +1,6 @@
 package compose
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"io"
@@ -64,29 +63,13 @@ func newHost(t *testing.T) *host {
 	}
 	h := &host{t: t, rt: rt, workload: name, inner: inner}
 	t.Cleanup(h.sweep)
-	h.image = h.build(name+":sample", deploytest.SampleCheckout(t))
+	found, err := rt.docker.ImageInspect(t.Context(), sampleImage(t))
+	must(t, err)
+	h.image = found.ID
 	return h
 }
 
-// build makes an image of a folder with the engine's classic builder: these tests are not about building.
-func (h *host) build(tag, dir string) string {
-	h.t.Helper()
-	var context bytes.Buffer
-	must(h.t, tarFolder(&context, dir))
-	answer, err := h.rt.docker.ImageBuild(h.t.Context(), &context, client.ImageBuildOptions{Tags: []string{tag}, Remove: true, ForceRemove: true})
-	must(h.t, err)
-	_, err = io.Copy(io.Discard, answer.Body)
-	must(h.t, err)
-	found, err := h.rt.docker.ImageInspect(h.t.Context(), tag)
-	must(h.t, err)
-	return found.ID
-}
-
-func (h *host) sweep() {
-	Sweep(h.t, h.rt, h.workload)
-	_, err := h.rt.docker.ImageRemove(context.WithoutCancel(h.t.Context()), h.workload+":sample", client.ImageRemoveOptions{Force: true, PruneChildren: true})
-	must(h.t, err)
-}
+func (h *host) sweep() { Sweep(h.t, h.rt, h.workload) }
 
 var lastDeployment atomic.Int64
 

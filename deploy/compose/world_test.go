@@ -23,7 +23,14 @@ import (
 	"tinyforge/deploy/source"
 )
 
-func TestMain(m *testing.M) { os.Exit(deploytest.RunMany(m)) }
+func TestMain(m *testing.M) {
+	code := deploytest.RunMany(m)
+	if err := compose.RemoveShared(); err != nil {
+		fmt.Fprintln(os.Stderr, "remove the images of all tests:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // world is a deployer with the real Docker, a real database and a router in memory.
 type world struct {
@@ -36,7 +43,7 @@ type world struct {
 	repo     db.Repository
 	workload db.Workload
 	commits  map[string]map[string]string // files by the commit's letter
-	keeper   []byte
+	keeper   string                       // an image
 	pushes   int
 }
 
@@ -70,10 +77,7 @@ func newWorld(t *testing.T, config string) *world {
 		Sources: map[string]deploy.Source{"compose": source.NewCompose(compose.NewLoader(w.engine)), "dockerfile": source.NewDockerfile(w.engine)},
 		Config:  deploy.Config{Workers: 1, Liveness: time.Second, Drain: time.Second, Poll: 50 * time.Millisecond, Workspace: t.TempDir()},
 	}
-	file := filepath.Join(t.TempDir(), "keeper")
-	deploytest.BuildStatic(t, file, "./testdata/keeper")
-	w.keeper, err = os.ReadFile(file)
-	must(t, err)
+	w.keeper = compose.Keeper.Name(t, keeperFolder)
 	return w
 }
 
@@ -83,11 +87,20 @@ func (w *world) configure(kind, config string) {
 	must(w.t, w.store.SaveWorkload(w.t.Context(), &w.workload))
 }
 
-// Fetch implements deploy.Fetcher: the keeper, its Dockerfile, and the files of the commit.
+// keeperFolder is of what the keeper's image is made.
+func keeperFolder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	deploytest.BuildStatic(t, filepath.Join(dir, "keeper"), "./testdata/keeper")
+	must(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\nCOPY keeper /keeper\nENTRYPOINT [\"/keeper\"]\n"), 0o600))
+	return dir
+}
+
+// Fetch implements deploy.Fetcher: a Dockerfile of the keeper with a file of its own, and the files of the commit.
 func (w *world) Fetch(_ context.Context, _ db.Repository, commit, dir string) error {
 	files := map[string]string{
-		"keeper":     string(w.keeper),
-		"Dockerfile": "FROM scratch\nCOPY --chmod=0755 keeper /keeper\nENTRYPOINT [\"/keeper\"]\n",
+		"notes":      "copied by each build\n",
+		"Dockerfile": "FROM " + w.keeper + "\nCOPY notes /notes\n",
 	}
 	maps.Copy(files, w.commits[commit[:1]])
 	for name, content := range files {

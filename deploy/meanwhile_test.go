@@ -170,3 +170,23 @@ func TestAnotherProcessLeavesTheRouteAlone(t *testing.T) {
 	}
 	w.answers(host, http.StatusOK, "b")
 }
+
+// TestWorkloadComesBackWhileItIsTakenDown: its release is gone already, and its volumes stay.
+func TestWorkloadComesBackWhileItIsTakenDown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "dockerfile", `{"deploy_strategy":"recreate","volumes":[{"name":"data","path":"/data"}]}`)
+	w.live("a")
+	must(t, w.db.DeleteWorkload(t.Context(), w.workload.ID, true))
+	w.deployer.Runtime = w.runtime.With(deploytest.Record(func(point string) {
+		switch point {
+		case "runtime.remove:after":
+			must(t, w.db.SaveWorkload(t.Context(), &w.workload))
+		case "runtime.volumes:before":
+			t.Error("its volumes are removed")
+		}
+	}))
+	w.pass()
+	w.deployer.Runtime = w.runtime
+	w.pass()
+	w.serves("a")
+}

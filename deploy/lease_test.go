@@ -1,0 +1,67 @@
+package deploy_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+	"tinyforge/deploy/deploytest"
+)
+
+// stuck is a fetcher that goes on until it is told to end.
+type stuck struct{ begun, ended chan struct{} }
+
+func (s stuck) Fetch(ctx context.Context, _ db.Repository, _, _ string) error {
+	close(s.begun)
+	<-ctx.Done()
+	close(s.ended)
+	return ctx.Err()
+}
+
+// TestLeaseLost: a process ends its work when another one has it, and when it cannot know whether another one has.
+func TestLeaseLost(t *testing.T) {
+	t.Parallel()
+	for name, k := range map[string]struct {
+		lease time.Duration
+		lose  func(*world, db.Deployment)
+	}{
+		"to another process": {time.Hour, func(w *world, dep db.Deployment) {
+			must2(w.t)(w.db.BreakLeases(w.t.Context()))
+			must2(w.t)(w.db.Claim(w.t.Context(), "another", time.Hour))
+			must(w.t, w.db.Cancel(w.t.Context(), dep.ID)) // makes the first one look
+		}},
+		"the database is gone": {200 * time.Millisecond, func(w *world, _ db.Deployment) { must(w.t, w.db.Close()) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "dockerfile", blueGreen)
+			s := stuck{make(chan struct{}), make(chan struct{})}
+			w.deployer.Config.Lease, w.deployer.Fetcher = k.lease, s
+			dep := w.push("a")
+			defer w.runInBackground()()
+			<-s.begun
+			k.lose(w, dep)
+			select {
+			case <-s.ended:
+			case <-time.After(20 * time.Second):
+				t.Error("it works on")
+			}
+		})
+	}
+}
+
+// TestTriesAgain: what cannot be removed at first is removed all the same, by an undo and after the commit.
+func TestTriesAgain(t *testing.T) {
+	t.Parallel()
+	for letter, ends := range map[string]db.Phase{"z": db.PhaseFailed, "b": db.PhaseLive} {
+		w := newWorld(t, "dockerfile", blueGreen)
+		w.live("a")
+		w.deployer.Runtime = w.runtime.With(deploytest.FailOnce("runtime.remove:before", &deploy.Failure{Text: "Docker is busy"}))
+		if dep := w.run(w.push(letter)); dep.Phase != ends {
+			t.Errorf("it is %s: %s", dep.Phase, dep.Error)
+		}
+		w.serves(map[bool]string{true: "b", false: "a"}[ends == db.PhaseLive])
+	}
+}

@@ -139,7 +139,7 @@ func (x *world) judge(w *target) {
 	l.mu.Unlock()
 	for i, at := range times {
 		switch {
-		case x.setting.router == "builtin" && slices.ContainsFunc(x.away, func(g gap) bool { return at.After(g.from) && (g.until.IsZero() || at.Before(g.until)) }):
+		case slices.ContainsFunc(x.away, func(g gap) bool { return at.After(g.from) && (g.until.IsZero() || at.Before(g.until)) }):
 			x.sum.away++
 		case x.setting.router == "npm" && w.strategy != db.BlueGreen:
 			x.sum.admitted++

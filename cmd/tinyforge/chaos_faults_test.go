@@ -75,7 +75,7 @@ func (x *world) disturbEach(disturb func(), state string, cuts bool) {
 		x.Logf("%s: disturbed %s after the push", w.strategy, after.Round(time.Millisecond))
 		x.sum.kill(w.strategy)
 		if cuts {
-			x.away = append(x.away, gap{from: time.Now().Add(-time.Second)})
+			x.nobodyAnswers()
 		}
 		disturb()
 		last := x.ended(w, commit)
@@ -88,7 +88,7 @@ func (x *world) disturbEach(disturb func(), state string, cuts bool) {
 		}
 		x.check()
 		if cuts {
-			x.away[len(x.away)-1].until = time.Now()
+			x.somebodyAnswers()
 		}
 	}
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -32,6 +33,9 @@ func TestChaos(t *testing.T) {
 				}
 				for range random {
 					x.killSometime(x.workloads[x.random.IntN(len(x.workloads))])
+				}
+				for i := 0; x.proxy != nil && i < len(x.workloads)*2; i++ {
+					x.killProxy(x.workloads[i%len(x.workloads)])
 				}
 				x.conclude()
 			})
@@ -130,6 +134,24 @@ func (x *world) killSometime(w *target) {
 		x.killed(fmt.Sprintf("the next one after %s", again.Round(time.Millisecond)), w)
 	}
 	x.settle(w, commit, good)
+}
+
+// killProxy kills the proxy that is apart at a random time after a push.
+func (x *world) killProxy(w *target) {
+	good := x.random.IntN(3) > 0
+	after := time.Duration(x.random.Int64N(int64(4 * time.Second)))
+	commit := x.push(w, good)
+	time.Sleep(after)
+	x.serving.kill()
+	x.killed(fmt.Sprintf("the proxy, %s after %s", w.strategy, after.Round(time.Millisecond)), w)
+	x.nobodyAnswers()
+	x.serving = x.proxy()
+	x.await("the proxy answers", func() bool {
+		code, _ := x.get(x.site+"/", "nobody.test")
+		return code == http.StatusNotFound
+	})
+	x.somebodyAnswers()
+	x.settled(w, commit, good)
 }
 
 // push commits a new version of a workload and pushes it.

@@ -24,7 +24,9 @@ type world struct {
 	workloads []*target
 	killFile  string
 	sum       *row
-	away      []gap // when there was no process
+	away      []gap           // when nobody could answer
+	proxy     func() *process // starts the one that is apart; nil where there is none
+	serving   *process        // the proxy that is apart
 }
 
 // gap is from a kill until the next process was ready.
@@ -44,7 +46,11 @@ type target struct {
 }
 
 func newWorld(t *testing.T, set setting, sum *tally, random *rand.Rand, env ...string) *world {
-	x := &world{service: prepareFor(t, set), setting: set, random: random, sum: sum.row(set)}
+	x := &world{setting: set, random: random, sum: sum.row(set)}
+	x.service, x.proxy = prepareFor(t, set)
+	if x.proxy != nil {
+		x.serving = x.proxy()
+	}
 	x.killFile = filepath.Join(x.dir, "kill")
 	x.env = append(x.env, "TINYFORGE_TEST_KILL="+x.killFile, "TINYFORGE_DRAIN=3s")
 	x.env = append(x.env, env...)
@@ -72,12 +78,12 @@ func newWorld(t *testing.T, set setting, sum *tally, random *rand.Rand, env ...s
 	return x
 }
 
-// prepareFor makes a service and whatever serves its sites.
-func prepareFor(t *testing.T, set setting) *service {
+// prepareFor makes a service, and what starts a proxy of its own where it is to have one.
+func prepareFor(t *testing.T, set setting) (s *service, proxy func() *process) {
 	switch set.router {
 	case "npm":
-		s, _ := prepareManagedService(t)
-		return s
+		s, _ = prepareManagedService(t)
+		return s, nil
 	case "proxy":
 		dir, err := os.MkdirTemp("", "tf") // a socket's path has to be short
 		if err != nil {
@@ -85,11 +91,11 @@ func prepareFor(t *testing.T, set setting) *service {
 		}
 		t.Cleanup(func() { _ = os.RemoveAll(dir) })
 		socket := "TINYFORGE_PROXY_SOCKET=" + filepath.Join(dir, "proxy.sock")
-		s := prepareService(t, "TINYFORGE_ROUTER=proxy", "TINYFORGE_PROXY_HTTP=off", socket)
-		startProcess(t, []string{"TINYFORGE_DATA=" + dir, "TINYFORGE_PROXY_HTTP=" + strings.TrimPrefix(s.site, "http://"), "TINYFORGE_PROXY_HTTPS=off", socket}, "proxy")
-		return s
+		s = prepareService(t, "TINYFORGE_ROUTER=proxy", "TINYFORGE_PROXY_HTTP=off", socket)
+		env := []string{"TINYFORGE_DATA=" + dir, "TINYFORGE_PROXY_HTTP=" + strings.TrimPrefix(s.site, "http://"), "TINYFORGE_PROXY_HTTPS=off", socket}
+		return s, func() *process { return startProcess(t, env, "proxy") }
 	}
-	return prepareService(t)
+	return prepareService(t), nil
 }
 
 func sourceOf(s db.Strategy) string {
@@ -106,21 +112,38 @@ func configOf(s db.Strategy) string {
 	return fmt.Sprintf("{deploy_strategy: %s, healthcheck: {path: /up, interval: 200ms, attempts: 8}}", s)
 }
 
-// killed notes that the process is gone.
+// killed notes that the process is gone, and the proxy where that is in it.
 func (x *world) killed(how string, w *target) {
 	x.Logf("kill -9: %s", how)
 	x.sum.kill(w.strategy)
+	if x.setting.router == "builtin" {
+		x.nobodyAnswers()
+	}
+}
+
+// nobodyAnswers begins a gap.
+func (x *world) nobodyAnswers() {
 	x.away = append(x.away, gap{from: time.Now().Add(-500 * time.Millisecond)})
 }
 
-// settle starts the next process and looks at what it made of a commit.
-func (x *world) settle(w *target, commit string, good bool) {
-	x.start()
+// somebodyAnswers ends all gaps.
+func (x *world) somebodyAnswers() {
 	for i := range x.away {
 		if x.away[i].until.IsZero() {
 			x.away[i].until = time.Now()
 		}
 	}
+}
+
+// settle starts the next process and looks at what it made of a commit.
+func (x *world) settle(w *target, commit string, good bool) {
+	x.start()
+	x.somebodyAnswers()
+	x.settled(w, commit, good)
+}
+
+// settled waits for the end of a commit, and looks at everything.
+func (x *world) settled(w *target, commit string, good bool) {
 	w.ends[commit] = "failure"
 	if good {
 		w.ends[commit], w.serving = "success", commit

@@ -65,3 +65,22 @@ func TestTriesAgain(t *testing.T) {
 		w.serves(map[bool]string{true: "b", false: "a"}[ends == db.PhaseLive])
 	}
 }
+
+// TestLeaseIsRenewed while a build takes longer than that.
+func TestLeaseIsRenewed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "dockerfile", blueGreen)
+	w.deployer.Config.Lease = 200 * time.Millisecond
+	s := stuck{make(chan struct{}), make(chan struct{})}
+	w.deployer.Fetcher = s
+	dep := w.push("a")
+	stop := w.runInBackground()
+	<-s.begun
+	first, until := w.deployment(dep.ID).LeaseUntil, time.Now().Add(20*time.Second)
+	for !w.deployment(dep.ID).LeaseUntil.After(first) {
+		if time.Now().After(until) {
+			t.Fatal("it is not renewed")
+		}
+	}
+	stop()
+}

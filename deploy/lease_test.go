@@ -32,7 +32,7 @@ func TestLeaseLost(t *testing.T) {
 			must2(w.t)(w.db.Claim(w.t.Context(), "another", time.Hour))
 			must(w.t, w.db.Cancel(w.t.Context(), dep.ID)) // makes the first one look
 		}},
-		"the database is gone": {200 * time.Millisecond, func(w *world, _ db.Deployment) { must(w.t, w.db.Close()) }},
+		"the database is gone": {2 * time.Second, func(w *world, _ db.Deployment) { must(w.t, w.db.Close()) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -70,7 +70,7 @@ func TestTriesAgain(t *testing.T) {
 func TestLeaseIsRenewed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "dockerfile", blueGreen)
-	w.deployer.Config.Lease = 200 * time.Millisecond
+	w.deployer.Config.Lease = 2 * time.Second
 	s := stuck{make(chan struct{}), make(chan struct{})}
 	w.deployer.Fetcher = s
 	dep := w.push("a")

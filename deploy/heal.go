@@ -84,9 +84,10 @@ func (p *patient) inspect(ctx context.Context) (err error) {
 
 func (p *patient) runs() bool { return p.live.State == Running && p.live.Upstream.Addr != "" }
 
-// upstream is where the routes lead that lead to what serves: nobody, while that does not run.
+// upstream is where the routes lead that lead to what serves: nobody, while that does not run. Of a stack it is enough that
+// the routed service does.
 func (p *patient) upstream() Upstream {
-	if !p.runs() {
+	if p.live.Upstream.Addr == "" {
 		return Upstream{}
 	}
 	return p.live.Upstream

@@ -34,8 +34,9 @@ import (
 //	delete   of hosts that the workload has given back: deleted, whatever it is
 //
 // A route that points to R may be held, which no proxy tells of: pointing it there once more lets the requests go. While R
-// does not run, "point" leads to nobody: the address that R had may be another container's by now; a stack of which only
-// another service is down does not run, and has its address. Nothing is removed that R's row names or that a route points to after that, and removing is by the name of a release of ours.
+// does not run, "point" leads to nobody: the address that R had may be another container's by now. A stack of which only another
+// service is down is led to, and started. Nothing is removed that R's row names or that a route points to after that, and
+// removing is by the name of a release of ours.
 
 // facts are what the recovery knows of a workload when it decides.
 type facts struct {

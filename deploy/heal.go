@@ -84,9 +84,14 @@ func (p *patient) inspect(ctx context.Context) (err error) {
 
 func (p *patient) runs() bool { return p.live.State == Running && p.live.Upstream.Addr != "" }
 
-// upstream is where the routes lead that lead to what serves: nobody, while that does not run. A stack of which only another
-// service is down goes on serving.
-func (p *patient) upstream() Upstream { return p.live.Upstream }
+// upstream is where the routes lead that lead to what serves: nobody, while that does not run. Of a stack it is enough that
+// the routed service does.
+func (p *patient) upstream() Upstream {
+	if p.live.Upstream.Addr == "" {
+		return Upstream{}
+	}
+	return p.live.Upstream
+}
 
 // route does to each route what the tables say. One that cannot be moved keeps the others from nothing.
 func (p *patient) route(ctx context.Context, v routesVerb) error {

@@ -32,7 +32,7 @@ func TestLeaseLost(t *testing.T) {
 			must2(w.t)(w.db.Claim(w.t.Context(), "another", time.Hour))
 			must(w.t, w.db.Cancel(w.t.Context(), dep.ID)) // makes the first one look
 		}},
-		"the database is gone": {200 * time.Millisecond, func(w *world, _ db.Deployment) { must(w.t, w.db.Close()) }},
+		"the database is gone": {2 * time.Second, func(w *world, _ db.Deployment) { must(w.t, w.db.Close()) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,4 +64,23 @@ func TestTriesAgain(t *testing.T) {
 		}
 		w.serves(map[bool]string{true: "b", false: "a"}[ends == db.PhaseLive])
 	}
+}
+
+// TestLeaseIsRenewed while a build takes longer than that.
+func TestLeaseIsRenewed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "dockerfile", blueGreen)
+	w.deployer.Config.Lease = 2 * time.Second
+	s := stuck{make(chan struct{}), make(chan struct{})}
+	w.deployer.Fetcher = s
+	dep := w.push("a")
+	stop := w.runInBackground()
+	<-s.begun
+	first, until := w.deployment(dep.ID).LeaseUntil, time.Now().Add(20*time.Second)
+	for !w.deployment(dep.ID).LeaseUntil.After(first) {
+		if time.Now().After(until) {
+			t.Fatal("it is not renewed")
+		}
+	}
+	stop()
 }

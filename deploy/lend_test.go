@@ -78,6 +78,7 @@ func TestWhatServesIsServedThroughTheGate(t *testing.T) {
 // until waits until the world's host leads to where the release of a deployment answers now.
 func (r upserts) until(w *world, dep db.Deployment) {
 	w.t.Helper()
+	late := time.After(30 * time.Second)
 	for {
 		up, err := w.router.Current(w.t.Context(), db.Route{Host: host})
 		must(w.t, err)
@@ -86,7 +87,11 @@ func (r upserts) until(w *world, dep db.Deployment) {
 		if in.State == deploy.Running && up == in.Upstream {
 			return
 		}
-		<-r.hosts
+		select {
+		case <-r.hosts:
+		case <-late:
+			w.t.Fatalf("%s leads to %+v, and what serves is %+v", host, up, in)
+		}
 	}
 }
 
@@ -155,12 +160,13 @@ func TestWhatServesIsServedThroughTheDrain(t *testing.T) {
 	answered := make(chan int)
 	go func() { status, _ := w.router.Get(host, "/"); answered <- status }()
 	<-begun
-	green := w.push("b")
 	defer w.runInBackground()()
-	green = w.await(green.ID, func(d db.Deployment) bool { return d.Phase == db.PhaseDraining })
+	letGo := sync.OnceFunc(func() { close(end) })
+	defer letGo()
+	green := w.await(w.push("b").ID, func(d db.Deployment) bool { return d.Phase == db.PhaseDraining })
 	w.runtime.Crash(green.Release.ID, 1)
 	r.until(w, green)
-	close(end)
+	letGo()
 	if status := <-answered; status != http.StatusOK {
 		t.Errorf("the request that was under way is answered with %d", status)
 	}

@@ -147,3 +147,26 @@ func TestNobodyIsLedToWhatDoesNotListenYet(t *testing.T) {
 		w.serves("a")
 	}
 }
+
+// TestRequestsInFlightEndBeforeWhatServesDoes, where it is stopped or changed in place.
+func TestRequestsInFlightEndBeforeWhatServesDoes(t *testing.T) {
+	t.Parallel()
+	for name, point := range map[string]string{"recreate": "runtime.stop:before", "stack": "runtime.start:before"} {
+		w := newWorld(t, kindOf(configs[name]), configs[name])
+		w.live("a")
+		before, seen := len(w.router.Calls()), false
+		w.deployer.Runtime = w.runtime.With(deploytest.Record(func(at string) {
+			if at != point || seen {
+				return
+			}
+			seen = true
+			if calls := w.router.Calls()[before:]; len(calls) != 2 || calls[0] != "hold "+host || calls[1] != "drain "+host+" tf-web-1" {
+				t.Errorf("%s: %s after %q", name, at, calls)
+			}
+		}))
+		w.live("b")
+		if !seen {
+			t.Errorf("%s: %s was not reached", name, point)
+		}
+	}
+}

@@ -153,8 +153,9 @@ func (v *victim) deploy(ctx context.Context, runner *deploy.Runner, dep db.Deplo
 // next is the process after the victim. It gets the router where that outlives its process.
 func (w *world) next(apart bool) {
 	w.t.Helper()
-	old := w.router
+	old, workspace := w.router, w.deployer.Config.Workspace
 	w.start(nil)
+	w.deployer.Config.Workspace = workspace
 	if apart {
 		old.SetHook(nil)
 		w.router, w.deployer.Router = old, old

@@ -155,3 +155,32 @@ func TestKeyring(t *testing.T) {
 		}
 	}
 }
+
+// TestTokensAreStoredAsHashes: what signs somebody in is in no row, so that nobody signs in with a copy of the database.
+func TestTokensAreStoredAsHashes(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		u := db.User{Name: "ann", Role: db.Viewer}
+		f.check(f.SaveUser(t.Context(), &u))
+		session, err := f.StartSession(t.Context(), u.ID, "192.0.2.1", "browser")
+		f.check(err)
+		token, err := f.NewAPIToken(t.Context(), &db.APIToken{UserID: u.ID, Name: "ci"})
+		f.check(err)
+		link, err := f.NewSignInLink(t.Context(), u.ID)
+		f.check(err)
+		_, err = f.InstanceID(t.Context())
+		f.check(errors.Join(err, f.CheckKey(t.Context())))
+		s, err := f.Snapshot(t.Context())
+		f.check(err)
+		defer s.Close()
+		var all strings.Builder
+		f.check(s.Records(t.Context(), func(r db.Record) error { return json.NewEncoder(&all).Encode(r) }))
+		for name, secret := range map[string]string{"session": session, "token": strings.TrimPrefix(token, "tfp_"), "link": link} {
+			if len(secret) < 40 || strings.Contains(all.String(), secret) {
+				t.Errorf("the %s is stored: %s", name, all.String())
+			}
+		}
+		if !strings.Contains(all.String(), "192.0.2.1") {
+			t.Error("the session is not among what was looked at")
+		}
+	})
+}

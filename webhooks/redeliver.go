@@ -36,10 +36,14 @@ func (h *Handler) redeliver(ctx context.Context, row db.Forge, forge app.Forge) 
 	if err != nil {
 		return 0, err
 	}
+	if now := time.Now(); until.After(now) { // its clock is not ours
+		until = now
+	}
+	calls := 0
 	for _, one := range slices.Backward(missing) { // as they were sent
 		var now, settled bool
-		if err == nil && asked < redeliverMost {
-			now, settled, err = h.ask(ctx, row, again, one)
+		if err == nil && calls < redeliverMost {
+			now, settled, err = h.ask(ctx, row, again, one, &calls)
 		}
 		if now {
 			asked++
@@ -54,12 +58,13 @@ func (h *Handler) redeliver(ctx context.Context, row db.Forge, forge app.Forge) 
 	return asked, err
 }
 
-// ask asks for one delivery, if it is its time. settled tells that it need not be looked at again.
-func (h *Handler) ask(ctx context.Context, row db.Forge, again app.Redeliverer, one app.Attempt) (now, settled bool, err error) {
+// ask asks for one delivery, if it is its time, and counts the calls. settled tells that it need not be looked at again.
+func (h *Handler) ask(ctx context.Context, row db.Forge, again app.Redeliverer, one app.Attempt, calls *int) (now, settled bool, err error) {
 	what, err := h.db.ClaimRedelivery(ctx, row.ID, one.DeliveryID)
 	if err != nil || what != db.RedeliverNow {
 		return false, err == nil && what == db.RedeliverNever, err
 	}
+	*calls++
 	err = again.Redeliver(ctx, one.ID)
 	if status, answered := errors.AsType[*app.StatusError](err); answered && status.Code == http.StatusNotFound {
 		return false, true, nil // forgotten

@@ -1,8 +1,10 @@
 package webhooks_test
 
 import (
+	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -96,6 +98,44 @@ func TestADeliveryThatNeverArrivesIsAskedForAgain(t *testing.T) {
 	must(t, err)
 	if what != db.RedeliverLater {
 		t.Errorf("it is given up: %v", what)
+	}
+}
+
+// TestAForgeCannotMakeUsAskWithoutEnd: of deliveries that it makes up, and then does not know, few are asked for and written down
+// at a time; one that is dated in the future hides nothing that fails later.
+func TestAForgeCannotMakeUsAskWithoutEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, migratedtest.SQLite(t))
+	p := w.place(forgetest.GitHub)
+	var asked atomic.Int64
+	at := time.Now().Add(1000 * time.Hour).UTC()
+	p.forge.Fault(func(r *http.Request) *forgetest.Fault {
+		switch {
+		case r.Method == http.MethodPost && filepath.Base(r.URL.Path) == "attempts":
+			asked.Add(1)
+			return &forgetest.Fault{Status: http.StatusNotFound}
+		case filepath.Base(r.URL.Path) != "deliveries":
+			return nil
+		}
+		var made []string
+		for i := range 300 {
+			made = append(made, fmt.Sprintf(`{"id":%d,"guid":"made-up-%d","delivered_at":%q,"status_code":500}`, i+1, i, at.Format(time.RFC3339)))
+		}
+		return &forgetest.Fault{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: "[" + strings.Join(made, ",") + "]"}
+	})
+	_, _, err := w.handler.LookForMissed(t.Context(), p.row)
+	must(t, err)
+	if n := asked.Load(); n != 100 {
+		t.Errorf("it was asked for %d deliveries at a time, want 100", n)
+	}
+	for range 2 {
+		_, _, err = w.handler.LookForMissed(t.Context(), p.row)
+		must(t, err)
+	}
+	until, err := w.db.LookedUntil(t.Context(), p.row.ID)
+	must(t, err)
+	if until.After(time.Now()) {
+		t.Errorf("looked until %v, which is not yet", until)
 	}
 }
 

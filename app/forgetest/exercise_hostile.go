@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"tinyforge/app"
 )
 
 const (
@@ -68,6 +70,9 @@ func (e *exercise) hostilities() {
 		}
 	}
 	e.Run("pages without end", e.endlessPages)
+	if again, ok := e.forge.(app.Redeliverer); ok {
+		e.Run("attempts without end", func(t *testing.T) { e.endlessAttempts(t, again) })
+	}
 	for call, do := range e.calls(commit) {
 		e.Run("afterwards/"+call, func(t *testing.T) {
 			if err := do(e.ctx, t); err != nil {
@@ -230,4 +235,35 @@ func endlessPage(r *http.Request, n int64) string {
 		return `{"total_count":1000000000,"repositories":[` + one + `]}`
 	}
 	return `[` + one + `]`
+}
+
+// endlessAttempts: every page of the deliveries is empty, or has one with a name that nobody would keep, and names another one.
+func (e *exercise) endlessAttempts(t *testing.T, again app.Redeliverer) {
+	for name, page := range map[string]string{
+		"empty": `[]`, "long": `[{"id":1,"guid":"` + strings.Repeat("a", 1<<16) + `","delivered_at":"2030-01-01T00:00:00Z","status_code":500}]`,
+	} {
+		var asked atomic.Int64
+		e.s.Fault(func(*http.Request) *Fault {
+			n := asked.Add(1)
+			if n > hostilePages {
+				return &Fault{Status: http.StatusTeapot}
+			}
+			next := fmt.Sprintf(`<%s/app/hook/deliveries?cursor=v1_%d>; rel="next"`, e.s.URL(), n)
+			return &Fault{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}, "Link": {next}}, Body: page}
+		})
+		found := 0
+		for one, err := range again.Attempts(e.ctx) {
+			if err != nil {
+				break
+			}
+			if found++; len(one.DeliveryID) > 1<<10 {
+				t.Errorf("%s: a delivery has a name of %d bytes", name, len(one.DeliveryID))
+				break
+			}
+		}
+		if n := asked.Load(); n > hostilePages || e.ctx.Err() != nil {
+			t.Errorf("%s: %d attempts on %d pages", name, found, n)
+		}
+	}
+	e.s.Fault(nil)
 }

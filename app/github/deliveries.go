@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"net/http"
 
@@ -13,11 +14,17 @@ import (
 
 var _ app.Redeliverer = (*Forge)(nil)
 
-// Attempts implements app.Redeliverer. GitHub remembers three days. An App without a webhook is answered 404.
+const (
+	attemptPages = 100 // of one listing: up to 10,000 attempts
+	longestGUID  = 100 // bytes: GitHub's have 36
+)
+
+// Attempts implements app.Redeliverer. GitHub remembers three days. An App without a webhook is answered 404. A delivery with a
+// name that is none of GitHub's is left out.
 func (f *Forge) Attempts(ctx context.Context) iter.Seq2[app.Attempt, error] {
 	return func(yield func(app.Attempt, error) bool) {
 		options := &github.ListCursorOptions{PerPage: 100}
-		for {
+		for range attemptPages {
 			list, resp, err := f.app.Apps.ListHookDeliveries(ctx, options)
 			if resp != nil && resp.StatusCode == http.StatusNotFound {
 				return
@@ -27,6 +34,9 @@ func (f *Forge) Attempts(ctx context.Context) iter.Seq2[app.Attempt, error] {
 				return
 			}
 			for _, d := range list {
+				if len(d.GetGUID()) > longestGUID {
+					continue
+				}
 				code := d.GetStatusCode()
 				one := app.Attempt{
 					ID: d.GetID(), DeliveryID: d.GetGUID(), At: d.GetDeliveredAt().Time,
@@ -36,11 +46,12 @@ func (f *Forge) Attempts(ctx context.Context) iter.Seq2[app.Attempt, error] {
 					return
 				}
 			}
-			if resp.Cursor == "" || resp.Cursor == options.Cursor {
+			if resp.Cursor == "" || resp.Cursor == options.Cursor || len(list) == 0 {
 				return
 			}
 			options.Cursor = resp.Cursor
 		}
+		yield(app.Attempt{}, fmt.Errorf("list deliveries: there are more than %d pages", attemptPages))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,11 @@ import (
 // backupFormat is the first thing in a backup. A backup is JSON values, a line each, compressed with gzip: a backupHead, a
 // backupLine for all that the database and the data folder have, and one with the sum of all lines before it.
 const backupFormat = "tinyforge backup 1"
+
+// mostLine is the length of a line in bytes: what is read back line by line must not fill memory.
+const mostLine = 64 << 20
+
+var errLine = fmt.Errorf("a line is longer than %d bytes", mostLine)
 
 type backupHead struct {
 	Format     string    `json:"format"`
@@ -158,6 +164,9 @@ func (b *backupWriter) dataFiles() error {
 		sealed, err := b.keys.SealFile(name, content)
 		if err != nil {
 			return err
+		}
+		if base64.StdEncoding.EncodedLen(len(sealed)) > mostLine-8<<10 {
+			return fmt.Errorf("%s is too large for a backup: is it Tinyforge's? Put it elsewhere", path)
 		}
 		b.files++
 		return b.out.Encode(backupLine{File: name, Content: sealed})

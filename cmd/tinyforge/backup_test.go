@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -175,6 +178,50 @@ func TestDamagedBackups(t *testing.T) {
 		if _, err := os.Stat(c.Data); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: something was done: %v", name, err)
 		}
+	}
+}
+
+// TestHostileBackups: one that was made to harm, whole and with a key of its own, writes to no file that it should not, and is
+// given up before it fills memory.
+func TestHostileBackups(t *testing.T) {
+	t.Parallel()
+	was, file := backedUp(t, dbtest.SQLite(t), "--with-key")
+	keys, err := sealingKey(was)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(unpacked(t, file), "\n")
+	body := strings.Join(lines[:len(lines)-2], "") // without the sum
+	with := func(line string) []byte {
+		text := body + line
+		return pack(t, text+fmt.Sprintf("{\"sha256\":%q}\n", fmt.Sprintf("%x", sha256.Sum256([]byte(text)))))
+	}
+	for _, name := range []string{
+		"../outside", "/etc/outside", "a/../../outside", "a/../key", "./key", "a/../tinyforge.db", "a/../restore.unfinished", "key", "x.lock", "a//b", ".", "",
+	} {
+		sealed, err := keys.SealFile(name, []byte("hostile"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, err := json.Marshal(map[string]any{"file": name, "content": sealed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := filepath.Join(t.TempDir(), "bad.gz")
+		if err := os.WriteFile(bad, with(string(line)+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, env := emptyPlace(t, dbtest.SQLite(t))
+		if _, err := runWith(t, env, "restore", bad); err == nil {
+			t.Errorf("a file called %q is taken", name)
+		}
+	}
+	bomb := filepath.Join(t.TempDir(), "bomb.gz")
+	if err := os.WriteFile(bomb, with(strings.Repeat("a", mostLine+1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := checkBackup(bomb); !errors.Is(err, errLine) {
+		t.Errorf("a line without an end: %v", err)
 	}
 }
 

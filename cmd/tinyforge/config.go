@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"tinyforge/db"
 )
 
 // config is the configuration of the process. Forges and workloads are rows in the database, not options.
@@ -70,6 +72,16 @@ type config struct {
 
 // given tells which of the options that can also be chosen on a page somebody has set: these win.
 type given struct{ PublicURL, KeepReleases, MinFree bool }
+
+// secrets are what of the configuration no log may show.
+func (c *config) secrets() []db.Secret {
+	all := []db.Secret{{Name: "TINYFORGE_KEY", Value: c.Key}, {Name: "TINYFORGE_NPM_PASSWORD", Value: c.NPMPassword}}
+	if u, err := url.Parse(c.Database); err == nil && u.User != nil {
+		password, _ := u.User.Password()
+		all = append(all, db.Secret{Name: "TINYFORGE_DATABASE", Value: password})
+	}
+	return all
+}
 
 // off is what turns a listener off.
 const off = "off"

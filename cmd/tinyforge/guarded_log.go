@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 	"tinyforge/deploy/redact"
 )
 
-// guardedLog is where the process's log goes, without the secrets of forges and workloads: whatever a library puts into an
+// guardedLog is where the process's log goes, without the secrets of forges, workloads and the configuration: whatever a library puts into an
 // error, they are not printed. Each Write is one record. It is safe for concurrent use as far as out is.
 type guardedLog struct {
 	out      io.Writer
@@ -45,6 +46,7 @@ type guardKeeper struct {
 	guard *guardedLog
 	db    *db.DB
 	log   *slog.Logger
+	own   []db.Secret // of the process, whatever the database has
 }
 
 // Run learns of changes until ctx is done.
@@ -83,7 +85,7 @@ func (k guardKeeper) learn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var all []db.Secret
+	all := slices.Clone(k.own)
 	for _, f := range forges {
 		all = append(all, f.Credentials.Secrets()...)
 	}

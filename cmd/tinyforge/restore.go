@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,9 +84,15 @@ func readBackup(file string, head *backupHead, use func(backupLine) error) error
 }
 
 func nextLine(in *bufio.Reader, sum hash.Hash, v any) error {
-	text, err := in.ReadBytes('\n')
-	if err != nil {
-		return err
+	var text []byte
+	for full := true; full; {
+		part, err := in.ReadSlice('\n')
+		if text = append(text, part...); len(text) > mostLine {
+			return errLine
+		}
+		if full = errors.Is(err, bufio.ErrBufferFull); err != nil && !full {
+			return err
+		}
 	}
 	_, _ = sum.Write(text)
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -258,7 +265,7 @@ func (r *restorer) extract() error {
 			return nil
 		}
 		name := filepath.FromSlash(line.File)
-		if !filepath.IsLocal(name) || r.notBackedUp(name) {
+		if !fs.ValidPath(line.File) || !filepath.IsLocal(name) || r.notBackedUp(name) { // the same file by another name, too
 			return fmt.Errorf("the backup has a file that does not belong there: %q", line.File)
 		}
 		content, err := r.keys.OpenFile(line.File, line.Content)

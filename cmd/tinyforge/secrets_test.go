@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -16,6 +18,7 @@ import (
 
 	"tinyforge/app/forgetest"
 	"tinyforge/db"
+	"tinyforge/db/dbtest"
 )
 
 // secretForms are how the sample program tells a secret. Of base64 a few characters at both ends belong to its neighbours too.
@@ -169,4 +172,32 @@ func watchCommandLines(t *testing.T, secrets []string) (stop func()) {
 		}
 	}()
 	return func() { close(ended); <-done }
+}
+
+// TestTheLogHoldsNoSecretOfTheConfiguration, whatever a library puts into an error.
+func TestTheLogHoldsNoSecretOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	c, _ := keyWorld(t, dbtest.SQLite(t))
+	store, err := readyStore(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	c.Key, c.NPMPassword, c.Database = textOf(t, c), "correct horse", "postgres://ann:battery%2Fstaple@db/tinyforge"
+	var out bytes.Buffer
+	guard := &guardedLog{out: &out}
+	log := newLogger(c, guard)
+	keeper := guardKeeper{guard: guard, db: store, log: log, own: c.secrets()}
+	if err := keeper.learn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	log.Error("all of them", "error", errors.New(c.Key+" "+c.NPMPassword+" "+c.Database+" s3cret"))
+	for _, secret := range []string{c.Key[100:160], c.NPMPassword, "battery", "s3cret"} {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("%q is in the log: %s", secret, out.String())
+		}
+	}
+	if !strings.Contains(out.String(), "all of them") {
+		t.Errorf("the log is %s", out.String())
+	}
 }

@@ -59,7 +59,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 	defer unlock()
 	defer func() { _ = store.Close() }()
 
-	secrets := guardKeeper{guard, store, log}
+	secrets := guardKeeper{guard: guard, db: store, log: log, own: c.secrets()}
 	instance, err := secrets.instance(ctx)
 	if err != nil {
 		return err

@@ -34,15 +34,15 @@ var (
 // buildFailure says in one short sentence why a build failed, without secrets. failed is the step that did, nil when it
 // failed before the first; text is the builder's error.
 func buildFailure(text string, failed *step, blot *redact.Redactor) error {
-	return &deploy.Failure{
-		Text:  shorten.To(blot.String(buildText(text, failed)), textLimit),
-		Fault: buildFault(text, failed, blot),
-		Err:   errors.New(blot.String(text)),
+	text = blot.String(text)
+	if failed != nil { // before anything is cut, which could leave half a secret
+		failed = &step{name: blot.String(failed.name), err: blot.String(failed.err), full: failed.full}
 	}
+	return &deploy.Failure{Text: shorten.To(buildText(text, failed), textLimit), Fault: buildFault(text, failed), Err: errors.New(text)}
 }
 
 // buildFault is the code of a step that ended with an exit code, nil for what else went wrong.
-func buildFault(text string, failed *step, blot *redact.Redactor) *db.Fault {
+func buildFault(text string, failed *step) *db.Fault {
 	if failed == nil || failed.full || deploy.IsFull(text) {
 		return nil
 	}
@@ -50,7 +50,7 @@ func buildFault(text string, failed *step, blot *redact.Redactor) *db.Fault {
 	if code == nil {
 		return nil
 	}
-	return deploy.FaultOf("build_exit", "step", blot.String(failed.title()), "code", code[1])
+	return deploy.FaultOf("build_exit", "step", failed.title(), "code", code[1])
 }
 
 // title is the step as its Dockerfile has it, shortened.

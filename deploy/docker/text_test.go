@@ -2,12 +2,15 @@ package docker
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	buildkit "github.com/moby/buildkit/client"
+
+	"tinyforge/deploy"
 )
 
 func TestSplitter(t *testing.T) {
@@ -113,6 +116,33 @@ func TestRegistryText(t *testing.T) {
 	for _, text := range []string{"", "weird", "unexpected status: Basic ZGVwbG95ZXI6", "HTTP status 123"} {
 		if got := registryText(text); got != "" {
 			t.Errorf("%q is told as %q", text, got)
+		}
+	}
+}
+
+// TestSecretsAreTakenOutBeforeTextsAreCut: no half of one is left in what a failure says.
+func TestSecretsAreTakenOutBeforeTextsAreCut(t *testing.T) {
+	t.Parallel()
+	blot := blotter(map[string]string{"npm": "s3cret-s3cret-s3cret"})
+	for n := range 80 {
+		padded := strings.Repeat("x", n) + " s3cret-s3cret-s3cret"
+		for what, failed := range map[string]step{
+			"step":       {name: "[2/2] RUN " + padded, err: "process did not complete successfully: exit code: 3"},
+			"base image": {name: "[internal] load metadata for " + padded, err: "not found"},
+			"other":      {name: "[2/2] COPY " + padded, err: padded},
+		} {
+			err := buildFailure(padded, &failed, blot)
+			var failure *deploy.Failure
+			if !errors.As(err, &failure) {
+				t.Fatalf("it is %v", err)
+			}
+			said := failure.Text + err.Error()
+			if failure.Fault != nil {
+				said += failure.Fault.Values["step"]
+			}
+			if strings.Contains(said, "s3cr") {
+				t.Errorf("%s: %q", what, said)
+			}
 		}
 	}
 }

@@ -3,10 +3,13 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -263,5 +266,44 @@ func TestAdminIsNotOverwhelmed(t *testing.T) {
 	}
 	if s := c.Stats(); len(s) != 0 {
 		t.Errorf("stats %+v", s)
+	}
+}
+
+// TestOrdersAreTakenOnTheSocketAlone: nobody who asks for a site can give one, whatever host they name, and on the socket it is
+// these that are taken and no others.
+func TestOrdersAreTakenOnTheSocketAlone(t *testing.T) {
+	p := serve(t, Config{})
+	path := socketPath(t)
+	administer(t, p, path)
+	c := NewClient(path)
+	must(t, c.Upsert(t.Context(), db.Route{Host: "a.test"}, echoName(t, "a")))
+	calls := []string{"counts", "current", "delete", "drain", "hold", "release", "reserve", "reserved", "state", "stats", "upsert"}
+	if all := slices.Sorted(maps.Keys((&Admin{proxy: p.Proxy}).calls())); !slices.Equal(all, calls) {
+		t.Errorf("the calls are %q: is each one of them for who may use the socket?", all)
+	}
+	for _, call := range calls {
+		for _, host := range []string{"proxy", "a.test", "localhost"} {
+			req, err := http.NewRequest(http.MethodPost, "http://"+host+"/"+call, strings.NewReader(`{"Route":{"Host":"a.test"}}`))
+			must(t, err)
+			res, err := p.client.Do(req)
+			must(t, err)
+			body, err := io.ReadAll(res.Body)
+			must(t, errors.Join(err, res.Body.Close()))
+			if host == "a.test" && string(body) == "a" {
+				continue // the site's own
+			}
+			if res.StatusCode != http.StatusNotFound {
+				t.Errorf("%s at %s is answered %d %s", call, host, res.StatusCode, body)
+			}
+		}
+		res, err := c.http.Get("http://proxy/" + call)
+		must(t, err)
+		must(t, res.Body.Close())
+		if res.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("GET %s on the socket is answered %d", call, res.StatusCode)
+		}
+	}
+	if status, body := p.get("a.test", "/"); status != http.StatusOK || body != "a" {
+		t.Errorf("the route is another: %d %q", status, body)
 	}
 }

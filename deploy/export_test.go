@@ -1,6 +1,11 @@
 package deploy
 
-import "tinyforge/db"
+import (
+	"context"
+	"time"
+
+	"tinyforge/db"
+)
 
 // PhasesOf returns the phases of every strategy, undoing included.
 func PhasesOf() map[db.Strategy][]db.Phase {
@@ -15,6 +20,11 @@ func PhasesOf() map[db.Strategy][]db.Phase {
 
 // Own says that the runner works on what is under a lease.
 func (d *Deployer) Own(leaseOwner string) { d.leases.Store(leaseOwner, true) }
+
+// Work does what a worker does with a deployment that it has claimed.
+func (r *Runner) Work(ctx context.Context, dep *db.Deployment, expires time.Time) {
+	r.work(ctx, dep, expires)
+}
 
 // Lend is what a runner does that has a workload and lends it.
 func (d *Deployer) Lend(workloadID int64, do func() error) error {

@@ -52,6 +52,33 @@ func TestLeaseLost(t *testing.T) {
 	}
 }
 
+// TestLeaseOverBeforeTheClaimIsAnswered: a lease counts from before the claim. Who gets the answer when it is over does not work
+// on it: another process may have it.
+func TestLeaseOverBeforeTheClaimIsAnswered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "dockerfile", blueGreen)
+	w.deployer.Config.Lease, w.deployer.Fetcher = time.Hour, stuck{make(chan struct{}), make(chan struct{})}
+	dep := w.push("a")
+	claimed, err := w.db.Claim(t.Context(), "slow", time.Hour)
+	must(t, err)
+	ended := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		defer close(ended)
+		deploy.NewRunner(w.deployer, "slow").Work(ctx, claimed, time.Now().Add(-time.Second))
+	}()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Error("it works on")
+	}
+	cancel()
+	<-ended
+	if got := w.deployment(dep.ID); got.Phase != db.PhaseBuilding || got.LeaseOwner != claimed.LeaseOwner {
+		t.Errorf("it is %s of %q: %s", got.Phase, got.LeaseOwner, got.Error)
+	}
+}
+
 // TestTriesAgain: what cannot be removed at first is removed all the same, by an undo and after the commit.
 func TestTriesAgain(t *testing.T) {
 	t.Parallel()

@@ -41,9 +41,10 @@ func (r *Runner) worker(ctx context.Context) {
 	poll := time.NewTicker(r.Config.Poll)
 	defer poll.Stop()
 	for ctx.Err() == nil {
+		begun := time.Now() // the lease counts from before the claim, which may take long
 		dep, err := r.DB.Claim(ctx, r.owner, r.Config.Lease)
 		if err == nil && dep != nil {
-			r.work(ctx, dep)
+			r.work(ctx, dep, begun.Add(r.Config.Lease))
 			continue
 		}
 		if err != nil && ctx.Err() == nil {
@@ -57,8 +58,8 @@ func (r *Runner) worker(ctx context.Context) {
 	}
 }
 
-// work takes one claimed deployment as far as it gets.
-func (r *Runner) work(ctx context.Context, dep *db.Deployment) {
+// work takes one claimed deployment, whose lease expires then unless it is renewed, as far as it gets.
+func (r *Runner) work(ctx context.Context, dep *db.Deployment, expires time.Time) {
 	log := r.Log.With("deployment", dep.ID, "workload", dep.WorkloadID, "commit", dep.Commit)
 	lease := *dep // the worker changes its own
 	leased, stop := context.WithCancelCause(ctx)
@@ -66,7 +67,7 @@ func (r *Runner) work(ctx context.Context, dep *db.Deployment) {
 	var keeper sync.WaitGroup
 	defer keeper.Wait()
 	defer stop(nil)
-	keeper.Go(func() { r.keepLease(leased, stop, cancel, lease) })
+	keeper.Go(func() { r.keepLease(leased, stop, cancel, lease, expires) })
 
 	r.leases.Store(lease.LeaseOwner, true)
 	defer r.leases.Delete(lease.LeaseOwner)
@@ -88,19 +89,16 @@ func (r *Runner) work(ctx context.Context, dep *db.Deployment) {
 	}
 }
 
-// keepLease renews the lease until ctx is done, and calls cancel when somebody asked for the deployment's end. It has the
-// row as it was claimed; the worker goes on with its own.
-func (r *Runner) keepLease(ctx context.Context, stop context.CancelCauseFunc, cancel func(), dep db.Deployment) {
+// keepLease renews the lease until ctx is done, calls cancel when somebody asked for the deployment's end, and stop when the
+// lease is lost, or could not be renewed before it expired. It has the row as it was claimed; the worker goes on with its own.
+func (r *Runner) keepLease(ctx context.Context, stop context.CancelCauseFunc, cancel func(), dep db.Deployment, expires time.Time) {
 	asked, unsubscribe := r.DB.Subscribe(db.TopicCancel)
 	defer unsubscribe()
-	expires := time.Now().Add(r.Config.Lease)
-	tick := time.NewTicker(r.Config.Lease / 4)
-	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(min(r.Config.Lease/4, time.Until(expires)/2)):
 		case <-asked:
 		}
 		begun := time.Now() // the database's answer may take long

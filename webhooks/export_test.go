@@ -29,4 +29,5 @@ func (h *Handler) Free(n int64, large bool) bool {
 const (
 	MaxHeld      = maxHeld
 	MaxHeldLarge = maxHeldLarge
+	AttemptsMost = attemptsMost
 )

@@ -32,7 +32,7 @@ func (h *Handler) redeliver(ctx context.Context, row db.Forge, forge app.Forge) 
 		return 0, err
 	}
 	since := latest(before, row.CreatedAt, time.Now().Add(-attemptsOldest)).Add(-attemptsOverlap)
-	missing, until, err := missingSince(ctx, again, since)
+	missing, until, from, err := missingSince(ctx, again, since)
 	if err != nil {
 		return 0, err
 	}
@@ -40,6 +40,10 @@ func (h *Handler) redeliver(ctx context.Context, row db.Forge, forge app.Forge) 
 		until = now
 	}
 	calls := 0
+	if from.After(since) {
+		h.log.WarnContext(ctx, "the forge tried too many deliveries since it was asked last: what it could not deliver before is not asked for",
+			"forge", row.Name, "attempts", attemptsMost, "since", since, "before", from)
+	}
 	for _, one := range slices.Backward(missing) { // as they were sent
 		var now, settled bool
 		if err == nil && calls < redeliverMost {
@@ -76,15 +80,20 @@ func (h *Handler) ask(ctx context.Context, row db.Forge, again app.Redeliverer, 
 }
 
 // missingSince returns the last attempt of each delivery that none delivered, the newest first, and when the newest attempt
-// of all was.
-func missingSince(ctx context.Context, forge app.Redeliverer, since time.Time) (missing []app.Attempt, newest time.Time, err error) {
+// of all was. Attempts before from were not looked at: it is since, unless there are more than attemptsMost.
+func missingSince(ctx context.Context, forge app.Redeliverer, since time.Time) (missing []app.Attempt, newest, from time.Time, err error) {
+	from = since
 	var all []app.Attempt
 	delivered := map[string]bool{}
 	for one, err := range forge.Attempts(ctx) {
 		if err != nil {
-			return nil, newest, err
+			return nil, newest, from, err
 		}
-		if one.At.Before(since) || len(all) == attemptsMost {
+		if one.At.Before(since) {
+			break
+		}
+		if len(all) == attemptsMost {
+			from = all[len(all)-1].At
 			break
 		}
 		all, newest = append(all, one), latest(newest, one.At)
@@ -97,7 +106,7 @@ func missingSince(ctx context.Context, forge app.Redeliverer, since time.Time) (
 		}
 		seen[one.DeliveryID] = true
 	}
-	return missing, newest, nil
+	return missing, newest, from, nil
 }
 
 func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }

@@ -1,17 +1,24 @@
 package webhooks_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"iter"
+	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"tinyforge/app"
 	"tinyforge/app/forgetest"
 	"tinyforge/db"
 	"tinyforge/db/migratedtest"
+	"tinyforge/webhooks"
 )
 
 // TestFailedDeliveriesAreAskedFor: what a GitHub could not deliver, a tag, comes when it is asked for, once; a restart asks for
@@ -138,6 +145,45 @@ func TestAForgeCannotMakeUsAskWithoutEnd(t *testing.T) {
 		t.Errorf("looked until %v, which is not yet", until)
 	}
 }
+
+// TestAttemptsThatAreNotLookedAtAreSaid: who reads the log knows from when on deliveries may be missing.
+func TestAttemptsThatAreNotLookedAtAreSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, migratedtest.SQLite(t))
+	row := w.forge("busy", string(forgetest.GitHub))
+	for more, says := range []bool{false, true} {
+		var log lockedBuffer
+		forge := busyForge{n: webhooks.AttemptsMost + more, now: time.Now()}
+		handler := webhooks.New(w.db, func(db.Forge) (app.Forge, error) { return forge, nil }, slog.New(slog.NewTextHandler(&log, nil)))
+		_, _, err := handler.LookForMissed(t.Context(), row)
+		must(t, err)
+		if out := log.String(); strings.Contains(out, "level=WARN msg=\"the forge tried too many deliveries") != says {
+			t.Errorf("of %d attempts it says %q", forge.n, out)
+		}
+	}
+}
+
+// busyForge has tried n deliveries, of which none failed, within a minute.
+type busyForge struct {
+	app.Forge
+	n   int
+	now time.Time
+}
+
+// Attempts implements app.Redeliverer.
+func (f busyForge) Attempts(context.Context) iter.Seq2[app.Attempt, error] {
+	return func(yield func(app.Attempt, error) bool) {
+		for i := range f.n {
+			at := f.now.Add(-time.Minute * time.Duration(i) / time.Duration(f.n))
+			if !yield(app.Attempt{ID: int64(i), DeliveryID: strconv.Itoa(i), At: at, Delivered: true}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Redeliver implements app.Redeliverer.
+func (busyForge) Redeliver(context.Context, int64) error { return errors.New("nothing has failed") }
 
 // place is a repository on a forge that delivers to the world, with a workload that follows main.
 type place struct {

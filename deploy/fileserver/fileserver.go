@@ -17,6 +17,9 @@ import (
 	"tinyforge/deploy/site"
 )
 
+// readTimeout is how long a header may take, and then a body.
+const readTimeout = 15 * time.Second
+
 // grace is how long requests may go on when the server is asked to end. Docker kills it after ten seconds.
 const grace = 8 * time.Second
 
@@ -54,8 +57,8 @@ func ReadConfig(dir string) (c site.Config, err error) {
 // Serve answers on listener until ctx is done, as Run does.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
 	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 15 * time.Second,
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { boundBody(w, r); handler.ServeHTTP(w, r) }),
+		ReadHeaderTimeout: readTimeout,
 		IdleTimeout:       3 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -74,4 +77,12 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		return server.Close()
 	}
 	return nil
+}
+
+// boundBody gives a body, which nobody reads but the server before it answers, as long as a header. ReadTimeout would also
+// bound the downloads of requests without one.
+func boundBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
+	}
 }

@@ -22,6 +22,19 @@ type Config struct {
 	HoldFor   time.Duration // how long a request waits on a held route; 0 means 30 s
 	HoldLimit int           // how many requests wait on one held route; 0 means 1000. All of them hold at most 256 MiB
 	Grace     time.Duration // how long requests may go on after Run's ctx is done; 0 means 10 s
+
+	limits limits // the zero value means defaultLimits
+}
+
+// limits are how long a listener waits for those who ask.
+type limits struct {
+	readHeader time.Duration
+	readIdle   time.Duration // between two reads of one upload; upgraded connections are not bound by it
+	idle       time.Duration // between two requests
+}
+
+func defaultLimits() limits {
+	return limits{readHeader: 15 * time.Second, readIdle: 2 * time.Minute, idle: 3 * time.Minute}
 }
 
 // ACME is where certificates come from unless InternalCA is set.
@@ -36,10 +49,7 @@ const (
 	defaultGrace     = 10 * time.Second
 	freshGrace       = time.Second // how long the first requests of connections are waited for before the end begins
 
-	readHeaderTimeout = "15s"
-	readIdleTimeout   = "2m" // between two reads of one upload; upgraded connections are not bound by it
-	idleTimeout       = "3m" // between two requests
-	maxHeaderBytes    = 32 << 10
+	maxHeaderBytes = 32 << 10
 
 	// A connection to an upstream is kept for less time than the usual servers keep theirs (gunicorn 2 s, Node and
 	// uvicorn 5 s): a request that goes into a connection while the other side closes it is lost.
@@ -94,9 +104,9 @@ func (p *Proxy) server(id, scheme string) object {
 		"listen":              []string{p.listenAddress(id, scheme)},
 		"protocols":           []string{"h1", "h2"},
 		"automatic_https":     object{"disable": true},
-		"read_header_timeout": readHeaderTimeout,
-		"idle_timeout":        idleTimeout,
-		"read_idle_timeout":   readIdleTimeout,
+		"read_header_timeout": p.cfg.limits.readHeader,
+		"idle_timeout":        p.cfg.limits.idle,
+		"read_idle_timeout":   p.cfg.limits.readIdle,
 		"max_header_bytes":    maxHeaderBytes,
 		"routes": []object{{"handle": []object{
 			{"handler": "tinyforge", "proxy": id},

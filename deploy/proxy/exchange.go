@@ -40,14 +40,14 @@ func (tb *Table) begin(ctx context.Context, r *route, g guest) (*exchange, error
 	return x, nil
 }
 
-// bound puts the bounds of the options on r, which has x's context, and returns what its answer is to be written to.
-func (x *exchange) bound(o *options, w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+// bound puts the bounds of the options on a body, which may be nil, and returns what the answer is to be written to.
+func (x *exchange) bound(o *options, w http.ResponseWriter, body *upload) http.ResponseWriter {
 	if o.Timeout > 0 {
 		x.patience = newPatience(o.Timeout, func() { x.cancel(errSlow) })
 		w = &answer{&caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, x.patience}
 	}
-	if r.Body != nil && r.Body != http.NoBody && (o.MaxBody > 0 || o.Timeout > 0) {
-		r.Body = &upload{ReadCloser: r.Body, most: o.MaxBody, patience: x.patience}
+	if body != nil {
+		body.most, body.patience = o.MaxBody, x.patience
 	}
 	return w
 }

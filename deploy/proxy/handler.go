@@ -79,10 +79,15 @@ func (h *handler) forward(w http.ResponseWriter, r *http.Request, rt *route, o *
 		return h.fail(w, r, rt, errEmpty)
 	}
 	out := r.WithContext(x.ctx)
+	body := newUpload(out)
 	if o != nil {
-		w = x.bound(o, w, out)
+		w = x.bound(o, w, body)
 	}
-	if err := next.ServeHTTP(w, out); err != nil {
+	err = next.ServeHTTP(w, out)
+	if r.Context().Err() != nil && body.cut() {
+		panic(http.ErrAbortHandler) // closes the connection, on which the rest of the body would be taken for a request
+	}
+	if err != nil {
 		return h.fail(w, r, rt, errors.Join(context.Cause(x.ctx), x.err, err))
 	}
 	return nil

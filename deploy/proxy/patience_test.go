@@ -133,7 +133,7 @@ func TestPatienceWaitsWithTheRoute(t *testing.T) {
 		x, err := tb.begin(t.Context(), tb.lookup("a.test"), guest{size: 1})
 		must(t, err)
 		defer x.close()
-		x.bound(newOptions(rt), nil, (&http.Request{}).WithContext(t.Context()))
+		x.bound(newOptions(rt), nil, nil)
 		_, err = x.upstream()
 		must(t, err)
 		must(t, tb.Hold(t.Context(), rt))

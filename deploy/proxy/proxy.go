@@ -47,6 +47,9 @@ func New(cfg Config, log *slog.Logger) (*Proxy, error) {
 	if cfg.Grace == 0 {
 		cfg.Grace = defaultGrace
 	}
+	if cfg.limits == (limits{}) {
+		cfg.limits = defaultLimits()
+	}
 	table, err := openTable(cfg, log)
 	if err != nil {
 		return nil, fmt.Errorf("make proxy: %w", err)

@@ -1,6 +1,11 @@
 package proxy
 
-import "io"
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+)
 
 // upload is the body of a request on its way to the upstream, cut with errTooLarge where it gets larger than it may be.
 // While the client is read from, the upstream is not waited for.
@@ -10,7 +15,21 @@ type upload struct {
 	read     int64
 	err      error // the last one, for good
 	patience *patience
+	whole    atomic.Bool // it was read to its end
 }
+
+// newUpload gives r a body that is watched, or returns nil if it has none.
+func newUpload(r *http.Request) *upload {
+	if r.ContentLength == 0 || r.Body == nil {
+		return nil
+	}
+	u := &upload{ReadCloser: r.Body}
+	r.Body = u
+	return u
+}
+
+// cut tells whether the client did not send all that it began. It is safe for concurrent use; a nil one is not cut.
+func (u *upload) cut() bool { return u != nil && !u.whole.Load() }
 
 func (u *upload) Read(b []byte) (int, error) {
 	if u.err != nil {
@@ -27,5 +46,8 @@ func (u *upload) Read(b []byte) (int, error) {
 	}
 	u.read += int64(n)
 	u.err = err
+	if errors.Is(err, io.EOF) {
+		u.whole.Store(true)
+	}
 	return n, err
 }

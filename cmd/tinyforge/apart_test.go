@@ -23,15 +23,7 @@ type apartScene struct {
 func newApartScene(t *testing.T, config string) *apartScene {
 	t.Helper()
 	x := &apartScene{scene: scene{docker: newFront(t), forge: newForge(t, forgetest.Options{Kind: forgetest.GitHub}), name: unique("web")}}
-	dir, err := os.MkdirTemp("", "tf") // a socket's path has to be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket := "TINYFORGE_PROXY_SOCKET=" + filepath.Join(dir, "proxy.sock")
-	x.service = prepareService(t, x.docker.option(), "TINYFORGE_ROUTER=proxy", "TINYFORGE_PROXY_HTTP=off", socket)
-	x.proxyEnv = []string{"TINYFORGE_DATA=" + filepath.Join(dir, "data"), "TINYFORGE_PROXY_HTTP=" + strings.TrimPrefix(x.site, "http://"),
-		"TINYFORGE_PROXY_HTTPS=off", "TINYFORGE_DRAIN=30s", socket}
+	x.service, x.proxyEnv = prepareApartService(t, x.docker.option())
 	x.start()
 	x.wantProxy("does not answer")
 	x.startProxy()
@@ -41,6 +33,20 @@ func newApartScene(t *testing.T, config string) *apartScene {
 	x.clone.ends(x.clone.release("zero"), "success")
 	x.serves(x.name, "zero")
 	return x
+}
+
+// prepareApartService is a service whose sites a proxy of its own serves, and the environment of that.
+func prepareApartService(t *testing.T, env ...string) (s *service, proxyEnv []string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tf") // a socket's path has to be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := "TINYFORGE_PROXY_SOCKET=" + filepath.Join(dir, "proxy.sock")
+	s = prepareService(t, append(env, "TINYFORGE_ROUTER=proxy", "TINYFORGE_PROXY_HTTP=off", socket)...)
+	return s, []string{"TINYFORGE_DATA=" + filepath.Join(dir, "data"), "TINYFORGE_PROXY_HTTP=" + strings.TrimPrefix(s.site, "http://"),
+		"TINYFORGE_PROXY_HTTPS=off", "TINYFORGE_DRAIN=30s", socket}
 }
 
 func (x *apartScene) startProxy() {

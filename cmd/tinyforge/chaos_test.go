@@ -120,10 +120,7 @@ func (x *world) killAt(w *target, point string, good bool) {
 
 // killSometime kills at a random time after a push, and sometimes the next process once more.
 func (x *world) killSometime(w *target) {
-	good := x.random.IntN(3) > 0
-	after := time.Duration(x.random.Int64N(int64(4 * time.Second)))
-	commit := x.push(w, good)
-	time.Sleep(after)
+	commit, good, after := x.pushAndWait(w)
 	x.process.kill()
 	x.killed(fmt.Sprintf("%s after %s", w.strategy, after.Round(time.Millisecond)), w)
 	if x.random.IntN(3) == 0 {
@@ -138,10 +135,7 @@ func (x *world) killSometime(w *target) {
 
 // killProxy kills the proxy that is apart at a random time after a push.
 func (x *world) killProxy(w *target) {
-	good := x.random.IntN(3) > 0
-	after := time.Duration(x.random.Int64N(int64(4 * time.Second)))
-	commit := x.push(w, good)
-	time.Sleep(after)
+	commit, good, after := x.pushAndWait(w)
 	x.serving.kill()
 	x.killed(fmt.Sprintf("the proxy, %s after %s", w.strategy, after.Round(time.Millisecond)), w)
 	x.nobodyAnswers()
@@ -152,6 +146,15 @@ func (x *world) killProxy(w *target) {
 	})
 	x.somebodyAnswers()
 	x.settled(w, commit, good)
+}
+
+// pushAndWait pushes a good commit or a bad one, and waits for some time.
+func (x *world) pushAndWait(w *target) (commit string, good bool, after time.Duration) {
+	good = x.random.IntN(3) > 0
+	after = time.Duration(x.random.Int64N(int64(4 * time.Second)))
+	commit = x.push(w, good)
+	time.Sleep(after)
+	return commit, good, after
 }
 
 // push commits a new version of a workload and pushes it.

@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -85,14 +84,7 @@ func prepareFor(t *testing.T, set setting) (s *service, proxy func() *process) {
 		s, _ = prepareManagedService(t)
 		return s, nil
 	case "proxy":
-		dir, err := os.MkdirTemp("", "tf") // a socket's path has to be short
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = os.RemoveAll(dir) })
-		socket := "TINYFORGE_PROXY_SOCKET=" + filepath.Join(dir, "proxy.sock")
-		s = prepareService(t, "TINYFORGE_ROUTER=proxy", "TINYFORGE_PROXY_HTTP=off", socket)
-		env := []string{"TINYFORGE_DATA=" + dir, "TINYFORGE_PROXY_HTTP=" + strings.TrimPrefix(s.site, "http://"), "TINYFORGE_PROXY_HTTPS=off", socket}
+		s, env := prepareApartService(t)
 		return s, func() *process { return startProcess(t, env, "proxy") }
 	}
 	return prepareService(t), nil

@@ -169,6 +169,9 @@ func defaultData() string {
 func (c *config) siteProgram() string { return cmp.Or(c.SiteProgram, "/proc/self/exe") }
 
 func (c *config) normalize() {
+	if folder, err := filepath.Abs(c.Data); err == nil && c.Data != "" { // others are started in folders of their own
+		c.Data = folder
+	}
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
 	c.Given.PublicURL = c.Given.PublicURL && c.PublicURL != ""
 	for _, address := range []*string{&c.ProxyHTTP, &c.ProxyHTTPS} {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -17,6 +19,9 @@ var errKeyInUse = errors.New("the sealing key is in use")
 // wants it alone, and gets errKeyInUse at once where that cannot be. The others wait for that one. The lock ends with the
 // process, however it ends.
 func lockKey(ctx context.Context, c config, alone bool) (unlock func(), err error) {
+	if err := isOwn(c.Data); err != nil {
+		return nil, err
+	}
 	file, err := os.OpenFile(filepath.Join(c.Data, "key.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock sealing key: %w", err)
@@ -46,4 +51,21 @@ func lockKey(ctx context.Context, c config, alone bool) (unlock func(), err erro
 			return nil, fmt.Errorf("lock sealing key: %w", ctx.Err())
 		}
 	}
+}
+
+// isOwn refuses a data folder that is another user's: what root leaves there its owner could not read.
+func isOwn(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("look at data folder: %w", err)
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(owner.Uid) == os.Geteuid() {
+		return nil
+	}
+	name := strconv.Itoa(int(owner.Uid))
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	return fmt.Errorf("the data folder %s belongs to the user %s: run this as that user, with sudo -u %s", dir, name, name)
 }

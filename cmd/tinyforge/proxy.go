@@ -15,6 +15,9 @@ func runProxy(ctx context.Context, c config, _ []string, in invocation) error {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w; choose another with --data", err)
 	}
+	if err := isOwn(c.Data); err != nil {
+		return err
+	}
 	p, err := newProxy(c, filepath.Join(c.Data, "routes"), log)
 	if err != nil {
 		return err

@@ -219,3 +219,23 @@ func TestRotateKeyOfNothing(t *testing.T) {
 		t.Errorf("the folder was made: %v", err)
 	}
 }
+
+// TestAnotherUsersFolder: no command leaves files in it that its owner could not read.
+func TestAnotherUsersFolder(t *testing.T) {
+	dir, owner := "/usr", "root"
+	if os.Geteuid() == 0 {
+		dir, owner = t.TempDir(), "nobody"
+		if err := os.Chown(dir, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"serve", "proxy", "migrate"} {
+		err := run(t.Context(), []string{name, "--data", dir}, nil, io.Discard, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), dir+" belongs to the user "+owner+": run this as that user, with sudo -u "+owner) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || owner == "nobody" && len(left) > 0 {
+			t.Errorf("%s left %v (%v)", name, left, err)
+		}
+	}
+}

@@ -49,7 +49,7 @@ func (d *DB) look(ctx context.Context, p *polled) {
 		}
 		return
 	}
-	if now != p.seen && p.seen != "" {
+	if now != p.seen { // the first time too: something may have changed before
 		for _, topic := range p.topics {
 			d.topics.wake(topic)
 		}

@@ -199,3 +199,13 @@ func TestWorkloadsChangedByAnotherProcessOnSQLite(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatHappenedBeforeListenWakesToo: who reads before anybody listens does not miss what changed in between.
+func TestWhatHappenedBeforeListenWakesToo(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		workloads, cancel := f.Subscribe(db.TopicWorkloads)
+		defer cancel()
+		listen(t, f.DB)
+		woken(t, workloads)
+	})
+}

@@ -136,7 +136,12 @@ func (r *Runner) deploy(ctx, wanted context.Context, dep *db.Deployment) error {
 	defer j.log.Close()
 	j.wanted = wanted
 
-	if err := j.enter(ctx, j.begin()); err != nil {
+	was, next := dep.Phase, j.begin()
+	if dep.Attempt > 1 || was != db.PhaseBuilding {
+		r.Log.InfoContext(ctx, "deployment goes on", "deployment", dep.ID, "workload", j.workload.Name, "was", was, "phase", next)
+		j.log.Printf("Tinyforge ended while %s: it goes on with %s", was, next)
+	}
+	if err := j.enter(ctx, next); err != nil {
 		return err
 	}
 	for !dep.Phase.Final() {

@@ -16,8 +16,8 @@ import (
 var errKeyInUse = errors.New("the sealing key is in use")
 
 // lockKey keeps the sealing key of a data folder as it is for as long as somebody works with it. Many may; one who changes it
-// wants it alone, and gets errKeyInUse at once where that cannot be. The others wait for that one. The lock ends with the
-// process, however it ends.
+// wants it alone, and gets errKeyInUse where that cannot be within a second: a process that is being started holds for a
+// moment what the one that starts it holds. The others wait for that one. The lock ends with the process, however it ends.
 func lockKey(ctx context.Context, c config, alone bool) (unlock func(), err error) {
 	if err := isOwn(c.Data); err != nil {
 		return nil, err
@@ -30,6 +30,7 @@ func lockKey(ctx context.Context, c config, alone bool) (unlock func(), err erro
 	if alone {
 		how = syscall.LOCK_EX
 	}
+	patience := time.Now().Add(time.Second)
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
@@ -40,7 +41,7 @@ func lockKey(ctx context.Context, c config, alone bool) (unlock func(), err erro
 		case !errors.Is(err, syscall.EWOULDBLOCK):
 			_ = file.Close()
 			return nil, fmt.Errorf("lock sealing key: %w", err)
-		case alone:
+		case alone && time.Now().After(patience):
 			_ = file.Close()
 			return nil, errKeyInUse
 		}

@@ -228,12 +228,26 @@ func cancelDeployment(ctx context.Context, r requested) error {
 	}
 	switch err := r.store.Cancel(ctx, r.id); {
 	case errors.Is(err, db.ErrTooLate):
-		return fmt.Errorf("%w: what it has made live can be undone with tinyforge rollback %s", err, r.workload.Name)
+		return tooLate(ctx, r, err)
 	case err != nil:
 		return err
 	}
 	fmt.Fprintf(r.out, "deployment %d is cancelled: what served before it goes on serving\n", r.id)
 	return nil
+}
+
+// tooLate says why a deployment cannot be cancelled, and what can be done instead.
+func tooLate(ctx context.Context, r requested, cause error) error {
+	dep, err := r.store.Deployment(ctx, r.id)
+	switch {
+	case err != nil:
+		return errors.Join(cause, err)
+	case dep.Phase == db.PhaseUndoing:
+		return fmt.Errorf("%w: it is being undone already", cause)
+	case dep.Phase == db.PhaseLive, dep.Phase.Committed():
+		return fmt.Errorf("%w: what it has made live can be undone with tinyforge rollback %s", cause, r.workload.Name)
+	}
+	return fmt.Errorf("%w: it has ended, as %s", cause, dep.Phase)
 }
 
 // removeWorkload takes the workload down, with its volumes only where that is asked for.

@@ -14,8 +14,8 @@ import (
 	"tinyforge/deploy/redact"
 )
 
-// guardedLog is where the process's log goes, without the secrets of forges, workloads and the configuration: whatever a library puts into an
-// error, they are not printed. Each Write is one record. It is safe for concurrent use as far as out is.
+// guardedLog is where the process's log goes, without the secrets of forges, workloads and the configuration: whatever a
+// library puts into an error, they are not printed. Each Write is one record. It is safe for concurrent use as far as out is.
 type guardedLog struct {
 	out      io.Writer
 	redactor atomic.Pointer[redact.Redactor]
@@ -66,14 +66,6 @@ func (k guardKeeper) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// instance is the database's; what is secret is known before anybody can put it into a log.
-func (k guardKeeper) instance(ctx context.Context) (string, error) {
-	if err := k.learn(ctx); err != nil {
-		return "", err
-	}
-	return k.db.InstanceID(ctx)
 }
 
 func (k guardKeeper) learn(ctx context.Context) error {

@@ -52,15 +52,17 @@ func routerKinds() map[string]func(config, *db.DB, string, *slog.Logger) (gatewa
 func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) error {
 	log := newLogger(c, guard)
 	slog.SetDefault(log) // Caddy has taken the standard logger for itself
-	unlock, store, err := prepare(ctx, c)
+	store, release, err := prepare(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	defer func() { _ = store.Close() }()
+	defer release()
 
 	secrets := guardKeeper{guard: guard, db: store, log: log, own: c.secrets()}
-	instance, err := secrets.instance(ctx)
+	if err := secrets.learn(ctx); err != nil { // before anybody can put it into the log
+		return err
+	}
+	instance, err := store.InstanceID(ctx)
 	if err != nil {
 		return err
 	}
@@ -69,11 +71,8 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 		return err
 	}
 	defer closeRuntime()
-	router, err := routerKinds()[c.Router](c, store, instance, log)
+	router, err := openRouter(ctx, c, store, instance, log)
 	if err != nil {
-		return err
-	}
-	if err := router.Listen(ctx); err != nil {
 		return err
 	}
 	forges := app.NewForges(store, forgeKinds())
@@ -138,6 +137,15 @@ func openRuntime(c config, instance string, log *slog.Logger) (engine *docker.En
 	return engine, runtime, func() { _ = errors.Join(runtime.Close(), engine.Close()) }, nil
 }
 
+// openRouter is what serves the sites, with its addresses open.
+func openRouter(ctx context.Context, c config, store *db.DB, instance string, log *slog.Logger) (gateway, error) {
+	router, err := routerKinds()[c.Router](c, store, instance, log)
+	if err != nil {
+		return nil, err
+	}
+	return router, router.Listen(ctx)
+}
+
 // newPages completes the configuration of the pages.
 func newPages(c config, p settings.Config) (*settings.Settings, error) {
 	texts, err := templates.New(time.Now)
@@ -152,23 +160,25 @@ func newPages(c config, p settings.Config) (*settings.Settings, error) {
 	return settings.New(p), err
 }
 
-// prepare makes folder and database ready for one server.
-func prepare(ctx context.Context, c config) (unlock func(), store *db.DB, err error) {
+// prepare makes folder and database ready for one server. release closes the database and gives the folder back.
+func prepare(ctx context.Context, c config) (store *db.DB, release func(), err error) {
 	if store, err = readyStore(ctx, c); err != nil {
 		return nil, nil, err
 	}
-	if unlock, err = lockData(c); err != nil {
+	unlock, err := lockData(c)
+	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}
+	release = func() { _ = store.Close(); unlock() }
 	err = deploy.EmptyWorkspace(filepath.Join(c.Data, "checkouts"))
 	if err == nil && isSQLite(c) { // nobody else can hold a lease: the lock says so
 		_, err = store.BreakLeases(ctx)
 	}
 	if err != nil {
-		unlock()
-		return nil, nil, errors.Join(err, store.Close())
+		release()
+		return nil, nil, err
 	}
-	return unlock, store, nil
+	return store, release, nil
 }
 
 // routeChecks are what the routers say of a route, for who runs none.

@@ -169,11 +169,7 @@ func routerDrainWaits(t *testing.T, f RouterFixture) {
 	if f.Blind {
 		return
 	}
-	rt := db.Route{WorkloadID: 1, Host: routeHost}
-	blue, green := newSite(t, "tf-web-1"), newSite(t, "tf-web-2")
-	noFault(t, "upsert", f.Router.Upsert(t.Context(), rt, blue.up))
-	slow := blue.slowGet(t, f)
-	noFault(t, "upsert", f.Router.Upsert(t.Context(), rt, green.up))
+	rt, blue, green, slow := f.moved(t)
 
 	var released atomic.Bool
 	drained := make(chan error, 1)
@@ -195,11 +191,7 @@ func routerDrainBounded(t *testing.T, f RouterFixture) {
 	if f.Blind {
 		return
 	}
-	rt := db.Route{WorkloadID: 1, Host: routeHost}
-	blue, green := newSite(t, "tf-web-1"), newSite(t, "tf-web-2")
-	noFault(t, "upsert", f.Router.Upsert(t.Context(), rt, blue.up))
-	slow := blue.slowGet(t, f)
-	noFault(t, "upsert", f.Router.Upsert(t.Context(), rt, green.up))
+	rt, blue, green, slow := f.moved(t)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

@@ -25,6 +25,8 @@ func (m member) failure(id db.ReleaseID) error {
 		return &deploy.Failure{Text: name + " ran out of memory and was killed: raise its mem_limit", Fault: deploy.FaultOf("oom")}
 	case s.Health != nil && s.Health.Status == container.Unhealthy:
 		return &deploy.Failure{Text: name + " is unhealthy: its healthcheck fails"}
+	case s.Running && !s.Restarting && m.restarts(id) >= crashes: // with what exit code is forgotten by now
+		return &deploy.Failure{Text: name + " ended by itself and had to be restarted", Fault: deploy.FaultOf("restarted")}
 	case s.Restarting, m.restarts(id) >= crashes:
 		return &deploy.Failure{Text: fmt.Sprintf("%s ended with exit code %d and had to be restarted", name, s.ExitCode), Fault: ended}
 	case s.Status == container.StateExited && (s.ExitCode != 0 || !m.job()):

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"tinyforge/db"
@@ -145,11 +144,8 @@ func (j *job) failed(ctx context.Context, err error) db.Phase {
 	switch {
 	case j.dep.Phase.Committed():
 		return j.next() // what is left over is removed by the recovery
-	case j.dep.Phase == db.PhaseUndoing:
-		j.dep.Error += "; undoing it is not finished"
-		if !strings.HasPrefix(j.dep.Error, text) { // what it failed of already
-			j.dep.Error += ": " + text
-		}
+	case j.dep.Phase == db.PhaseUndoing: // not for the row, where it would stay when it is no longer so
+		j.log.Printf("Undoing it is not finished: Tinyforge goes on with it until it is")
 		return j.next() // the recovery goes on with it
 	}
 	j.dep.Error, j.dep.Fault = text, nil

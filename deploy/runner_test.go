@@ -269,8 +269,8 @@ func TestRuntimeGone(t *testing.T) {
 		return nil
 	})
 	dep := w.run(w.push("b"))
-	if dep.Phase != db.PhaseFailed || !strings.Contains(dep.Error, "undoing it is not finished") {
-		t.Errorf("%s: %q", dep.Phase, dep.Error)
+	if dep.Phase != db.PhaseFailed || dep.Error != gone.Text || !strings.Contains(w.logText(dep.ID), "Undoing it is not finished") {
+		t.Errorf("%s: %q, log %s", dep.Phase, dep.Error, w.logText(dep.ID))
 	}
 	w.deployer.Runtime = w.runtime // it is back
 	must(t, deploy.NewRecovery(w.deployer).Pass(t.Context()))

@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"deploy":            {"db", "deploy/redact"},
 	"deploy/source":     {"deploy", "deploy/shorten", "deploy/site", "db"},
 	"deploy/docker":     {"deploy", "deploy/redact", "deploy/shorten", "db"},
-	"deploy/compose":    {"deploy", "deploy/shorten", "db"},
+	"deploy/compose":    {"deploy", "deploy/redact", "deploy/shorten", "db"},
 	"deploy/proxy":      {"deploy", "db"},
 	"deploy/npm":        {"deploy", "db"},
 	"deploy/redact":     {},

@@ -200,7 +200,7 @@ func TestDockerGone(t *testing.T) {
 		t.Errorf("/readyz answers %d %s", code, body)
 	}
 	third := c.release("three")
-	c.ends(third, "failure", "Docker is not reachable", "is it running?; undoing it is not finished")
+	c.ends(third, "failure", "Docker is not reachable", "is it running?")
 
 	docker.restore()
 	s.serves(web, "one") // and nothing is left of the second

@@ -9,12 +9,11 @@ import (
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
+
+	"tinyforge/deploy/redact"
 )
 
-const (
-	tailLines = 50
-	lineLimit = 8 << 10 // bytes
-)
+const tailLines = 50
 
 // tail returns the last lines of both output streams, none when they cannot be read.
 func (r *Runtime) tail(ctx context.Context, id string) []string {
@@ -30,7 +29,7 @@ func (r *Runtime) tail(ctx context.Context, id string) []string {
 	var lines []string
 	for line := range strings.Lines(text.String()) {
 		line = strings.Map(printable, strings.ToValidUTF8(strings.TrimRight(line, "\r\n"), "\uFFFD"))
-		lines = append(lines, line[:min(len(line), lineLimit)])
+		lines = append(lines, line[:min(len(line), redact.MostLine)])
 	}
 	return lines[max(0, len(lines)-tailLines):]
 }

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"strings"
 	"unicode/utf8"
+
+	"tinyforge/deploy/redact"
 )
 
-// maxLine is the length at which log lines are cut, in bytes.
-const maxLine = 8 << 10
+const maxLine = redact.MostLine
 
 // maxHeld is what is kept of a line before it is cleaned: enough to cut it between characters.
 const maxHeld = maxLine + utf8.UTFMax

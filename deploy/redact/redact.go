@@ -10,10 +10,14 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Secret is a text that nobody may read, and its name, which anybody may.
 type Secret struct{ Name, Value string }
+
+// MostLine is the length at which runtimes cut a line of output, in bytes.
+const MostLine = 8 << 10
 
 // Redactor knows secrets. It is immutable, so safe for concurrent use; nil knows none.
 type Redactor struct {
@@ -88,12 +92,25 @@ func (r *Redactor) Map(values map[string]string) map[string]string {
 	return clean
 }
 
-// Lines returns the lines without secrets, those that go over several of them included.
+// Lines returns the lines without secrets, those that go over several of them included. A line as long as those that a
+// runtime has cut may end in the middle of a secret: of that nothing is left either.
 func (r *Redactor) Lines(lines []string) []string {
 	if r == nil || len(lines) == 0 {
 		return lines
 	}
-	return strings.Split(r.String(strings.Join(lines, "\n")), "\n")
+	var b bytes.Buffer // which never fails
+	w := NewWriter(&b, r)
+	for i, line := range lines {
+		if i > 0 {
+			_, _ = w.Write([]byte{'\n'})
+		}
+		_, _ = w.Write([]byte(line))
+		if len(line) > MostLine-utf8.UTFMax { // the cut took half a character along
+			w.drop()
+		}
+	}
+	_ = w.Flush()
+	return strings.Split(b.String(), "\n")
 }
 
 // longest returns the length and the name of the longest secret at the beginning of text, 0 for none. open is how many

@@ -198,6 +198,13 @@ func TestLinesAndMap(t *testing.T) {
 	if got := r.Lines([]string{"a hunter22", "b hunt", "er22"}); len(got) < 2 || strings.Contains(strings.Join(got, ""), "hunt") {
 		t.Errorf("lines: %q", got)
 	}
+	for half := range len("hunter22") { // a line that is cut within a secret
+		line := strings.Repeat("x", redact.MostLine-half) + "hunter22"[:half]
+		got := r.Lines([]string{line, "after"})
+		if len(got) != 2 || got[1] != "after" || half >= 4 && strings.Contains(got[0], "hunt") || !strings.HasPrefix(got[0], "xxx") {
+			t.Errorf("cut after %d bytes of it: %q", half, got[0][len(got[0])-20:])
+		}
+	}
 	if got := r.Map(map[string]string{"why": "no hunter22"}); got["why"] != "no [secret P]" {
 		t.Errorf("values: %q", got)
 	}

@@ -42,6 +42,12 @@ func (w *Writer) Settle() error {
 	return w.err
 }
 
+// drop leaves out what Settle keeps back: nothing will follow it.
+func (w *Writer) drop() {
+	_ = w.Settle()
+	w.buffer, w.out = w.buffer[:0], 0
+}
+
 // Flush writes all that is kept back. What is written later is a text of its own.
 func (w *Writer) Flush() error {
 	w.pass(true)

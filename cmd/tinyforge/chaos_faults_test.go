@@ -19,23 +19,38 @@ import (
 	"tinyforge/deploy/deploytest"
 )
 
-// TestChaosFaults disturbs what Tinyforge stands on in the middle of deployments: the database, Docker, the forge, the disk.
-// A deployment may fail then, and has to say so; whatever its last status says has to be true.
-func TestChaosFaults(t *testing.T) {
-	seed := fromEnv(t, "TINYFORGE_TEST_CHAOS_SEED", uint64(time.Now().UnixNano()))
-	sum := &tally{what: "faults", seed: seed, begun: time.Now()}
-	begin := func(t *testing.T, name string, env ...string) *world {
-		return newWorld(t, setting{"builtin", name}, sum, rand.New(rand.NewPCG(seed, 0)), env...)
+// faultWorld is a world that is disturbed.
+func faultWorld(t *testing.T, sum *tally, name string, env ...string) *world {
+	return newWorld(t, setting{"builtin", name}, sum, rand.New(rand.NewPCG(sum.seed, 0)), env...)
+}
+
+// TestChaosDocker disturbs Docker in the middle of deployments, as TestChaosFaults does other things. Nothing is beside it:
+// the address of its Docker is in the environment.
+func TestChaosDocker(t *testing.T) {
+	sum := newTally(t, "faults")
+	daemon := newDaemon(t)
+	x := faultWorld(t, sum, "Docker restarted, killed, full", "TINYFORGE_MIN_FREE=10MB")
+	for _, disturb := range []func(){func() { daemon.restart(syscall.SIGTERM) }, func() { daemon.restart(syscall.SIGKILL) }, func() { daemon.disk.full(3 * time.Second) }} {
+		x.disturbEach(disturb, "", true)
 	}
+	x.conclude()
+	sum.print(os.Stdout)
+}
+
+// TestChaosFaults disturbs what else Tinyforge stands on in the middle of deployments: the database, the forge, the disk. A
+// deployment may fail then, and has to say so; whatever its last status says has to be true.
+func TestChaosFaults(t *testing.T) {
+	t.Parallel()
+	sum := newTally(t, "faults")
 	t.Run("faults", func(t *testing.T) {
 		t.Run("the forge is down for ten minutes", func(t *testing.T) {
 			t.Parallel()
-			begin(t, "forge down").forgeDown(10 * time.Minute)
+			faultWorld(t, sum, "forge down").forgeDown(10 * time.Minute)
 		})
 		t.Run("PostgreSQL", func(t *testing.T) {
 			t.Parallel()
 			server := dbtest.NewServer(t)
-			x := begin(t, "PostgreSQL cut, restarted", "TINYFORGE_DATABASE="+server.URL())
+			x := faultWorld(t, sum, "PostgreSQL cut, restarted", "TINYFORGE_DATABASE="+server.URL())
 			for _, disturb := range []func(){server.Cut, server.Restart, server.Cut, server.Restart} {
 				x.disturbEach(func() {
 					disturb()
@@ -47,20 +62,12 @@ func TestChaosFaults(t *testing.T) {
 		t.Run("the disk is full", func(t *testing.T) {
 			t.Parallel()
 			disk := newDisk(t, 64<<20)
-			x := begin(t, "disk full", "TINYFORGE_DATA="+disk.dir, "TINYFORGE_MIN_FREE=1MB")
+			x := faultWorld(t, sum, "disk full", "TINYFORGE_DATA="+disk.dir, "TINYFORGE_MIN_FREE=1MB")
 			for range 3 {
 				x.disturbEach(func() { disk.full(3 * time.Second) }, "", false)
 			}
 			x.conclude()
 		})
-	})
-	t.Run("Docker", func(t *testing.T) { // alone: its address is in the environment
-		daemon := newDaemon(t)
-		x := begin(t, "Docker restarted, killed, full", "TINYFORGE_MIN_FREE=10MB")
-		for _, disturb := range []func(){func() { daemon.restart(syscall.SIGTERM) }, func() { daemon.restart(syscall.SIGKILL) }, func() { daemon.disk.full(3 * time.Second) }} {
-			x.disturbEach(disturb, "", true)
-		}
-		x.conclude()
 	})
 	sum.print(os.Stdout)
 }

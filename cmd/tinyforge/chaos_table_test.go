@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"testing"
 	"text/tabwriter"
 	"time"
 
@@ -33,6 +34,11 @@ type row struct {
 	wrong    int // a workload with more or less than one release, row or route
 	left     int // something is left over
 	untrue   int // a status that is not terminal, or not true
+}
+
+// newTally begins to count. Its seed is that of TINYFORGE_TEST_CHAOS_SEED, or a new one.
+func newTally(t *testing.T, what string) *tally {
+	return &tally{what: what, seed: fromEnv(t, "TINYFORGE_TEST_CHAOS_SEED", uint64(time.Now().UnixNano())), begun: time.Now()}
 }
 
 func (t *tally) row(s setting) *row {

@@ -20,14 +20,14 @@ import (
 // and looks from outside whether the promises were kept. It prints a table. TINYFORGE_TEST_CHAOS_RANDOM is how many kills at
 // random times each world gets, TINYFORGE_TEST_CHAOS_SEED repeats those of an earlier run.
 func TestChaos(t *testing.T) {
-	seed := fromEnv(t, "TINYFORGE_TEST_CHAOS_SEED", uint64(time.Now().UnixNano()))
+	t.Parallel()
 	random := fromEnv(t, "TINYFORGE_TEST_CHAOS_RANDOM", 8)
-	sum := &tally{what: "kills", seed: seed, begun: time.Now()}
+	sum := newTally(t, "kills")
 	t.Run("worlds", func(t *testing.T) {
 		for i, setting := range everySetting() {
 			t.Run(setting.String(), func(t *testing.T) {
 				t.Parallel()
-				x := newWorld(t, setting, sum, rand.New(rand.NewPCG(seed, uint64(i))))
+				x := newWorld(t, setting, sum, rand.New(rand.NewPCG(sum.seed, uint64(i))))
 				for _, w := range x.workloads {
 					x.killEverywhere(w)
 				}

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -147,6 +148,12 @@ type Fault struct {
 
 // GivenUp tells whether the deployment is undone, or will be: it does not go live.
 func (dep Deployment) GivenUp() bool { return dep.Cancelled || dep.Phase == PhaseUndoing }
+
+// HalfUndone is what the error of a deployment has in it whose undoing could not be finished: the recovery goes on with it.
+const HalfUndone = "; undoing it is not finished"
+
+// IsHalfUndone tells whether it could not be made sure that what served before serves again.
+func (dep Deployment) IsHalfUndone() bool { return strings.Contains(dep.Error, HalfUndone) }
 
 // Duration is the time from the push to the end, or to now while there is none.
 func (dep Deployment) Duration() time.Duration {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"tinyforge/db"
@@ -23,6 +24,7 @@ type job struct {
 	secrets  []db.Secret      // that redactor knows
 	redactor *redact.Redactor // of the log and the error
 	counted  *count           // what its hosts had before their routes moved; nil when nobody counts or nothing moves
+	waited   sync.Once        // for the proxy
 }
 
 // errSkip is returned by a step when nothing has to be deployed.
@@ -45,6 +47,11 @@ func (j *job) begin() db.Phase {
 		return db.PhaseUndoing
 	}
 	return reentry(j.dep.Strategy, j.dep.Phase)
+}
+
+// waits says once in the log why nothing happens.
+func (j *job) waits(proxy string) {
+	j.waited.Do(func() { j.log.Printf("Waiting for %s: it does not answer", proxy) })
 }
 
 // bounded does a step, and gives it up when it takes longer than anything good can.
@@ -146,7 +153,7 @@ func (j *job) failed(ctx context.Context, err error) db.Phase {
 	case j.dep.Phase.Committed():
 		return j.next() // what is left over is removed by the recovery
 	case j.dep.Phase == db.PhaseUndoing:
-		j.dep.Error += "; undoing it is not finished"
+		j.dep.Error += db.HalfUndone
 		if !strings.HasPrefix(j.dep.Error, text) { // what it failed of already
 			j.dep.Error += ": " + text
 		}

@@ -43,6 +43,8 @@ type sites interface {
 	State(ctx context.Context) (word string, ready bool)
 	// Away tells at once whether the sites may be down, since the proxy did not answer when it was last asked.
 	Away() bool
+	// Folder is the data folder of a proxy that is a process of its own, "" where it is not known.
+	Folder() string
 	server
 }
 

@@ -84,6 +84,9 @@ func (b builtin) State(context.Context) (word string, ready bool) {
 	}
 }
 
+// Folder implements sites.
+func (builtin) Folder() string { return "" }
+
 // Away implements sites.
 func (builtin) Away() bool { return false }
 
@@ -154,6 +157,9 @@ func (o *outside) State(ctx context.Context) (word string, ready bool) {
 	}
 	return "ok", true
 }
+
+// Folder implements sites.
+func (*outside) Folder() string { return "" }
 
 // Away implements sites: it is asked when it is needed, and its sites do not hang on whether it answers.
 func (*outside) Away() bool { return false }

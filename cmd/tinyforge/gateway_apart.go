@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -68,6 +69,16 @@ func (a *apart) Serves() (http, https string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.known.HTTP, a.known.HTTPS
+}
+
+// Folder implements sites.
+func (a *apart) Folder() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.known.DataDir == "" {
+		return ""
+	}
+	return filepath.Dir(a.known.DataDir) // newProxy makes one in it
 }
 
 // Lead implements gateway.

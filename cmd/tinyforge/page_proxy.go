@@ -11,7 +11,7 @@ import (
 
 // proxyCommands start this server, with its own options, with each kind of proxy. What it does not know, such as an account
 // of a proxy that it does not use, has an example in its place.
-func (c *config) proxyCommands(s server) []settings.ProxyCommand {
+func (c *config) proxyCommands(s sites) []settings.ProxyCommand {
 	at := c.sitesOptions(s)
 	socket := ""
 	if c.ProxySocket != "" {
@@ -19,6 +19,8 @@ func (c *config) proxyCommands(s server) []settings.ProxyCommand {
 	}
 	data := ""
 	switch {
+	case s.Folder() != "":
+		data = option("data", s.Folder())
 	case c.Router == "proxy" && c.ProxySocket != "":
 		data = " --data FOLDER-OF-THE-PROXY" // it has one of its own, most likely
 	case c.Options["data"] != "":
@@ -65,7 +67,7 @@ func (c *config) optionsOf(command string, want func(name string) bool) string {
 }
 
 // sitesOptions are where the built-in proxy serves, and how it gets its certificates.
-func (c *config) sitesOptions(s server) string {
+func (c *config) sitesOptions(s sites) string {
 	http, https := c.ProxyHTTP, c.ProxyHTTPS
 	if h, hs := s.Serves(); c.Router == "proxy" && (h != "" || hs != "") {
 		http, https = h, hs

@@ -260,7 +260,7 @@ func TestSocket(t *testing.T) {
 	must(t, os.Chmod(open, 0o777)) //nolint:gosec // that is what is refused
 	for path, words := range map[string]string{
 		path: "another proxy listens on " + path, file: "is no socket", filepath.Join(open, "x"): "everybody may write to " + open,
-		"/nonexistent/proxy.sock":                     "there is no folder /nonexistent for the socket: make it",
+		"/nonexistent/proxy.sock":                     "there is no folder /nonexistent to make the socket in",
 		filepath.Join(open, strings.Repeat("x", 100)): "is too long for a socket",
 	} {
 		if _, err := p.ListenAdmin(t.Context(), path); err == nil || !strings.Contains(err.Error(), words) {

@@ -45,7 +45,7 @@ func checkFolder(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no folder %s for the socket: make it, or use another path", path)
+		return fmt.Errorf("there is no folder %s to make the socket in", path)
 	case err != nil:
 		return fmt.Errorf("look at folder of socket: %w", err)
 	}

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -147,6 +148,12 @@ type Fault struct {
 
 // GivenUp tells whether the deployment is undone, or will be: it does not go live.
 func (dep Deployment) GivenUp() bool { return dep.Cancelled || dep.Phase == PhaseUndoing }
+
+// StillServes is how the error of a deployment ends that was undone, where something served before.
+const StillServes = "; the previous release still serves"
+
+// StillServes tells whether what served before the deployment was seen to serve again after it failed.
+func (dep Deployment) StillServes() bool { return strings.HasSuffix(dep.Error, StillServes) }
 
 // Duration is the time from the push to the end, or to now while there is none.
 func (dep Deployment) Duration() time.Duration {

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"errors"
+	"strings"
 
 	"tinyforge/db"
 )
@@ -30,8 +31,11 @@ func FaultOf(code string, values ...string) *db.Fault {
 }
 
 func (f *Failure) Error() string {
-	if f.Err == nil {
+	switch {
+	case f.Err == nil:
 		return f.Text
+	case strings.Contains(f.Err.Error(), f.Text): // a Failure of its own, to which a code was added
+		return f.Err.Error()
 	}
 	return f.Text + ": " + f.Err.Error()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"tinyforge/db"
@@ -22,6 +23,7 @@ type job struct {
 	secrets  []db.Secret      // that redactor knows
 	redactor *redact.Redactor // of the log and the error
 	counted  *count           // what its hosts had before their routes moved; nil when nobody counts or nothing moves
+	waited   sync.Once        // for the proxy
 }
 
 // errSkip is returned by a step when nothing has to be deployed.
@@ -44,6 +46,11 @@ func (j *job) begin() db.Phase {
 		return db.PhaseUndoing
 	}
 	return reentry(j.dep.Strategy, j.dep.Phase)
+}
+
+// waits says once in the log why nothing happens.
+func (j *job) waits(proxy string) {
+	j.waited.Do(func() { j.log.Printf("Waiting for %s: it does not answer", proxy) })
 }
 
 // bounded does a step, and gives it up when it takes longer than anything good can.

@@ -1,7 +1,9 @@
 package deploy_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -72,5 +74,35 @@ func TestNobodyIsLetInWhereRequestsCannotWait(t *testing.T) {
 				t.Errorf("%d starts were seen, want that of the bad release, of the good one again, and of the next", starts)
 			}
 		})
+	}
+}
+
+// restarting is a proxy that is waited for at every call.
+type restarting struct{ *deploytest.Router }
+
+func (r restarting) Upsert(ctx context.Context, rt db.Route, up deploy.Upstream) error {
+	deploy.Waits(ctx, "the proxy at /run/proxy.sock")
+	deploy.Waits(ctx, "the proxy at /run/proxy.sock")
+	return r.Router.Upsert(ctx, rt, up)
+}
+
+// TestWaitingForTheProxyIsSaid once, in the log of the deployment; what is said of one that stays away is its own.
+func TestWaitingForTheProxyIsSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "dockerfile", blueGreen)
+	w.live("a")
+	w.deployer.Router = restarting{w.router}
+	away := &deploy.Failure{Text: "The proxy does not answer", Fault: deploy.FaultOf("proxy_silent", "socket", "/run/proxy.sock"), Err: errors.New("connection refused")}
+	w.router.SetHook(deploytest.FailAt("router.upsert:before", away))
+	dep := w.run(w.push("b"))
+	if text := w.logText(dep.ID); strings.Count(text, "routing: Waiting for the proxy at /run/proxy.sock") != 1 || strings.Count(text, "Waiting") != 1 {
+		t.Errorf("the log is\n%s", text)
+	}
+	if dep.Phase != db.PhaseFailed || dep.Fault == nil || dep.Fault.Code != "proxy_silent" || dep.StillServes() {
+		t.Errorf("it is %s of %+v: %s", dep.Phase, dep.Fault, dep.Error)
+	}
+	coded := &deploy.Failure{Text: away.Text, Fault: deploy.FaultOf("route_refused"), Err: fmt.Errorf("move: %w", away)}
+	if text := coded.Error(); strings.Count(text, away.Text) != 1 || !strings.Contains(text, "refused") {
+		t.Errorf("it is said as %q", text)
 	}
 }

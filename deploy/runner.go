@@ -135,6 +135,7 @@ func (r *Runner) deploy(ctx, wanted context.Context, dep *db.Deployment) error {
 	}
 	defer j.log.Close()
 	j.wanted = wanted
+	ctx = WithWaits(ctx, j.waits)
 
 	was, next := dep.Phase, j.begin()
 	if dep.Attempt > 1 || was != db.PhaseBuilding {

@@ -32,7 +32,7 @@ func (j *job) undo(ctx context.Context) error {
 		return j.Runtime.Remove(ctx, green)
 	})
 	if err == nil && j.blue != nil {
-		j.dep.Error += "; the previous release still serves"
+		j.dep.Error += db.StillServes
 	}
 	return err
 }

@@ -49,6 +49,12 @@ func (v *visit) report(page aboutPage) string {
 			line("about."+f.Key, en.Size(f.Bytes))
 		case !f.At.IsZero():
 			line("about."+f.Key, en.Exact(f.At))
+		case f.Text != "":
+			value, err := en.T(f.Text)
+			if err != nil {
+				value = f.Text
+			}
+			line("about."+f.Key, value)
 		default:
 			line("about."+f.Key, f.Value)
 		}

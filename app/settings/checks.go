@@ -42,7 +42,7 @@ func (v *visit) checkDocker() check {
 
 func (v *visit) checkProxy() check {
 	if p := v.Health.Proxy(v.r.Context()); !p.OK {
-		return check{Key: "proxy", State: "failed", Detail: p.Word, Todo: "check.proxy_todo"}
+		return check{Key: "proxy", State: "failed", Found: templates.Message{Key: "check.proxy_" + p.Kind}, Todo: "check.proxy_" + p.Kind + "_todo"}
 	}
 	return check{Key: "proxy", State: "ok"}
 }

@@ -229,6 +229,29 @@ func TestHistory(t *testing.T) {
 	b.get("/workloads/shop/deployments?before=x").is(t, http.StatusBadRequest)
 }
 
+// TestWhatServedWhileTheProxyWasAway: nobody knows, and so nothing of it is claimed; a change of settings would help nothing.
+func TestWhatServedWhileTheProxyWasAway(t *testing.T) {
+	s := newShop(newWorld(t))
+	b := s.owner()
+	serving := s.live("A", "First").Commit[:7]
+	for text, want := range map[string]string{
+		"The proxy does not answer":                  serving + " was to go on serving, but that could not be made sure of",
+		"The proxy does not answer" + db.StillServes: serving + " serves as before. While the proxy did not answer",
+	} {
+		s.push(text, text)
+		dep := s.claim()
+		dep.Strategy = db.BlueGreen
+		s.through(dep, db.PhaseGating, db.PhaseRouting)
+		dep.Error, dep.Fault = text, &db.Fault{Code: "proxy_silent", Values: map[string]string{"socket": "/run/proxy.sock"}}
+		s.through(dep, db.PhaseUndoing, db.PhaseFailed)
+		p := b.get(s.path(dep.ID))
+		p.is(t, http.StatusOK, "The proxy did not answer", want, "systemctl start tinyforge-proxy", "/run/proxy.sock", "or did not answer then")
+		if strings.Contains(p.body, "all the time") || strings.Contains(p.body, `href="/workloads/shop/settings">Change`) {
+			t.Errorf("more is claimed: %s", p.between(`<div class="panel bad">`, "</div>"))
+		}
+	}
+}
+
 // TestEveryFaultIsSaid: each code has a title in both languages, and what it names is on the page.
 func TestEveryFaultIsSaid(t *testing.T) {
 	s := newShop(newWorld(t))
@@ -252,6 +275,7 @@ func TestEveryFaultIsSaid(t *testing.T) {
 		"check_timeout":  {map[string]string{"path": "/up", "limit": "5s"}, "/up gave no answer within 5.0\u00a0s", "Нет ответа на /up"},
 		"interrupted":    {nil, "Tinyforge was restarted", "был перезапущен"},
 		"route_refused":  {map[string]string{"host": "shop.example.com"}, "did not take the route of shop.example.com", "Прокси не принял маршрут"},
+		"proxy_silent":   {map[string]string{"socket": "/run/proxy.sock"}, "The proxy did not answer", "Прокси не ответил"},
 		"host_port_busy": {map[string]string{"port": "8080"}, "Port 8080 of the machine is taken", "Порт 8080 машины занят"},
 		"of_tomorrow":    {nil, "The new copy did not get ready", "так и не стала готова"},
 	} {

@@ -24,7 +24,7 @@ type failure struct {
 var faults = map[string]bool{
 	"fetch_auth": false, "fetch_gone": false, "build_exit": false, "build_timeout": false, "no_dockerfile": true, "image_denied": true,
 	"image_missing": true, "disk_low": false, "exited": false, "restarted": false, "oom": true, "port_refused": true, "check_status": true, "check_timeout": true,
-	"interrupted": false, "route_refused": true, "host_port_busy": false,
+	"interrupted": false, "proxy_silent": false, "route_refused": true, "host_port_busy": false,
 }
 
 // failure says why a deployment failed and what to do. before is the release that served then, if there was one.
@@ -75,6 +75,10 @@ func serving(dep db.Deployment, before []db.Deployment) *templates.Message {
 		return &templates.Message{Key: "todo.none_serving"}
 	case dep.Phase == db.PhaseUndoing:
 		return nil
+	case !dep.StillServes():
+		return &templates.Message{Key: "todo.old_unsure", Values: []any{"commit", short(before[0].Commit)}}
+	case faultCode(dep) == "proxy_silent":
+		return &templates.Message{Key: "todo.old_gap", Values: []any{"commit", short(before[0].Commit)}}
 	case stopped:
 		return &templates.Message{Key: "todo.old_again", Values: []any{"commit", short(before[0].Commit)}}
 	}

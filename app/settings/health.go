@@ -13,6 +13,9 @@ type Health interface {
 	// Proxy is what serves the sites.
 	Proxy(ctx context.Context) Proxy
 
+	// ProxyAway tells at once whether the proxy is a process of its own and did not answer when it was last asked.
+	ProxyAway() bool
+
 	// Database returns why the database does not answer.
 	Database(ctx context.Context) error
 
@@ -26,18 +29,22 @@ type Health interface {
 	Free(ctx context.Context) (int64, error)
 }
 
-// Fact is one thing that is known. It has a Value, which is said in any language as it is, or Bytes, or a time.
+// Fact is one thing that is known. It has a Value, which is said in any language as it is, or a Text, or Bytes, or a time.
 type Fact struct {
 	Key   string // of the text about.KEY
 	Value string
+	Text  string // key
 	Bytes int64
 	At    time.Time
 }
 
 // Proxy is what serves the sites.
 type Proxy struct {
-	Kind  string // "built_in", "apart", "npm"
-	OK    bool
-	Word  string // what is wrong, in English
-	Facts []Fact
+	Kind     string // "built_in", "apart", "npm"
+	OK       bool
+	Facts    []Fact
+	Commands []ProxyCommand
 }
+
+// ProxyCommand starts this server with a proxy of a kind.
+type ProxyCommand struct{ Kind, Text string }

@@ -26,6 +26,9 @@ func (v *visit) problems() (list []problem, err error) {
 		}
 		list = append(list, problem{templates.Message{Key: key, Values: values}, href, link})
 	}
+	if v.Health != nil && v.Health.ProxyAway() {
+		add("check.proxy_apart_todo", "/settings/proxy", "nav.settings", true)
+	}
 	if free, known := v.disk.look(v.r.Context(), v.Health); known && free < v.MinFree {
 		add("problem.disk", "/settings/retention", "nav.settings", true, "free", v.Size(free), "needed", v.Size(v.MinFree))
 	}

@@ -26,6 +26,9 @@ func newApartScene(t *testing.T, config string) *apartScene {
 	x.service, x.proxyEnv = prepareApartService(t, x.docker.option())
 	x.start()
 	x.wantProxy("does not answer")
+	if log := x.process.log.String(); strings.Count(log, awayText) != 1 || strings.Contains(log, `"level":"ERROR"`) {
+		t.Errorf("that the proxy is away is not said once and calmly:\n%s", log)
+	}
 	x.startProxy()
 	x.wantProxy("ok")
 	x.clone = newClone(t, x.forge, "acme/site")
@@ -70,13 +73,17 @@ func (x *apartScene) startProxy() {
 	})
 }
 
-// wantProxy waits for the word of /readyz, which answers 200 whatever it is.
+// wantProxy waits for the word of /readyz, which answers 200 whatever it is, and demands that /metrics says the same.
 func (x *apartScene) wantProxy(word string) {
 	x.Helper()
 	x.await("the proxy is said to be "+word, func() bool {
 		code, text := x.get(x.control+"/readyz", "")
 		return code == http.StatusOK && strings.Contains(text, `"proxy":"`+word+`"`)
 	})
+	up := map[string]string{"ok": "1", "does not answer": "0"}[word]
+	if _, text := x.get(x.control+"/metrics", ""); !strings.Contains(text, "\ntinyforge_proxy_up "+up+"\n") {
+		x.Errorf("/metrics does not say that the proxy %s:\n%s", word, text)
+	}
 }
 
 // TestSitesOutliveTheControlPlane: serve is killed while it is idle and in the middle of deployments of both strategies, is

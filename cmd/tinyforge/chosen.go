@@ -59,7 +59,9 @@ func (k *chosenKeeper) Run(ctx context.Context) error {
 	for {
 		var again <-chan time.Time
 		if err := k.apply(ctx); err != nil && ctx.Err() == nil {
-			k.log.ErrorContext(ctx, "apply settings", "error", err)
+			if !isAway(err) { // which the router says itself, once
+				k.log.ErrorContext(ctx, "apply settings", "error", err)
+			}
 			again = time.After(k.retry)
 		}
 		select {

@@ -63,7 +63,8 @@ type config struct {
 	LogFormat string
 	LogLevel  slog.Level
 
-	Given given
+	Given   given
+	Options map[string]string // that were given, by flag or in the environment, by their names; no secrets
 
 	WithKey bool // backup only
 	Prune   bool // apply only
@@ -108,6 +109,7 @@ func readConfig(name string, args, env []string, out io.Writer) (config, []strin
 	if command.args == "" && len(rest) > 0 {
 		err = errors.Join(err, fmt.Errorf("unexpected argument %q: options begin with --", rest[0]))
 	}
+	c.Options = o.values()
 	c.Given = given{PublicURL: o.given["public-url"], KeepReleases: o.given["keep-releases"], MinFree: o.given["min-free"]}
 	c.normalize()
 	return c, rest, errors.Join(err, c.check(command.uses))
@@ -116,7 +118,11 @@ func readConfig(name string, args, env []string, out io.Writer) (config, []strin
 // declare lets every command know every option, so that all can run in one environment.
 func (c *config) declare(o *options) {
 	f := o.flags
-	f.StringVar(&c.Data, "data", defaultData(), "`folder` for the database, the sealing key and certificates; made when absent")
+	data := "`folder` for the database, the sealing key and certificates; made when absent"
+	if o.command.name == "proxy" {
+		data = "`folder` in which the proxy keeps its routes and certificates, and its socket without --proxy-socket; made when absent"
+	}
+	f.StringVar(&c.Data, "data", defaultData(), data)
 	f.StringVar(&c.PublicURL, "public-url", "", "`URL` at which forges and people reach this Tinyforge, such as https://deploy.example.com")
 	f.StringVar(&c.LogFormat, "log-format", "auto", "`text`, json, or auto: text on a terminal and JSON elsewhere")
 	f.TextVar(&c.LogLevel, "log-level", slog.LevelInfo, "`debug`, info, warn or error")

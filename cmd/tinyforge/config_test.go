@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,8 +24,9 @@ func TestConfigDefaults(t *testing.T) {
 		Data: "/data", Database: "sqlite:///data/tinyforge.db", Listen: "127.0.0.1:4040", TrustedProxies: "127.0.0.0/8,::1", ProxyHTTP: ":80", ProxyHTTPS: ":443",
 		Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second,
 		Network: "tinyforge", Workers: 2, Liveness: 5 * time.Second, Drain: 30 * time.Second, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelInfo,
+		Options: map[string]string{"data": "/data"},
 	}
-	if err != nil || c != want || len(rest) > 0 {
+	if err != nil || !reflect.DeepEqual(c, want) || len(rest) > 0 {
 		t.Errorf("read %+v, rest %q, error %v", c, rest, err)
 	}
 	if c, _, err := readConfig("serve", nil, nil, io.Discard); err != nil || !filepath.IsAbs(c.Data) {
@@ -50,8 +52,12 @@ func TestConfigSources(t *testing.T) {
 		PublicURL: "https://deploy.example.com", TrustedProxies: "127.0.0.0/8,::1", InternalCA: true, Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second, Network: "tinyforge", Workers: 3, Liveness: 5 * time.Second,
 		Drain: time.Minute, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelWarn, Prune: true,
 		Given: given{PublicURL: true},
+		Options: map[string]string{
+			"data": "/flag", "workers": "3", "drain": "1m0s", "log-level": "WARN", "internal-ca": "true", "proxy-http": "off", "prune": "true",
+			"public-url": "https://deploy.example.com/",
+		},
 	}
-	if err != nil || c != want || !slices.Equal(rest, []string{"tinyforge.yml"}) {
+	if err != nil || !reflect.DeepEqual(c, want) || !slices.Equal(rest, []string{"tinyforge.yml"}) {
 		t.Errorf("read %+v, rest %q, error %v", c, rest, err)
 	}
 }

@@ -41,7 +41,16 @@ type controlParts struct {
 type sites interface {
 	// State returns a word for people, and whether deliveries should be taken.
 	State(ctx context.Context) (word string, ready bool)
-	// Serves are the addresses that they are served at by HTTP and HTTPS, "" for what is not, or not known.
+	// Away tells at once whether the sites may be down, since the proxy did not answer when it was last asked.
+	Away() bool
+	// Folder is the data folder of a proxy that is a process of its own, "" where it is not known.
+	Folder() string
+	server
+}
+
+// server has addresses.
+type server interface {
+	// Serves are the addresses that sites are served at by HTTP and HTTPS, "" for what is not, or not known.
 	Serves() (http, https string)
 }
 
@@ -106,7 +115,7 @@ func (p controlParts) publicHandler() *http.ServeMux {
 func (p controlParts) privateHandler() *http.ServeMux {
 	mux := p.publicHandler()
 	mux.HandleFunc("GET /readyz", p.ready)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(newMetrics(p.db, p.counted, p.log), promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(newMetrics(p.db, p.sites, p.counted, p.log), promhttp.HandlerOpts{}))
 	return mux
 }
 

@@ -84,6 +84,12 @@ func (b builtin) State(context.Context) (word string, ready bool) {
 	}
 }
 
+// Folder implements sites.
+func (builtin) Folder() string { return "" }
+
+// Away implements sites.
+func (builtin) Away() bool { return false }
+
 // Lead implements gateway.
 func (b builtin) Lead(host, address string) error { return lead(b.Table, host, address) }
 
@@ -151,6 +157,12 @@ func (o *outside) State(ctx context.Context) (word string, ready bool) {
 	}
 	return "ok", true
 }
+
+// Folder implements sites.
+func (*outside) Folder() string { return "" }
+
+// Away implements sites: it is asked when it is needed, and its sites do not hang on whether it answers.
+func (*outside) Away() bool { return false }
 
 // Listen implements gateway: Nginx Proxy Manager does.
 func (*outside) Listen(context.Context) error { return nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -21,6 +22,8 @@ type apart struct {
 
 	mu    sync.Mutex
 	known proxy.State // guarded by mu
+
+	due bool // Lead is to be repeated; watch alone uses it
 }
 
 func newApart(c config, _ *db.DB, _ string, log *slog.Logger) (gateway, error) {
@@ -33,19 +36,27 @@ func isAway(err error) bool {
 	return away
 }
 
+// whyAway is what the system says of a proxy that does not answer, without what is said beside it already.
+func whyAway(err error) error {
+	if away, ok := errors.AsType[*proxy.AwayError](err); ok {
+		return away
+	}
+	return err
+}
+
 // Listen implements gateway: the other process does. That it is away is no error, since it may be started later.
 func (a *apart) Listen(ctx context.Context) error {
 	now, err := a.Client.State(ctx)
 	if err != nil {
-		a.log.WarnContext(ctx, awayText, "error", err)
+		a.log.WarnContext(ctx, awayText, "error", whyAway(err))
 	}
 	a.know(now)
 	return nil
 }
 
-const awayText = "the proxy does not answer; no route can be moved until it does: start tinyforge proxy"
+const awayText = "the proxy does not answer: sites may be down, and no route can be moved; start tinyforge proxy"
 
-// State implements sites. A push is recorded, and the sites are served, while only we do not reach the proxy.
+// State implements sites. A push that comes is recorded all the same.
 func (a *apart) State(ctx context.Context) (word string, ready bool) {
 	if _, err := a.Client.State(ctx); err != nil {
 		return "does not answer", true
@@ -58,6 +69,16 @@ func (a *apart) Serves() (http, https string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.known.HTTP, a.known.HTTPS
+}
+
+// Folder implements sites.
+func (a *apart) Folder() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.known.DataDir == "" {
+		return ""
+	}
+	return filepath.Dir(a.known.DataDir) // newProxy makes one in it
 }
 
 // Lead implements gateway.
@@ -121,15 +142,23 @@ func (a *apart) look(ctx context.Context) {
 	another := a.know(now)
 	switch {
 	case err != nil && before:
-		a.log.WarnContext(ctx, awayText, "error", err)
+		a.log.WarnContext(ctx, awayText, "error", whyAway(err))
 	case another:
 		a.log.InfoContext(ctx, "the proxy answers")
-		if err := a.leadAgain(); err != nil {
-			a.log.WarnContext(ctx, "lead the host of this Tinyforge", "error", err)
-			a.know(proxy.State{}) // again the next time
-		}
+		a.due = true
 	}
+	if err != nil || !a.due {
+		return
+	}
+	if err := a.leadAgain(); err != nil {
+		a.log.WarnContext(ctx, "lead the host of this Tinyforge; it is tried again", "error", whyAway(err))
+		return
+	}
+	a.due = false
 }
+
+// Away implements sites.
+func (a *apart) Away() bool { return !a.answers() }
 
 // answers tells whether the proxy did when it was last asked.
 func (a *apart) answers() bool {

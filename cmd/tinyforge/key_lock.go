@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -57,7 +58,10 @@ func lockKey(ctx context.Context, c config, alone bool) (unlock func(), err erro
 // isOwn refuses a data folder that is another user's: what root leaves there its owner could not read.
 func isOwn(dir string) error {
 	info, err := os.Stat(dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no data folder %s: give the --data of your tinyforge serve, or set TINYFORGE_DATA to it", dir)
+	case err != nil:
 		return fmt.Errorf("look at data folder: %w", err)
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)

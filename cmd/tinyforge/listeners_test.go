@@ -27,6 +27,8 @@ type noSites struct{}
 
 func (noSites) State(context.Context) (string, bool) { return "ok", true }
 func (noSites) Serves() (http, https string)         { return "", "" }
+func (noSites) Away() bool                           { return false }
+func (noSites) Folder() string                       { return "" }
 func (noSites) Stats() []proxy.Stats                 { return nil }
 
 // listenersOf are the handlers of both listeners, of a Tinyforge with a user and a forge.

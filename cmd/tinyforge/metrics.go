@@ -14,10 +14,12 @@ import (
 
 // metrics reads what it tells at each scrape, so that the packages it tells about know nothing of it.
 type metrics struct {
-	db *db.DB
+	db    *db.DB
+	sites sites
 	counted
 	log *slog.Logger
 
+	up                                *prometheus.Desc
 	deployments, unreported           *prometheus.Desc
 	requests, failed, inFlight, waits *prometheus.Desc
 }
@@ -25,13 +27,14 @@ type metrics struct {
 // counted is what counts the requests of each host.
 type counted interface{ Stats() []proxy.Stats }
 
-func newMetrics(d *db.DB, sites counted, log *slog.Logger) *prometheus.Registry {
+func newMetrics(d *db.DB, s sites, c counted, log *slog.Logger) *prometheus.Registry {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("tinyforge_"+name, help, labels, nil)
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &metrics{
-		db: d, counted: sites, log: log,
+		db: d, sites: s, counted: c, log: log,
+		up:          desc("proxy_up", "Whether what serves the sites answers: 1 or 0."),
 		deployments: desc("deployments", "Deployments in the database, by phase.", "phase"),
 		unreported:  desc("reports_pending", "Deployments whose commit status the forge does not know yet."),
 		requests:    desc("proxy_requests_total", "Requests, by host.", "host"),
@@ -48,6 +51,11 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCo
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.collectRows(ch)
+	up := m.isUp()
+	ch <- prometheus.MustNewConstMetric(m.up, prometheus.GaugeValue, up)
+	if up == 0 {
+		return // whoever says nothing has no figures, and a scrape must not wait for them
+	}
 	for _, s := range m.Stats() {
 		counter := func(desc *prometheus.Desc, kind prometheus.ValueType, value int64) {
 			ch <- prometheus.MustNewConstMetric(desc, kind, float64(value), s.Host)
@@ -57,6 +65,16 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		counter(m.inFlight, prometheus.GaugeValue, s.InFlight)
 		counter(m.waits, prometheus.GaugeValue, s.Waiting)
 	}
+}
+
+// isUp is 1 or 0, after 3 seconds at most.
+func (m *metrics) isUp() float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	if word, _ := m.sites.State(ctx); word != "ok" {
+		return 0
+	}
+	return 1
 }
 
 func (m *metrics) collectRows(ch chan<- prometheus.Metric) {

@@ -87,6 +87,15 @@ func (o *options) parseEnvironment() error {
 	return errors.Join(faults...)
 }
 
+// values are what was given, as a flag would say it.
+func (o *options) values() map[string]string {
+	values := map[string]string{}
+	for name := range o.given {
+		values[name] = o.flags.Lookup(name).Value.String()
+	}
+	return values
+}
+
 func (o *options) readSecret(name string, v *string) error {
 	value, set := o.env[name]
 	path, fromFile := o.env[name+"_FILE"]

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,7 +56,7 @@ func (h *health) Facts(ctx context.Context) []settings.Fact {
 	if free, err := deploy.FreeSpace(h.config.Data); err == nil {
 		facts = append(facts, settings.Fact{Key: "free_data", Bytes: free})
 	}
-	return append(facts, settings.Fact{Key: "proxy", Value: h.config.Router})
+	return append(facts, settings.Fact{Key: "proxy", Text: "about.kind_" + proxyFacts()[h.config.Router](&h.config, h.sites).Kind})
 }
 
 // databaseSize is what a SQLite database takes, with what has been written last and is still in a file beside it. It is 0 for
@@ -131,9 +130,12 @@ func (h *health) Proxy(ctx context.Context) settings.Proxy {
 	defer cancel()
 	word, _ := h.sites.State(ctx)
 	p := proxyFacts()[h.config.Router](&h.config, h.sites)
-	p.OK, p.Word = word == "ok", word
+	p.OK, p.Commands = word == "ok", h.config.proxyCommands(h.sites)
 	return p
 }
+
+// ProxyAway implements settings.Health.
+func (h *health) ProxyAway() bool { return h.sites.Away() }
 
 // proxyFacts are what the pages say of a router, by --router.
 func proxyFacts() map[string]func(*config, sites) settings.Proxy {
@@ -150,9 +152,19 @@ func proxyFacts() map[string]func(*config, sites) settings.Proxy {
 	}
 }
 
+// servesFacts are none of a proxy that has not answered yet.
 func servesFacts(s sites) []settings.Fact {
 	http, https := s.Serves()
-	return []settings.Fact{{Key: "proxy_http", Value: cmp.Or(http, off)}, {Key: "proxy_https", Value: cmp.Or(https, off)}}
+	if http == "" && https == "" {
+		return nil
+	}
+	facts := []settings.Fact{{Key: "proxy_http", Value: http}, {Key: "proxy_https", Value: https}}
+	for i := range facts {
+		if facts[i].Value == "" {
+			facts[i].Text = "about.off"
+		}
+	}
+	return facts
 }
 
 // Free implements settings.Health: of Docker's disk or, where that cannot be told, of the data's.

@@ -7,7 +7,7 @@ import (
 
 // siteAddress says where people find a host that the proxy serves, here on this machine or elsewhere. A proxy that listens on
 // loopback alone is behind another one for those elsewhere.
-func siteAddress(proxy interface{ Serves() (http, https string) }) func(host string, here bool) string {
+func siteAddress(proxy server) func(host string, here bool) string {
 	return func(host string, here bool) string {
 		http, https := proxy.Serves()
 		scheme, listen, usual := "https", https, "443"

@@ -76,7 +76,7 @@ func (counting) Stats() []proxy.Stats { return []proxy.Stats{{Host: "www.example
 func TestReadmeListsTheMetrics(t *testing.T) {
 	d := newDesk(t)
 	d.push("a")
-	families, err := newMetrics(d.store, counting{}, slog.New(slog.DiscardHandler)).Gather()
+	families, err := newMetrics(d.store, noSites{}, counting{}, slog.New(slog.DiscardHandler)).Gather()
 	d.must(err)
 	var told []string
 	for _, f := range families {

@@ -215,6 +215,7 @@ func TestRotateKeyOfTheEnvironment(t *testing.T) {
 func TestRotateKeyOfNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "nothing")
 	refused(t, []string{"TINYFORGE_DATA=" + dir}, "there is no Tinyforge in "+dir)
+	refused(t, []string{"TINYFORGE_DATA=" + dir, "TINYFORGE_DATABASE=postgres://127.0.0.1:1/none"}, "there is no data folder "+dir)
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the folder was made: %v", err)
 	}

@@ -89,7 +89,7 @@ func (a *Admin) calls() map[string]func(context.Context, ask) (reply, error) {
 		},
 		"stats": func(context.Context, ask) (reply, error) { return reply{Stats: p.Stats()}, nil },
 		"state": func(context.Context, ask) (reply, error) {
-			return reply{State: State{ID: a.id, HTTP: p.cfg.HTTP, HTTPS: p.cfg.HTTPS}}, nil
+			return reply{State: State{ID: a.id, HTTP: p.cfg.HTTP, HTTPS: p.cfg.HTTPS, DataDir: p.cfg.DataDir}}, nil
 		},
 	}
 }

@@ -29,6 +29,7 @@ const (
 type Client struct {
 	socket string
 	http   *http.Client
+	limit  time.Duration // of a call, with the wait for a proxy that is started anew
 
 	mu   sync.Mutex
 	seen bool      // it has answered once
@@ -45,7 +46,8 @@ func NewClient(socket string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}
-	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
+		limit: callLimit + patient}
 }
 
 // Check implements deploy.Router.
@@ -139,19 +141,25 @@ func (c *Client) atOnce(name string, q ask) (reply, error) {
 	return c.once(ctx, name, q)
 }
 
+// call takes a proxy that is there and says nothing for one that is away.
 func (c *Client) call(ctx context.Context, name string, q ask) (reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, callLimit+patient)
+	limited, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
-	return c.patiently(ctx, name, q)
+	r, err := c.patiently(limited, name, q)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		err = c.silent(limited.Err())
+	}
+	return r, err
 }
 
-// patiently repeats a call while the proxy is away, unless it has been for long.
+// patiently repeats a call while the proxy is away, unless it has been for long. That it waits is told as deploy.Waits does.
 func (c *Client) patiently(ctx context.Context, name string, q ask) (reply, error) {
 	for {
 		r, err := c.once(ctx, name, q)
 		if _, away := errors.AsType[*AwayError](err); !away || !c.mayReturn() {
 			return r, err
 		}
+		deploy.Waits(ctx, "the proxy at "+c.socket)
 		select {
 		case <-ctx.Done():
 			return r, err
@@ -196,7 +204,12 @@ func (c *Client) away(ctx context.Context, err error) error {
 	if inner := errors.Unwrap(err); inner != nil { // without the URL, which says nothing
 		err = inner
 	}
-	return &deploy.Failure{Text: "The proxy does not answer on " + c.socket + ": does tinyforge proxy run, and is --proxy-socket right?", Err: &AwayError{err}}
+	return c.silent(err)
+}
+
+func (c *Client) silent(err error) error {
+	return &deploy.Failure{Text: "The proxy does not answer on " + c.socket + ": does tinyforge proxy run, and is --proxy-socket right?",
+		Fault: deploy.FaultOf("proxy_silent", "socket", c.socket), Err: &AwayError{err}}
 }
 
 func (c *Client) answered() {

@@ -164,7 +164,7 @@ func TestClientWaitsForTheNextProxy(t *testing.T) {
 	err := c.Upsert(t.Context(), rt, up("tf-web-1"))
 	_, away := errors.AsType[*AwayError](err)
 	said, ok := errors.AsType[*deploy.Failure](err)
-	if !away || !ok || !strings.Contains(said.Text, path) || !strings.Contains(err.Error(), "no such file") {
+	if !away || !ok || !strings.Contains(said.Text, path) || said.Fault == nil || said.Fault.Code != "proxy_silent" || said.Fault.Values["socket"] != path || !strings.Contains(err.Error(), "no such file") {
 		t.Fatalf("without a proxy: %v", err)
 	}
 	first := newTestProxy(t, cfg)
@@ -172,15 +172,43 @@ func TestClientWaitsForTheNextProxy(t *testing.T) {
 	must(t, c.Upsert(t.Context(), rt, up("tf-web-1")))
 	stop()
 	first.Close()
-	done := make(chan error, 1)
-	go func() { done <- c.Upsert(t.Context(), rt, up("tf-web-2")) }()
-	waitFor(t, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return !c.gone.IsZero() })
+	done, waits := make(chan error, 1), make(chan string, 1)
+	ctx := deploy.WithWaits(t.Context(), func(proxy string) {
+		select {
+		case waits <- proxy:
+		default:
+		}
+	})
+	go func() { done <- c.Upsert(ctx, rt, up("tf-web-2")) }()
+	if proxy := <-waits; proxy != "the proxy at "+path {
+		t.Errorf("it waits for %s", proxy)
+	}
 	next := newTestProxy(t, cfg)
 	t.Cleanup(next.Close)
 	administer(t, next, path)
 	must(t, <-done)
 	if got, err := next.Current(t.Context(), rt); err != nil || got != up("tf-web-2") {
 		t.Errorf("it leads to %+v, %v", got, err)
+	}
+}
+
+// TestSilentProxyIsAway: one that takes connections and says nothing is the same as none, unless it is who asks that gives up.
+func TestSilentProxyIsAway(t *testing.T) {
+	path := socketPath(t)
+	silent, err := net.Listen("unix", path)
+	must(t, err)
+	defer func() { _ = silent.Close() }()
+	c := NewClient(path)
+	c.limit = 50 * time.Millisecond
+	err = c.Upsert(t.Context(), db.Route{Host: "a.test"}, up("tf-web-1"))
+	if _, away := errors.AsType[*AwayError](err); !away || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("of a silent proxy: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err = c.Upsert(ctx, db.Route{Host: "a.test"}, up("tf-web-1"))
+	if _, away := errors.AsType[*AwayError](err); away || !errors.Is(err, context.Canceled) {
+		t.Errorf("of who gives up: %v", err)
 	}
 }
 
@@ -232,6 +260,7 @@ func TestSocket(t *testing.T) {
 	must(t, os.Chmod(open, 0o777)) //nolint:gosec // that is what is refused
 	for path, words := range map[string]string{
 		path: "another proxy listens on " + path, file: "is no socket", filepath.Join(open, "x"): "everybody may write to " + open,
+		"/nonexistent/proxy.sock":                     "there is no folder /nonexistent to make the socket in",
 		filepath.Join(open, strings.Repeat("x", 100)): "is too long for a socket",
 	} {
 		if _, err := p.ListenAdmin(t.Context(), path); err == nil || !strings.Contains(err.Error(), words) {

@@ -43,8 +43,11 @@ func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 
 func checkFolder(path string) error {
 	info, err := os.Stat(path)
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no folder %s to make the socket in", path)
+	case err != nil:
+		return fmt.Errorf("look at folder of socket: %w", err)
 	}
 	if info.Mode().Perm()&0o002 != 0 {
 		return fmt.Errorf("everybody may write to %s, and so replace the socket: use a folder of your own", path)

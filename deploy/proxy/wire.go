@@ -31,6 +31,7 @@ type reply struct {
 type State struct {
 	ID          string // another one for each process
 	HTTP, HTTPS string // the addresses that it listens on; "" for none
+	DataDir     string // its Config's
 }
 
 // fault is an error on its way to another process.

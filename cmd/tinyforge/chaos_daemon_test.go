@@ -25,6 +25,7 @@ type daemon struct {
 // newDaemon starts one, and makes it the Docker of this process until the end of the test.
 func newDaemon(t *testing.T) *daemon {
 	t.Helper()
+	sampleRepository(t) // for the tests after this one: its image is made once, in the Docker that is there
 	d := &daemon{T: t, disk: newDisk(t, 1<<30), dir: t.TempDir(), bridge: "tf" + strings.ToLower(rand.Text()[:8])}
 	t.Cleanup(d.end)
 	for _, args := range [][]string{{"link", "add", d.bridge, "type", "bridge"}, {"addr", "add", "10.249.249.1/24", "dev", d.bridge}} {

@@ -183,7 +183,6 @@ func (d *disk) full(during time.Duration) {
 // takesOver makes an image of the sample program in the Docker of a test's own.
 func takesOver(t *testing.T) {
 	t.Helper()
-	sampleRepository(t) // makes it where it was made first
 	program := filepath.Join(deploytest.SampleCheckout(t), "sampleapp")
 	newDockerAPI(t).importImage(sampleImage(), map[string]string{"sampleapp": program}, `ENTRYPOINT ["/sampleapp"]`)
 }

@@ -25,7 +25,7 @@ func backedUp(t *testing.T, address string, args ...string) (c config, file stri
 		t.Fatal(err)
 	}
 	file = filepath.Join(t.TempDir(), "backup.gz")
-	if out, err := runWith(t, env, append([]string{"backup", file}, args...)...); err != nil || !strings.Contains(out, " and 1 files are in "+file) {
+	if out, err := runWith(t, env, append([]string{"backup", file}, args...)...); err != nil || !strings.Contains(out, " and 1 file are in "+file) {
 		t.Fatalf("%q, %v", out, err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -275,7 +275,7 @@ func TestADatabaseOfAnyNameIsNoFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "backup.gz")
-	if out, err := runWith(t, env, "backup", file, "--with-key"); err != nil || !strings.Contains(out, " and 1 files are in ") {
+	if out, err := runWith(t, env, "backup", file, "--with-key"); err != nil || !strings.Contains(out, " and 1 file are in ") {
 		t.Fatalf("%q, %v", out, err)
 	}
 	if text := unpacked(t, file); strings.Contains(text, `"file":"own.sqlite"`) || !strings.Contains(text, `"file":"own.sqlite.txt"`) {
@@ -298,8 +298,8 @@ func TestARestoreIsKilledAtItsBegin(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := restorer{config: c, file: file, head: head, point: func(name string) error {
-		if name == "database made" {
-			return errKilled
+		if name == "database made" { // while it writes a file
+			return errors.Join(errKilled, os.WriteFile(filepath.Join(dir, restoreMark+"-456"), nil, 0o600))
 		}
 		return nil
 	}}

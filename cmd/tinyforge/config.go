@@ -127,7 +127,7 @@ func (c *config) declare(o *options) {
 		f.BoolVar(&c.Prune, "prune", false, "delete forges and workloads that are not in the file")
 	}
 	if o.command.name == "backup" {
-		f.BoolVar(&c.WithKey, "with-key", false, "put the sealing key into the backup: whoever has it can read every secret")
+		f.BoolVar(&c.WithKey, "with-key", false, "put the sealing key into the backup: whoever has that file can read every secret, so keep it like the secrets")
 	}
 	if o.command.name == "remove" {
 		f.BoolVar(&c.Volumes, "volumes", false, "remove the workload's volumes, with all that is in them")

@@ -29,13 +29,22 @@ var errUnfinished = errors.New("a restore was not finished: run tinyforge restor
 // restore is the command of that name.
 func restore(ctx context.Context, c config, args []string, in invocation) error {
 	if len(args) != 1 {
-		return errors.New("restore takes one file: tinyforge restore FILE")
+		return errors.New("restore takes one file, or - for standard input: tinyforge restore FILE")
 	}
-	head, err := checkBackup(args[0])
+	file := args[0]
+	if file == dash {
+		spool, err := fromStandardInput(os.Stdin)
+		if err != nil {
+			return err
+		}
+		defer spool.Close()
+		file = fmt.Sprintf("%s%d", openFiles, spool.Fd())
+	}
+	head, err := checkBackup(file)
 	if err != nil {
 		return err
 	}
-	r := restorer{config: c, file: args[0], head: head, point: func(string) error { return nil }}
+	r := restorer{config: c, file: file, head: head, point: func(string) error { return nil }}
 	if err := r.run(ctx); err != nil {
 		return err
 	}
@@ -56,6 +65,7 @@ func readBackup(file string, head *backupHead, use func(backupLine) error) error
 		return fmt.Errorf("read backup: %w", err)
 	}
 	defer f.Close()
+	file = called(file)
 	packed, err := gzip.NewReader(f)
 	if err != nil {
 		return fmt.Errorf("%s is no backup of Tinyforge", file)
@@ -68,7 +78,7 @@ func readBackup(file string, head *backupHead, use func(backupLine) error) error
 		before := hex.EncodeToString(sum.Sum(nil))
 		var line backupLine
 		if err := nextLine(in, sum, &line); err != nil {
-			return fmt.Errorf("the backup %s is damaged, or its end is missing: %w", file, err)
+			return fmt.Errorf("the backup in %s is damaged, or its end is missing: %w", file, err)
 		}
 		if line.SHA256 == "" {
 			if err := use(line); err != nil {
@@ -77,7 +87,7 @@ func readBackup(file string, head *backupHead, use func(backupLine) error) error
 			continue
 		}
 		if _, err := in.ReadByte(); line.SHA256 != before || !errors.Is(err, io.EOF) {
-			return fmt.Errorf("the backup %s is damaged: its checksum is another", file)
+			return fmt.Errorf("the backup in %s is damaged: its checksum is another", file)
 		}
 		return nil
 	}
@@ -122,6 +132,9 @@ func (r *restorer) run(ctx context.Context) error {
 	}
 	defer unlock()
 	begun, err := r.begun()
+	if err == nil {
+		err = r.clear()
+	}
 	if err != nil {
 		return err
 	}
@@ -158,14 +171,7 @@ func (r *restorer) begun() (bool, error) {
 		return false, fmt.Errorf("read data folder: %w", err)
 	}
 	for _, e := range entries {
-		name := e.Name()
-		if strings.HasPrefix(name, restoreMark) { // it was killed before the mark had its name
-			if err := os.Remove(filepath.Join(r.Data, name)); err != nil {
-				return false, fmt.Errorf("clear data folder: %w", err)
-			}
-			continue
-		}
-		if name != "key" && name != "key.lock" && name != "lock" {
+		if name := e.Name(); !strings.HasPrefix(name, restoreMark+"-") && name != "key" && name != "key.lock" && name != "lock" {
 			return false, fmt.Errorf("%s is not empty, there is %s: a backup is restored into an empty folder only. Choose another with --data", r.Data, name)
 		}
 	}
@@ -175,6 +181,20 @@ func (r *restorer) begun() (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// clear removes files that another restore was writing when it was killed.
+func (r *restorer) clear() error {
+	entries, err := os.ReadDir(r.Data)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), restoreMark+"-") {
+			err = errors.Join(err, os.Remove(filepath.Join(r.Data, e.Name())))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("clear data folder: %w", err)
+	}
+	return nil
 }
 
 // loaded tells whether the database was restored already. It refuses one that has anything else in it, and leaves the mark
@@ -276,7 +296,7 @@ func (r *restorer) extract() error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return fmt.Errorf("make folder: %w", err)
 		}
-		return replaceFile(path, func(w io.Writer) error {
+		return replaceFileBy(r.mark(), path, func(w io.Writer) error {
 			_, err := w.Write(content)
 			return err
 		})

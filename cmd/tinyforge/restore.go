@@ -48,7 +48,9 @@ func restore(ctx context.Context, c config, args []string, in invocation) error 
 	if err := r.run(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(in.out, "Restored what was at %s into %s. Now start tinyforge serve, and not the old one beside it\n", head.At.Format("2006-01-02 15:04:05 MST"), c.Data)
+	fmt.Fprintf(in.out, "Restored what was at %s into %s.\n"+
+		"Before you start tinyforge serve, stop the old one for good, where it still is: systemctl disable --now tinyforge, or\n"+
+		"docker compose down. On one Docker the two would take away each other's containers\n", head.At.Format("2006-01-02 15:04:05 MST"), c.Data)
 	return nil
 }
 

@@ -95,6 +95,9 @@ func TestBackupAndRestore(t *testing.T) {
 					t.Fatalf("%q, %v", out, err)
 				}
 				restored(t, c, was)
+				if log := auditOf(t, c); len(log) != 1 || log[0].Action != "settings.restored" || !strings.HasPrefix(log[0].Detail, "20") {
+					t.Errorf("the audit has %+v", log)
+				}
 				if _, err := runWith(t, env, "restore", file); err == nil || !strings.Contains(err.Error(), "is not empty") {
 					t.Errorf("a second time: %v", err)
 				}

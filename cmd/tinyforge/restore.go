@@ -1,16 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -50,66 +43,8 @@ func restore(ctx context.Context, c config, args []string, in invocation) error 
 	}
 	fmt.Fprintf(in.out, "Restored what was at %s into %s.\n"+
 		"Before you start tinyforge serve, stop the old one for good, where it still is: systemctl disable --now tinyforge, or\n"+
-		"docker compose down. On one Docker the two would take away each other's containers\n", head.At.Format("2006-01-02 15:04:05 MST"), c.Data)
+		"docker compose down. On one Docker the two would take away each other's containers\n", timeOf(head), c.Data)
 	return nil
-}
-
-// checkBackup reads all of a backup, and demands that it is whole.
-func checkBackup(file string) (head backupHead, err error) {
-	err = readBackup(file, &head, func(backupLine) error { return nil })
-	return head, err
-}
-
-// readBackup gives each line of a backup to use but the last, with which it compares.
-func readBackup(file string, head *backupHead, use func(backupLine) error) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return fmt.Errorf("read backup: %w", err)
-	}
-	defer f.Close()
-	file = called(file)
-	packed, err := gzip.NewReader(f)
-	if err != nil {
-		return fmt.Errorf("%s is no backup of Tinyforge", file)
-	}
-	in, sum := bufio.NewReader(packed), sha256.New()
-	if err := nextLine(in, sum, head); err != nil || head.Format != backupFormat {
-		return fmt.Errorf("%s is no backup of Tinyforge, or one of a newer version", file)
-	}
-	for {
-		before := hex.EncodeToString(sum.Sum(nil))
-		var line backupLine
-		if err := nextLine(in, sum, &line); err != nil {
-			return fmt.Errorf("the backup in %s is damaged, or its end is missing: %w", file, err)
-		}
-		if line.SHA256 == "" {
-			if err := use(line); err != nil {
-				return err
-			}
-			continue
-		}
-		if _, err := in.ReadByte(); line.SHA256 != before || !errors.Is(err, io.EOF) {
-			return fmt.Errorf("the backup in %s is damaged: its checksum is another", file)
-		}
-		return nil
-	}
-}
-
-func nextLine(in *bufio.Reader, sum hash.Hash, v any) error {
-	var text []byte
-	for full := true; full; {
-		part, err := in.ReadSlice('\n')
-		if text = append(text, part...); len(text) > mostLine {
-			return errLine
-		}
-		if full = errors.Is(err, bufio.ErrBufferFull); err != nil && !full {
-			return err
-		}
-	}
-	_, _ = sum.Write(text)
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	return d.Decode(v)
 }
 
 // restorer puts a backup that is whole where nothing is. Killed anywhere, it can be run again: until then nobody can serve
@@ -235,6 +170,9 @@ func (r *restorer) fill(ctx context.Context, store *db.DB, loaded bool) error {
 	if err := store.CheckKey(ctx); err != nil {
 		return err
 	}
+	if err := r.audit(ctx, store); err != nil {
+		return err
+	}
 	if path := filepath.Join(r.Data, "key"); r.Key == "" {
 		if err := writeKey(path, r.keys); err != nil {
 			return err
@@ -245,6 +183,19 @@ func (r *restorer) fill(ctx context.Context, store *db.DB, loaded bool) error {
 	}
 	return errors.Join(os.Remove(r.mark()), syncFolder(r.Data))
 }
+
+// audit writes down that the database was restored, once.
+func (r *restorer) audit(ctx context.Context, store *db.DB) error {
+	entry := db.AuditEntry{Action: "settings.restored", Detail: timeOf(r.head)}
+	newest, err := store.AuditEntries(ctx, "", 0, 1)
+	if err != nil || len(newest) == 1 && newest[0].Action == entry.Action && newest[0].Detail == entry.Detail {
+		return err
+	}
+	return store.Audit(ctx, entry)
+}
+
+// timeOf is when a backup was made.
+func timeOf(head backupHead) string { return head.At.Format("2006-01-02 15:04:05 MST") }
 
 // load reads the backup beside the database's transaction, which cannot be repeated.
 func (r *restorer) load(ctx context.Context, store *db.DB) error {

@@ -86,7 +86,12 @@ func (r *rotation) finish(ctx context.Context, keys *db.Keyring) error {
 		err = r.at("old key shut out")
 	}
 	if err == nil { // who has come before that is seen now
-		err = r.with(ctx, keys, func(d *db.DB) error { return d.Reseal(ctx) })
+		err = r.with(ctx, keys, func(d *db.DB) error {
+			if err := d.Reseal(ctx); err != nil {
+				return err
+			}
+			return d.Audit(ctx, db.AuditEntry{Action: "settings.key_rotated"})
+		})
 	}
 	if err == nil {
 		err = r.at("all sealed anew")

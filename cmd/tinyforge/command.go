@@ -62,7 +62,8 @@ func serverCommands() []command {
 			example: "apply tinyforge.yml --public-url https://deploy.example.com",
 			options: storeAnd("public-url", "router", "prune"), run: configured(apply)},
 		{name: "sign-in-link", args: "[NAME]", does: "print a one-time link that makes the first administrator, or sets NAME's password",
-			more: "The link is good for an hour. NAME may be left out while there is one user.", example: "sign-in-link ann",
+			more: "The link is good for an hour. NAME may be left out while there is one user. Give it the --listen and the --public-url\n" +
+				"that serve has: it cannot ask.", example: "sign-in-link ann",
 			options: storeAnd("public-url", "listen"), run: configured(signInLink)},
 		{name: "backup", args: "FILE", does: "write all that Tinyforge knows into a file, also while serve runs",
 			more: "Secrets and certificates are sealed in it; the sealing key is not in it without --with-key. Volumes, images and\n" +

@@ -70,8 +70,8 @@ type config struct {
 	Volumes bool // remove only
 }
 
-// given tells which of the options that can also be chosen on a page somebody has set: these win.
-type given struct{ PublicURL, KeepReleases, MinFree bool }
+// given tells which options somebody has set. Those that can also be chosen on a page win over what was chosen there.
+type given struct{ PublicURL, KeepReleases, MinFree, Listen bool }
 
 // secrets are what of the configuration no log may show.
 func (c *config) secrets() []db.Secret {
@@ -108,7 +108,7 @@ func readConfig(name string, args, env []string, out io.Writer) (config, []strin
 	if command.args == "" && len(rest) > 0 {
 		err = errors.Join(err, fmt.Errorf("unexpected argument %q: options begin with --", rest[0]))
 	}
-	c.Given = given{PublicURL: o.given["public-url"], KeepReleases: o.given["keep-releases"], MinFree: o.given["min-free"]}
+	c.Given = given{PublicURL: o.given["public-url"], KeepReleases: o.given["keep-releases"], MinFree: o.given["min-free"], Listen: o.given["listen"]}
 	c.normalize()
 	return c, rest, errors.Join(err, c.check(command.uses))
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"hash"
 	"io/fs"
-	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"strings"
@@ -50,11 +49,13 @@ func refuseTwin(ctx context.Context, c config, store *db.DB) (end func(), err er
 		case err != nil:
 			return nil, err
 		case tries == 3:
-			return nil, fmt.Errorf("what serves from %s is this same Tinyforge, restored from a backup or copied: the two would take away each other's "+
+			return nil, fmt.Errorf("another tinyforge serves from %s, and it is this same one, restored from a backup or copied: the two would take away each other's "+
 				"containers. Stop the one that is not to go on, for good: systemctl disable --now tinyforge, or docker compose down. Then start the other", twin)
 		}
+		var apart [1]byte // from another that was started now
+		_, _ = rand.Read(apart[:])
 		select {
-		case <-time.After(50*time.Millisecond + mathrand.N(250*time.Millisecond)):
+		case <-time.After(50*time.Millisecond + time.Duration(apart[0])*time.Millisecond):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

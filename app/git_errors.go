@@ -18,8 +18,8 @@ var errElsewhere = errors.New("the forge sent git on to another address, which i
 
 var gitStatus = regexp.MustCompile(`requested URL returned error: (\d{3})\b`)
 
-// gitError says in words of ours why git failed. What it wrote is only looked at, never shown: a server can make it quote
-// what it was sent.
+// gitError says in words of ours why git failed. What it wrote once it has spoken to a server is only looked at, never shown: a
+// server can make it quote what it was sent.
 func gitError(ctx context.Context, op string, remote Remote, err error) error {
 	if tooMuch, ok := errors.AsType[*tooMuchError](err); ok {
 		return fmt.Errorf("%s: %w", op, tooMuch)
@@ -68,6 +68,10 @@ func gitError(ctx context.Context, op string, remote Remote, err error) error {
 		return fmt.Errorf("%s: %w", op, errUnreadable)
 	case says("early EOF", "hung up", "Empty reply", "Recv failure", "transfer closed"):
 		return fmt.Errorf("%s: %w", op, errCutOff)
+	}
+	if failure.command == "init" { // no server has told it anything yet
+		words := strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }), "; ")
+		return fmt.Errorf("%s: git init failed (%w): %s", op, failure.err, Shorten(words, 300))
 	}
 	return fmt.Errorf("%s: git %s failed (%w)", op, failure.command, failure.err)
 }

@@ -124,6 +124,18 @@ func TestGitRefusesWhatIsNoHash(t *testing.T) {
 	}
 }
 
+// TestGitSaysWhyItCannotBegin: in its own words, which are no server's.
+func TestGitSaysWhyItCannotBegin(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".git"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := testGit(t, "loopback").Fetch(t.Context(), Remote{URL: "http://127.0.0.1:1/a/b.git"}, strings.Repeat("a", 40), dir)
+	if err == nil || !strings.Contains(err.Error(), "git init failed (exit status 128): fatal: ") || !strings.Contains(err.Error(), dir) {
+		t.Errorf("it says %v", err)
+	}
+}
+
 func TestGitErrors(t *testing.T) {
 	repo := serveRepo(t)
 	wrong := repo.remote()

@@ -156,7 +156,8 @@ func (s *service) signInLink(ctx context.Context) (string, error) {
 	if err != nil || !found {
 		return "", fmt.Errorf("sign-in-link: %w\n%s", err, out)
 	}
-	return s.control + strings.TrimSpace(link), nil
+	link, _, _ = strings.Cut(link, "\n")
+	return s.control + link, nil
 }
 
 // command is a tinyforge with this service's options.

@@ -50,12 +50,12 @@ type backupLine struct {
 // backup is the command of that name.
 func backup(ctx context.Context, c config, args []string, in invocation) error {
 	if len(args) != 1 {
-		return errors.New("backup takes one file: tinyforge backup FILE")
+		return errors.New("backup takes one file, or - for standard output: tinyforge backup FILE")
 	}
 	if err := hasStore(c); err != nil {
 		return err
 	}
-	if within(c.Data, args[0]) {
+	if args[0] != dash && within(c.Data, args[0]) {
 		return fmt.Errorf("%s is in the data folder, which the backup is of: choose another place", args[0])
 	}
 	store, err := openStore(ctx, c)
@@ -76,14 +76,31 @@ func backup(ctx context.Context, c config, args []string, in invocation) error {
 		return err
 	}
 	b := backupWriter{config: c, store: store, keys: keys, sum: sha256.New()}
-	if err := replaceFile(args[0], func(w io.Writer) error { return b.write(ctx, w) }); err != nil {
+	write := func(w io.Writer) error { return b.write(ctx, w) }
+	where, say := args[0], in.out
+	if where == dash {
+		where, say = "standard output", in.err
+		err = toStandardOutput(in.out, write)
+	} else {
+		err = replaceFile(where, write)
+	}
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(in.out, "%d rows and %d files are in %s\n", b.rows, b.files, args[0])
-	if !c.WithKey {
-		fmt.Fprintln(in.out, "The sealing key is not: keep a copy of it elsewhere, nothing can be restored without")
+	fmt.Fprintf(say, "%s and %s are in %s\n", countOf(b.rows, "row"), countOf(b.files, "file"), where)
+	if c.WithKey {
+		fmt.Fprintln(say, "The sealing key is too: keep the backup as you keep the secrets that it opens")
+	} else {
+		fmt.Fprintln(say, "The sealing key is not: keep a copy of it elsewhere, nothing can be restored without")
 	}
 	return nil
+}
+
+func countOf(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // within tells whether a file would be in a folder or below it.

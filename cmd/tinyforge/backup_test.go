@@ -25,7 +25,7 @@ func backedUp(t *testing.T, address string, args ...string) (c config, file stri
 		t.Fatal(err)
 	}
 	file = filepath.Join(t.TempDir(), "backup.gz")
-	if out, err := runWith(t, env, append([]string{"backup", file}, args...)...); err != nil || !strings.Contains(out, " and 1 files are in "+file) {
+	if out, err := runWith(t, env, append([]string{"backup", file}, args...)...); err != nil || !strings.Contains(out, " and 1 file are in "+file) {
 		t.Fatalf("%q, %v", out, err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -95,6 +95,9 @@ func TestBackupAndRestore(t *testing.T) {
 					t.Fatalf("%q, %v", out, err)
 				}
 				restored(t, c, was)
+				if log := auditOf(t, c); len(log) != 1 || log[0].Action != "settings.restored" || !strings.HasPrefix(log[0].Detail, "20") {
+					t.Errorf("the audit has %+v", log)
+				}
 				if _, err := runWith(t, env, "restore", file); err == nil || !strings.Contains(err.Error(), "is not empty") {
 					t.Errorf("a second time: %v", err)
 				}
@@ -275,7 +278,7 @@ func TestADatabaseOfAnyNameIsNoFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "backup.gz")
-	if out, err := runWith(t, env, "backup", file, "--with-key"); err != nil || !strings.Contains(out, " and 1 files are in ") {
+	if out, err := runWith(t, env, "backup", file, "--with-key"); err != nil || !strings.Contains(out, " and 1 file are in ") {
 		t.Fatalf("%q, %v", out, err)
 	}
 	if text := unpacked(t, file); strings.Contains(text, `"file":"own.sqlite"`) || !strings.Contains(text, `"file":"own.sqlite.txt"`) {
@@ -298,8 +301,8 @@ func TestARestoreIsKilledAtItsBegin(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := restorer{config: c, file: file, head: head, point: func(name string) error {
-		if name == "database made" {
-			return errKilled
+		if name == "database made" { // while it writes a file
+			return errors.Join(errKilled, os.WriteFile(filepath.Join(dir, restoreMark+"-456"), nil, 0o600))
 		}
 		return nil
 	}}

@@ -62,15 +62,17 @@ func serverCommands() []command {
 			example: "apply tinyforge.yml --public-url https://deploy.example.com",
 			options: storeAnd("public-url", "router", "prune"), run: configured(apply)},
 		{name: "sign-in-link", args: "[NAME]", does: "print a one-time link that makes the first administrator, or sets NAME's password",
-			more: "The link is good for an hour. NAME may be left out while there is one user.", example: "sign-in-link ann",
+			more: "The link is good for an hour. NAME may be left out while there is one user. Give it the --listen and the --public-url\n" +
+				"that serve has: it cannot ask.", example: "sign-in-link ann",
 			options: storeAnd("public-url", "listen"), run: configured(signInLink)},
 		{name: "backup", args: "FILE", does: "write all that Tinyforge knows into a file, also while serve runs",
 			more: "Secrets and certificates are sealed in it; the sealing key is not in it without --with-key. Volumes, images and\n" +
-				"containers are Docker's and are not in it.",
+				"containers are Docker's and are not in it. - is standard output.",
 			example: "backup /var/backups/tinyforge.gz", options: storeAnd("with-key"), run: configured(backup)},
 		{name: "restore", args: "FILE", does: "put a backup into an empty data folder and an empty database",
 			more: "The database may be of the other kind. The key has to be the backup's: in it, in the data folder as the file key,\n" +
-				"or in TINYFORGE_KEY. Ended anywhere, it goes on when it is run again.",
+				"or in TINYFORGE_KEY. - is standard input. Ended anywhere, it goes on when it is run again. Where the old Tinyforge is on\n" +
+				"the same Docker, stop and disable it: systemctl disable --now tinyforge.",
 			example: "restore /var/backups/tinyforge.gz --data /srv/tinyforge", options: storeAnd(), run: configured(restore)},
 		{name: "rotate-key", does: "replace the sealing key, and seal everything anew", example: "rotate-key",
 			more: "serve must be stopped for as long as it takes: seconds. Ended anywhere, it goes on when it is run again. A key that\n" +

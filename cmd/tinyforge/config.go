@@ -71,8 +71,8 @@ type config struct {
 	Volumes bool // remove only
 }
 
-// given tells which of the options that can also be chosen on a page somebody has set: these win.
-type given struct{ PublicURL, KeepReleases, MinFree bool }
+// given tells which options somebody has set. Those that can also be chosen on a page win over what was chosen there.
+type given struct{ PublicURL, KeepReleases, MinFree, Listen bool }
 
 // secrets are what of the configuration no log may show.
 func (c *config) secrets() []db.Secret {
@@ -110,7 +110,7 @@ func readConfig(name string, args, env []string, out io.Writer) (config, []strin
 		err = errors.Join(err, fmt.Errorf("unexpected argument %q: options begin with --", rest[0]))
 	}
 	c.Options = o.values()
-	c.Given = given{PublicURL: o.given["public-url"], KeepReleases: o.given["keep-releases"], MinFree: o.given["min-free"]}
+	c.Given = given{PublicURL: o.given["public-url"], KeepReleases: o.given["keep-releases"], MinFree: o.given["min-free"], Listen: o.given["listen"]}
 	c.normalize()
 	return c, rest, errors.Join(err, c.check(command.uses))
 }
@@ -133,7 +133,7 @@ func (c *config) declare(o *options) {
 		f.BoolVar(&c.Prune, "prune", false, "delete forges and workloads that are not in the file")
 	}
 	if o.command.name == "backup" {
-		f.BoolVar(&c.WithKey, "with-key", false, "put the sealing key into the backup: whoever has it can read every secret")
+		f.BoolVar(&c.WithKey, "with-key", false, "put the sealing key into the backup: whoever has that file can read every secret, so keep it like the secrets")
 	}
 	if o.command.name == "remove" {
 		f.BoolVar(&c.Volumes, "volumes", false, "remove the workload's volumes, with all that is in them")

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"tinyforge/db"
+	"tinyforge/db/dbtest"
 )
 
 // TestFirstRunNeedsNoOption: the printed link makes the administrator and asks for the address; from then on Tinyforge is
@@ -53,7 +54,7 @@ func TestFirstRunNeedsNoOption(t *testing.T) {
 	}
 	var out bytes.Buffer
 	s.must(run(t.Context(), []string{"sign-in-link"}, s.env, &out, &out))
-	if !strings.Contains(out.String(), "https://"+host+"/setup?token=") {
+	if !strings.Contains(out.String(), "https://"+host+"/setup?token=") || strings.Contains(out.String(), "this command too") {
 		t.Errorf("it prints %s", out.String())
 	}
 	if id, err := s.store.SignInLink(t.Context(), s.link(out.String())); err != nil || id != 1 {
@@ -69,6 +70,22 @@ func (s *service) link(text string) string {
 		s.Fatalf("no link is printed:\n%s", text)
 	}
 	return found[1]
+}
+
+// TestSignInLinkSaysWhatItAssumed: what serve was given and the command was not may be another.
+func TestSignInLinkSaysWhatItAssumed(t *testing.T) {
+	t.Parallel()
+	_, env := keyWorld(t, dbtest.SQLite(t))
+	listen, public := "127.0.0.1:4040 is assumed", "No public URL is known here"
+	for _, test := range []struct {
+		args           []string
+		listen, public bool
+	}{{nil, true, true}, {[]string{"--listen", "127.0.0.1:5050"}, false, true}, {[]string{"--public-url", "https://deploy.example.com"}, true, false}} {
+		out, err := runWith(t, env, append([]string{"sign-in-link"}, test.args...)...)
+		if err != nil || strings.Contains(out, listen) != test.listen || strings.Contains(out, public) != test.public {
+			t.Errorf("%q: %v, %s", test.args, err, out)
+		}
+	}
 }
 
 func TestLinkedUser(t *testing.T) {

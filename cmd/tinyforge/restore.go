@@ -1,16 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -29,75 +22,29 @@ var errUnfinished = errors.New("a restore was not finished: run tinyforge restor
 // restore is the command of that name.
 func restore(ctx context.Context, c config, args []string, in invocation) error {
 	if len(args) != 1 {
-		return errors.New("restore takes one file: tinyforge restore FILE")
+		return errors.New("restore takes one file, or - for standard input: tinyforge restore FILE")
 	}
-	head, err := checkBackup(args[0])
+	file := args[0]
+	if file == dash {
+		spool, err := fromStandardInput(os.Stdin)
+		if err != nil {
+			return err
+		}
+		defer spool.Close()
+		file = fmt.Sprintf("%s%d", openFiles, spool.Fd())
+	}
+	head, err := checkBackup(file)
 	if err != nil {
 		return err
 	}
-	r := restorer{config: c, file: args[0], head: head, point: func(string) error { return nil }}
+	r := restorer{config: c, file: file, head: head, point: func(string) error { return nil }}
 	if err := r.run(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(in.out, "Restored what was at %s into %s. Now start tinyforge serve, and not the old one beside it\n", head.At.Format("2006-01-02 15:04:05 MST"), c.Data)
+	fmt.Fprintf(in.out, "Restored what was at %s into %s.\n"+
+		"Before you start tinyforge serve, stop the old one for good, where it still is: systemctl disable --now tinyforge, or\n"+
+		"docker compose down. On one Docker the two would take away each other's containers\n", timeOf(head), c.Data)
 	return nil
-}
-
-// checkBackup reads all of a backup, and demands that it is whole.
-func checkBackup(file string) (head backupHead, err error) {
-	err = readBackup(file, &head, func(backupLine) error { return nil })
-	return head, err
-}
-
-// readBackup gives each line of a backup to use but the last, with which it compares.
-func readBackup(file string, head *backupHead, use func(backupLine) error) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return fmt.Errorf("read backup: %w", err)
-	}
-	defer f.Close()
-	packed, err := gzip.NewReader(f)
-	if err != nil {
-		return fmt.Errorf("%s is no backup of Tinyforge", file)
-	}
-	in, sum := bufio.NewReader(packed), sha256.New()
-	if err := nextLine(in, sum, head); err != nil || head.Format != backupFormat {
-		return fmt.Errorf("%s is no backup of Tinyforge, or one of a newer version", file)
-	}
-	for {
-		before := hex.EncodeToString(sum.Sum(nil))
-		var line backupLine
-		if err := nextLine(in, sum, &line); err != nil {
-			return fmt.Errorf("the backup %s is damaged, or its end is missing: %w", file, err)
-		}
-		if line.SHA256 == "" {
-			if err := use(line); err != nil {
-				return err
-			}
-			continue
-		}
-		if _, err := in.ReadByte(); line.SHA256 != before || !errors.Is(err, io.EOF) {
-			return fmt.Errorf("the backup %s is damaged: its checksum is another", file)
-		}
-		return nil
-	}
-}
-
-func nextLine(in *bufio.Reader, sum hash.Hash, v any) error {
-	var text []byte
-	for full := true; full; {
-		part, err := in.ReadSlice('\n')
-		if text = append(text, part...); len(text) > mostLine {
-			return errLine
-		}
-		if full = errors.Is(err, bufio.ErrBufferFull); err != nil && !full {
-			return err
-		}
-	}
-	_, _ = sum.Write(text)
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	return d.Decode(v)
 }
 
 // restorer puts a backup that is whole where nothing is. Killed anywhere, it can be run again: until then nobody can serve
@@ -122,6 +69,9 @@ func (r *restorer) run(ctx context.Context) error {
 	}
 	defer unlock()
 	begun, err := r.begun()
+	if err == nil {
+		err = r.clear()
+	}
 	if err != nil {
 		return err
 	}
@@ -158,14 +108,7 @@ func (r *restorer) begun() (bool, error) {
 		return false, fmt.Errorf("read data folder: %w", err)
 	}
 	for _, e := range entries {
-		name := e.Name()
-		if strings.HasPrefix(name, restoreMark) { // it was killed before the mark had its name
-			if err := os.Remove(filepath.Join(r.Data, name)); err != nil {
-				return false, fmt.Errorf("clear data folder: %w", err)
-			}
-			continue
-		}
-		if name != "key" && name != "key.lock" && name != "lock" {
+		if name := e.Name(); !strings.HasPrefix(name, restoreMark+"-") && name != "key" && name != "key.lock" && name != "lock" {
 			return false, fmt.Errorf("%s is not empty, there is %s: a backup is restored into an empty folder only. Choose another with --data", r.Data, name)
 		}
 	}
@@ -175,6 +118,20 @@ func (r *restorer) begun() (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// clear removes files that another restore was writing when it was killed.
+func (r *restorer) clear() error {
+	entries, err := os.ReadDir(r.Data)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), restoreMark+"-") {
+			err = errors.Join(err, os.Remove(filepath.Join(r.Data, e.Name())))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("clear data folder: %w", err)
+	}
+	return nil
 }
 
 // loaded tells whether the database was restored already. It refuses one that has anything else in it, and leaves the mark
@@ -213,6 +170,9 @@ func (r *restorer) fill(ctx context.Context, store *db.DB, loaded bool) error {
 	if err := store.CheckKey(ctx); err != nil {
 		return err
 	}
+	if err := r.audit(ctx, store); err != nil {
+		return err
+	}
 	if path := filepath.Join(r.Data, "key"); r.Key == "" {
 		if err := writeKey(path, r.keys); err != nil {
 			return err
@@ -223,6 +183,19 @@ func (r *restorer) fill(ctx context.Context, store *db.DB, loaded bool) error {
 	}
 	return errors.Join(os.Remove(r.mark()), syncFolder(r.Data))
 }
+
+// audit writes down that the database was restored, once.
+func (r *restorer) audit(ctx context.Context, store *db.DB) error {
+	entry := db.AuditEntry{Action: "settings.restored", Detail: timeOf(r.head)}
+	newest, err := store.AuditEntries(ctx, "", 0, 1)
+	if err != nil || len(newest) == 1 && newest[0].Action == entry.Action && newest[0].Detail == entry.Detail {
+		return err
+	}
+	return store.Audit(ctx, entry)
+}
+
+// timeOf is when a backup was made.
+func timeOf(head backupHead) string { return head.At.Format("2006-01-02 15:04:05 MST") }
 
 // load reads the backup beside the database's transaction, which cannot be repeated.
 func (r *restorer) load(ctx context.Context, store *db.DB) error {
@@ -276,7 +249,7 @@ func (r *restorer) extract() error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return fmt.Errorf("make folder: %w", err)
 		}
-		return replaceFile(path, func(w io.Writer) error {
+		return replaceFileBy(r.mark(), path, func(w io.Writer) error {
 			_, err := w.Write(content)
 			return err
 		})

@@ -86,7 +86,12 @@ func (r *rotation) finish(ctx context.Context, keys *db.Keyring) error {
 		err = r.at("old key shut out")
 	}
 	if err == nil { // who has come before that is seen now
-		err = r.with(ctx, keys, func(d *db.DB) error { return d.Reseal(ctx) })
+		err = r.with(ctx, keys, func(d *db.DB) error {
+			if err := d.Reseal(ctx); err != nil {
+				return err
+			}
+			return d.Audit(ctx, db.AuditEntry{Action: "settings.key_rotated"})
+		})
 	}
 	if err == nil {
 		err = r.at("all sealed anew")
@@ -163,7 +168,12 @@ func writeKey(path string, keys *db.Keyring) error {
 // replaceFile writes a file of mode 0600 under another name, and gives it its own when all of it is on the disk. What was there
 // before stays as it was until then.
 func replaceFile(path string, write func(io.Writer) error) error {
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*") // mode 0600
+	return replaceFileBy(path, path, write)
+}
+
+// replaceFileBy is replaceFile with the other name given: what it begins with. Killed, it leaves a file of that name.
+func replaceFileBy(other, path string, write func(io.Writer) error) error {
+	file, err := os.CreateTemp(filepath.Dir(other), filepath.Base(other)+"-*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}

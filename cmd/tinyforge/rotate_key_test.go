@@ -48,6 +48,20 @@ func opens(t *testing.T, c config) {
 	}
 }
 
+func auditOf(t *testing.T, c config) []db.AuditEntry {
+	t.Helper()
+	store, err := readyStore(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	list, err := store.AuditEntries(t.Context(), "", 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
 func keysIn(t *testing.T, c config) int {
 	t.Helper()
 	keys, err := sealingKey(c)
@@ -64,7 +78,7 @@ func TestRotateKeyKilledAnywhere(t *testing.T) {
 	for dialect, address := range dbtest.Databases(t) {
 		t.Run(dialect, func(t *testing.T) {
 			c, env := keyWorld(t, address)
-			for _, point := range []string{"before the new key is kept", "new key kept", "old key shut out", "all sealed anew", "old key dropped"} {
+			for i, point := range []string{"before the new key is kept", "new key kept", "old key shut out", "all sealed anew", "old key dropped"} {
 				was, err := os.ReadFile(filepath.Join(c.Data, "key"))
 				if err != nil {
 					t.Fatal(err)
@@ -85,6 +99,9 @@ func TestRotateKeyKilledAnywhere(t *testing.T) {
 						t.Fatalf("after %s: %v", point, err)
 					}
 					opens(t, c)
+				}
+				if log := auditOf(t, c); len(log) < i+1 || log[0].Action != "settings.key_rotated" {
+					t.Errorf("%s: the audit has %+v", point, log)
 				}
 				is, err := os.ReadFile(filepath.Join(c.Data, "key"))
 				if err != nil || bytes.Equal(is, was) || keysIn(t, c) != 1 {

@@ -169,7 +169,12 @@ func prepare(ctx context.Context, c config) (store *db.DB, release func(), err e
 	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}
-	release = func() { _ = store.Close(); unlock() }
+	end, err := refuseTwin(ctx, c, store)
+	if err != nil {
+		unlock()
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	release = func() { _ = store.Close(); end(); unlock() }
 	err = deploy.EmptyWorkspace(filepath.Join(c.Data, "checkouts"))
 	if err == nil && isSQLite(c) { // nobody else can hold a lease: the lock says so
 		_, err = store.BreakLeases(ctx)

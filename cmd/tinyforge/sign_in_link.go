@@ -32,7 +32,26 @@ func signInLink(ctx context.Context, c config, args []string, in invocation) err
 	if err != nil {
 		return err
 	}
-	return printLink(ctx, store, settings.NewChoices(store, c.chosen()), c.Listen, user, in.out)
+	choices := settings.NewChoices(store, c.chosen())
+	if err := printLink(ctx, store, choices, c.Listen, user, in.out); err != nil {
+		return err
+	}
+	return printAssumed(ctx, c, choices, in.out)
+}
+
+// printAssumed says what the links stand on that nobody has told: a server may have been given other options.
+func printAssumed(ctx context.Context, c config, choices *settings.Choices, out io.Writer) error {
+	public, err := choices.PublicURL(ctx)
+	if err != nil {
+		return err
+	}
+	if !c.Given.Listen {
+		fmt.Fprintf(out, "%s is assumed: if your tinyforge serve has another --listen, give it to this command too\n", c.Listen)
+	}
+	if public == "" {
+		fmt.Fprintln(out, "No public URL is known here: if your tinyforge serve has a --public-url, give it to this command too")
+	}
+	return nil
 }
 
 // linkedUser is whose password the link sets; zero is the first administrator's.

@@ -41,7 +41,7 @@ fuzz:            ## every fuzz target for FUZZTIME, 60s unless told
 	scripts/fuzz $(FUZZTIME)
 
 build:           ## bin/tinyforge
-	$(GO) build -trimpath -ldflags '-s -w' -o bin/tinyforge ./cmd/tinyforge
+	$(GO) build -buildvcs=auto -trimpath -ldflags '-s -w' -o bin/tinyforge ./cmd/tinyforge
 
 image:           ## the image tinyforge, for scripts/install/compose.yaml
 	$(MAKE) build

@@ -19,10 +19,10 @@ func TestAForgeThatIsDownIsNamed(t *testing.T) {
 			must(t, err)
 			must(t, p.forge.Close())
 			_, heads := forge.Heads(t.Context(), p.repo)
+			_, fetched := forge.Fetch(t.Context(), p.repo, p.first, t.TempDir())
 			faults := []error{
 				forge.SetStatus(t.Context(), p.repo, app.Status{Commit: p.first, State: db.StatusSuccess}),
-				forge.Fetch(t.Context(), p.repo, p.first, t.TempDir()),
-				heads,
+				fetched, heads,
 			}
 			for _, err := range forge.Repositories(t.Context()) {
 				faults = append(faults, err)

@@ -35,8 +35,9 @@ type Forge interface {
 	SetStatus(ctx context.Context, repo db.Repository, s Status) error
 
 	// Fetch makes dir, which exists and is empty, a checkout of one commit, without a .git folder and without the
-	// credentials it used. It returns an error that wraps ErrNoCommit when the forge no longer has the commit.
-	Fetch(ctx context.Context, repo db.Repository, commit, dir string) error
+	// credentials it used, and returns what the commit says of itself. It returns an error that wraps ErrNoCommit when the
+	// forge no longer has the commit.
+	Fetch(ctx context.Context, repo db.Repository, commit, dir string) (db.CommitText, error)
 
 	// Repositories yields what the credentials let us see, with ForgeID and, where the forge has them, the installation
 	// (ExternalID in Installation) filled in.

@@ -101,10 +101,10 @@ func (f *Forges) OpenRow(row db.Forge) (Forge, error) {
 }
 
 // Fetch makes dir a checkout of a commit of repo, see Forge.
-func (f *Forges) Fetch(ctx context.Context, repo db.Repository, commit, dir string) error {
+func (f *Forges) Fetch(ctx context.Context, repo db.Repository, commit, dir string) (db.CommitText, error) {
 	forge, err := f.Open(ctx, repo.ForgeID)
 	if err != nil {
-		return err
+		return db.CommitText{}, err
 	}
 	return forge.Fetch(ctx, repo, commit, dir)
 }

@@ -42,9 +42,9 @@ type fetcher struct {
 	fetched []string
 }
 
-func (f *fetcher) Fetch(_ context.Context, repo db.Repository, commit, dir string) error {
+func (f *fetcher) Fetch(_ context.Context, repo db.Repository, commit, dir string) (db.CommitText, error) {
 	f.fetched = append(f.fetched, repo.FullName+" "+commit+" "+dir)
-	return nil
+	return db.CommitText{}, nil
 }
 
 func testForges(store rows) (*Forges, *[]*fetcher) {
@@ -114,13 +114,13 @@ func TestForgesErrors(t *testing.T) {
 
 func TestForgesFetch(t *testing.T) {
 	forges, opened := testForges(rows{forges: map[int64]db.Forge{1: {ID: 1, Kind: "one"}}})
-	if err := forges.Fetch(t.Context(), db.Repository{ForgeID: 1, FullName: "acme/site"}, "c", "/d"); err != nil {
+	if _, err := forges.Fetch(t.Context(), db.Repository{ForgeID: 1, FullName: "acme/site"}, "c", "/d"); err != nil {
 		t.Fatal(err)
 	}
 	if got := (*opened)[0].fetched; len(got) != 1 || got[0] != "acme/site c /d" {
 		t.Errorf("got %v", got)
 	}
-	if err := forges.Fetch(t.Context(), db.Repository{ForgeID: 2}, "c", "/d"); !errors.Is(err, errNoRow) {
+	if _, err := forges.Fetch(t.Context(), db.Repository{ForgeID: 2}, "c", "/d"); !errors.Is(err, errNoRow) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"tinyforge/db"
 )
 
 // ErrNoGit is returned, wrapped with what to do, where the git command line is missing or too old.
@@ -60,16 +62,16 @@ func (r Remote) GoString() string { return r.URL }
 // Fetch makes dir, which exists and is empty, a checkout of commit. Hooks, filters and submodules stay out of it, symbolic
 // links are kept as such, and nothing of git is left in dir. It returns an error that wraps ErrNoCommit when the server
 // does not have the commit, and one in words for people when the checkout would go beyond 250,000 files and folders or 5 GiB.
-// When it fails or ctx ends, dir may hold part of the checkout.
-func (g *Git) Fetch(ctx context.Context, remote Remote, commit, dir string) error {
+// When it fails or ctx ends, dir may hold part of the checkout. What the commit says of itself is left out where it is too long.
+func (g *Git) Fetch(ctx context.Context, remote Remote, commit, dir string) (said db.CommitText, err error) {
 	if !ValidHash(commit) || ZeroHash(commit) {
-		return errors.New("fetch commit: not a full commit hash")
+		return said, errors.New("fetch commit: not a full commit hash")
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	dest, err := g.pin(ctx, remote)
 	if err != nil {
-		return CallError(ctx, "fetch commit", err)
+		return said, CallError(ctx, "fetch commit", err)
 	}
 	// The folder of git is also its home: whoever removes dir after a crash removes all of it.
 	home := filepath.Join(dir, ".git")
@@ -89,13 +91,17 @@ func (g *Git) Fetch(ctx context.Context, remote Remote, commit, dir string) erro
 		func() error { return local.do(ctx, "checkout", "--quiet", "--force", "--detach", commit+"^{commit}") },
 	} {
 		if err := step(); err != nil {
-			return gitError(ctx, "fetch commit", remote, err)
+			return said, gitError(ctx, "fetch commit", remote, err)
 		}
 	}
-	if err := os.RemoveAll(home); err != nil {
-		return fmt.Errorf("remove git folder: %w", err)
+	if out, err := local.run(ctx, "log", "-1", "--encoding=UTF-8", "--format=%an%n%B", commit, "--"); err == nil {
+		author, message, _ := strings.Cut(string(out), "\n")
+		said = db.CommitText{Message: FirstLine(message), Author: FirstLine(author)}
 	}
-	return nil
+	if err := os.RemoveAll(home); err != nil {
+		return said, fmt.Errorf("remove git folder: %w", err)
+	}
+	return said, nil
 }
 
 // Heads returns the commit of each branch and tag by full ref name; of an annotated tag, the commit that it names.

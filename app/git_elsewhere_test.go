@@ -42,7 +42,7 @@ func TestGitIsSentNowhereElse(t *testing.T) {
 			forge := &hostileForge{redirect: elsewhere.URL}
 			s := serve(t, forge.ServeHTTP)
 			forge.pack = strings.NewReplacer("ELSEWHERE", host(elsewhere), "FORGE", host(s)).Replace(spelling)
-			err := testGit(t, "127.0.0.1/32").Fetch(t.Context(), Remote{URL: s.URL + "/a/b.git", Username: "x", Password: gitPassword}, forge.commit(), t.TempDir())
+			_, err := testGit(t, "127.0.0.1/32").Fetch(t.Context(), Remote{URL: s.URL + "/a/b.git", Username: "x", Password: gitPassword}, forge.commit(), t.TempDir())
 			if err == nil || strings.Contains(err.Error(), gitPassword) {
 				t.Errorf("got %v", err)
 			}
@@ -60,7 +60,7 @@ func TestGitIsSentNowhereElse(t *testing.T) {
 func TestGitSaysThatItWasSentElsewhere(t *testing.T) {
 	forge := &hostileForge{pack: "http://127.0.0.2:9/p.pack"}
 	s := serve(t, forge.ServeHTTP)
-	err := testGit(t, "127.0.0.1/32").Fetch(t.Context(), Remote{URL: s.URL + "/a/b.git"}, forge.commit(), t.TempDir())
+	_, err := testGit(t, "127.0.0.1/32").Fetch(t.Context(), Remote{URL: s.URL + "/a/b.git"}, forge.commit(), t.TempDir())
 	if !errors.Is(err, errElsewhere) {
 		t.Errorf("got %v", err)
 	}

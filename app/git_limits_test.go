@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tinyforge/db"
 )
 
 // bomb makes a commit of nested folders, ten in each, over the object that entry names: 10,000,000,000 of them.
@@ -59,7 +61,7 @@ func TestGitBomb(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		wantTooMuch(t, testGit(t, "loopback").Fetch(ctx, repo.remote(), repo.bomb(t, entry), dir), "250000 files and folders")
+		wantTooMuch(t, errOf(testGit(t, "loopback").Fetch(ctx, repo.remote(), repo.bomb(t, entry), dir)), "250000 files and folders")
 		cancel()
 		if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 			t.Errorf("%s: left is %v, error %v", name, left, err)
@@ -71,21 +73,21 @@ func TestGitBomb(t *testing.T) {
 func TestGitBombOfContent(t *testing.T) {
 	repo := serveRepo(t)
 	blob := repo.write(t, strings.Repeat("\x00", 1<<20), "hash-object", "-w", "--stdin")
-	wantTooMuch(t, testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.bomb(t, "100644 blob "+blob), t.TempDir()), "5 GiB of content")
+	wantTooMuch(t, errOf(testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.bomb(t, "100644 blob "+blob), t.TempDir())), "5 GiB of content")
 }
 
 func TestGitBombOfNames(t *testing.T) {
 	repo := serveRepo(t)
 	blob := repo.write(t, "", "hash-object", "-w", "--stdin")
 	folder := repo.write(t, "100644 blob "+blob+"\t"+strings.Repeat("n", 100_000)+"\n", "mktree")
-	wantTooMuch(t, testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.bomb(t, "040000 tree "+folder), t.TempDir()), "64 MiB of file names")
+	wantTooMuch(t, errOf(testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.bomb(t, "040000 tree "+folder), t.TempDir())), "64 MiB of file names")
 }
 
 // What just fits is checked out; one less and it is not.
 func TestGitLimitsAreExact(t *testing.T) {
 	repo := serveRepo(t)
 	dir := t.TempDir()
-	if err := testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.first, dir); err != nil {
+	if _, err := testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.first, dir); err != nil {
 		t.Fatal(err)
 	}
 	exact := measure(t, dir)
@@ -104,7 +106,7 @@ func TestGitLimitsAreExact(t *testing.T) {
 		g := testGit(t, "loopback")
 		g.limits = exact
 		tc.change(&g.limits)
-		err := g.Fetch(t.Context(), repo.remote(), repo.first, t.TempDir())
+		_, err := g.Fetch(t.Context(), repo.remote(), repo.first, t.TempDir())
 		if tc.want == "" && err != nil {
 			t.Errorf("what just fits: %v", err)
 		}
@@ -179,8 +181,11 @@ func TestGitFetchOfNoCommit(t *testing.T) {
 	repo := serveRepo(t)
 	for _, object := range []string{"^{tree}", ":index.html"} {
 		hash := repo.write(t, "", "rev-parse", repo.first+object)
-		if err := testGit(t, "loopback").Fetch(t.Context(), repo.remote(), hash, t.TempDir()); !errors.Is(err, ErrNoCommit) {
+		if _, err := testGit(t, "loopback").Fetch(t.Context(), repo.remote(), hash, t.TempDir()); !errors.Is(err, ErrNoCommit) {
 			t.Errorf("%s: %v", object, err)
 		}
 	}
 }
+
+// errOf is the error of a fetch.
+func errOf(_ db.CommitText, err error) error { return err }

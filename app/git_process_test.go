@@ -61,7 +61,7 @@ func TestGitTakesNoMoreThanItMay(t *testing.T) {
 		git := testGit(t, "loopback")
 		git.process.file = most
 		dir := t.TempDir()
-		err := git.Fetch(t.Context(), Remote{URL: s.URL + "/a/b.git"}, forge.commit(), dir)
+		_, err := git.Fetch(t.Context(), Remote{URL: s.URL + "/a/b.git"}, forge.commit(), dir)
 		if err == nil || sent.Load() < most || sent.Load() >= 64*most {
 			t.Errorf("after %d MB: %v", sent.Load()>>20, err)
 		}

@@ -18,7 +18,7 @@ import (
 func TestGitFetch(t *testing.T) {
 	repo := serveRepo(t)
 	dir := t.TempDir()
-	if err := testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.first, dir); err != nil {
+	if _, err := testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.first, dir); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(filepath.Join(dir, "index.html")); err != nil || string(got) != "one\n" {
@@ -38,7 +38,7 @@ func TestGitFetch(t *testing.T) {
 func TestGitFetchOfAnnotatedTagAndSubmodule(t *testing.T) {
 	repo := serveRepo(t)
 	dir := t.TempDir()
-	if err := testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.tag, dir); err != nil {
+	if _, err := testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.tag, dir); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(filepath.Join(dir, "index.html")); err != nil || string(got) != "two\n" {
@@ -55,7 +55,7 @@ func TestGitFetchOfSHA256Repository(t *testing.T) {
 		t.Fatalf("not a SHA-256 repository: %s", repo.second)
 	}
 	dir := t.TempDir()
-	if err := testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.second, dir); err != nil {
+	if _, err := testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.second, dir); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "index.html")); err != nil {
@@ -85,7 +85,7 @@ func TestGitGoesWhereTheGuardLooked(t *testing.T) {
 		}
 		remote := repo.remote()
 		remote.URL = strings.Replace(remote.URL, "127.0.0.1", "Forge.tinyforge.INVALID", 1)
-		if err := g.Fetch(t.Context(), remote, repo.first, t.TempDir()); err != nil {
+		if _, err := g.Fetch(t.Context(), remote, repo.first, t.TempDir()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -96,7 +96,7 @@ func TestGitRefusesAddresses(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "10.0.0.1", "169.254.169.254"} {
 		remote := repo.remote()
 		remote.URL = strings.Replace(remote.URL, "127.0.0.1", host, 1)
-		err := testGit(t).Fetch(t.Context(), remote, repo.first, t.TempDir())
+		_, err := testGit(t).Fetch(t.Context(), remote, repo.first, t.TempDir())
 		if _, ok := errors.AsType[*RefusedError](err); !ok {
 			t.Errorf("%s: %v", host, err)
 		}
@@ -106,7 +106,7 @@ func TestGitRefusesAddresses(t *testing.T) {
 		"http://straße.example/a/b.git", "http://[fe80::1%25eth0]/a/b.git", "file:///etc", "ssh://h/a", "--upload-pack=touch x", "ext::sh -c x",
 		"http://user:pw@h.example/a", "http://h.example/a?b", "http:///a/b.git", "http://-h.example/a", "http://h.example:x/a",
 	} {
-		err := testGit(t, "loopback", "private").Fetch(t.Context(), Remote{URL: raw}, repo.first, t.TempDir())
+		_, err := testGit(t, "loopback", "private").Fetch(t.Context(), Remote{URL: raw}, repo.first, t.TempDir())
 		if !errors.Is(err, errRemote) {
 			t.Errorf("%s: %v", raw, err)
 		}
@@ -118,7 +118,7 @@ func TestGitRefusesAddresses(t *testing.T) {
 
 func TestGitRefusesWhatIsNoHash(t *testing.T) {
 	for _, commit := range []string{"", "main", "--upload-pack=x", strings.Repeat("0", 40), strings.Repeat("A", 40), strings.Repeat("a", 39), strings.Repeat("a", 40) + "\n"} {
-		if err := testGit(t, "loopback").Fetch(t.Context(), Remote{URL: "http://127.0.0.1:1/a/b.git"}, commit, t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a full commit hash") {
+		if _, err := testGit(t, "loopback").Fetch(t.Context(), Remote{URL: "http://127.0.0.1:1/a/b.git"}, commit, t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a full commit hash") {
 			t.Errorf("%q: %v", commit, err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestGitErrors(t *testing.T) {
 		"no password":        {Remote{URL: repo.url}, repo.first, 401},
 		"no such repository": {missing, repo.first, 404},
 	} {
-		err := testGit(t, "loopback").Fetch(t.Context(), tc.remote, tc.commit, t.TempDir())
+		_, err := testGit(t, "loopback").Fetch(t.Context(), tc.remote, tc.commit, t.TempDir())
 		status, ok := errors.AsType[*StatusError](err)
 		if tc.code == 0 && !errors.Is(err, ErrNoCommit) || tc.code != 0 && (!ok || status.Code != tc.code) {
 			t.Errorf("%s: %v", name, err)
@@ -227,7 +227,7 @@ func TestGitKeepsCredentialsOutOfArgvAndFiles(t *testing.T) {
 		http.NotFound(w, r)
 	})
 	remote := Remote{URL: s.URL + "/a/b.git", Username: "x", Password: gitPassword}
-	if err := testGit(t, "loopback").Fetch(t.Context(), remote, strings.Repeat("a", 40), dir); err == nil {
+	if _, err := testGit(t, "loopback").Fetch(t.Context(), remote, strings.Repeat("a", 40), dir); err == nil {
 		t.Fatal("no error")
 	}
 	if where := <-found; where != "" {
@@ -280,7 +280,7 @@ func TestGitIsKilledWithItsChildren(t *testing.T) {
 		<-r.Context().Done() // the helper that held the connection is dead
 		close(gone)
 	})
-	err := testGit(t, "loopback").Fetch(ctx, Remote{URL: s.URL + "/a/b.git"}, strings.Repeat("a", 40), t.TempDir())
+	_, err := testGit(t, "loopback").Fetch(ctx, Remote{URL: s.URL + "/a/b.git"}, strings.Repeat("a", 40), t.TempDir())
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -305,7 +305,7 @@ func TestGitIgnoresTheMachine(t *testing.T) {
 	t.Setenv("GIT_CONFIG_VALUE_0", proxy.URL)
 	t.Setenv("GIT_DIR", home)
 	repo := serveRepo(t)
-	if err := testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.first, t.TempDir()); err != nil {
+	if _, err := testGit(t, "loopback").Fetch(t.Context(), repo.remote(), repo.first, t.TempDir()); err != nil {
 		t.Error(err)
 	}
 	if _, err := testGit(t, "loopback").Heads(t.Context(), repo.remote()); err != nil {
@@ -317,7 +317,7 @@ func TestGitMissingOrTooOld(t *testing.T) {
 	empty := t.TempDir()
 	t.Setenv("PATH", empty)
 	remote := Remote{URL: "http://127.0.0.1:1/a/b.git"}
-	err := testGit(t, "loopback").Fetch(t.Context(), remote, strings.Repeat("a", 40), t.TempDir())
+	_, err := testGit(t, "loopback").Fetch(t.Context(), remote, strings.Repeat("a", 40), t.TempDir())
 	if !errors.Is(err, ErrNoGit) || !strings.Contains(err.Error(), "install git") {
 		t.Errorf("missing: %v", err)
 	}

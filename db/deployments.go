@@ -134,6 +134,12 @@ type Deployment struct {
 	UpdatedAt  time.Time
 }
 
+// CommitText is what a commit says of itself, empty where that is not known.
+type CommitText struct {
+	Message string // its first line
+	Author  string
+}
+
 // Entered is when a deployment came to a phase.
 type Entered struct {
 	Phase Phase     `json:"phase"`

@@ -179,9 +179,8 @@ func (d *DB) HandOver(ctx context.Context, dep *Deployment) error {
 	return err
 }
 
-// Save writes what the worker may change (Phase, Strategy, Release, Error, Fault, Tail, Served, Refused), and in Entered when
-// it came to its phase, or answers ErrLeaseLost. A final phase
-// ends the lease.
+// Save writes what the worker may change (Phase, Strategy, Release, Error, Fault, Tail, Served, Refused, Message, Author), and in
+// Entered when it came to its phase, or answers ErrLeaseLost. A final phase ends the lease.
 func (d *DB) Save(ctx context.Context, dep *Deployment) error {
 	if err := dep.seal(d.keys); err != nil {
 		return err
@@ -247,7 +246,7 @@ func (dep *Deployment) set(q *bun.UpdateQuery) *bun.UpdateQuery {
 		q = q.Set("lease_until = NULL")
 	}
 	return q.Column("phase", "status", "strategy", "strategy_reason", "sealed", "error", "fault", "tail", "entered", "served", "refused",
-		"finished_at")
+		"message", "author", "finished_at")
 }
 
 func (d *DB) leased(ctx context.Context, dep *Deployment, what string, set func(*bun.UpdateQuery) *bun.UpdateQuery) error {

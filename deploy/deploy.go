@@ -40,9 +40,9 @@ type BuildInput struct {
 	RegistryAuth func(ctx context.Context, host string) (*RegistryAuth, error)
 }
 
-// Fetcher brings a commit into a folder.
+// Fetcher brings a commit into a folder, and says what the commit says of itself.
 type Fetcher interface {
-	Fetch(ctx context.Context, repo db.Repository, commit, dir string) error
+	Fetch(ctx context.Context, repo db.Repository, commit, dir string) (db.CommitText, error)
 }
 
 // Accounts gives accounts for the container registries that forges have of their own.

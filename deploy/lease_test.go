@@ -13,11 +13,11 @@ import (
 // stuck is a fetcher that goes on until it is told to end.
 type stuck struct{ begun, ended chan struct{} }
 
-func (s stuck) Fetch(ctx context.Context, _ db.Repository, _, _ string) error {
+func (s stuck) Fetch(ctx context.Context, _ db.Repository, _, _ string) (db.CommitText, error) {
 	close(s.begun)
 	<-ctx.Done()
 	close(s.ended)
-	return ctx.Err()
+	return db.CommitText{}, ctx.Err()
 }
 
 // TestLeaseLost: a process ends its work when another one has it, and when it cannot know whether another one has.

@@ -39,8 +39,12 @@ func TestStrategies(t *testing.T) {
 			w := newWorld(t, kindOf(config), config)
 			first := w.live("a")
 			second := w.live("b")
-			if got := w.deployment(first.ID).Phase; got != db.PhaseRetired {
-				t.Errorf("the first deployment is %s, want retired", got)
+			before := w.deployment(first.ID)
+			if before.Phase != db.PhaseRetired {
+				t.Errorf("the first deployment is %s, want retired", before.Phase)
+			}
+			if before.Message != "Say hello" || before.Author != "Ann" {
+				t.Errorf("nobody told of the commit, and the deployment has %q of %q, want what was fetched", before.Message, before.Author)
 			}
 			failed := w.run(w.push("x"))
 			if failed.Phase != db.PhaseFailed {

@@ -102,8 +102,15 @@ func (j *job) checkout(ctx context.Context, w *workspace) (string, error) {
 		return "", err
 	}
 	begun := time.Now()
-	if err := j.Fetcher.Fetch(ctx, j.repo, j.dep.Commit, dir); err != nil {
+	said, err := j.Fetcher.Fetch(ctx, j.repo, j.dep.Commit, dir)
+	if err != nil {
 		return "", err
+	}
+	if j.dep.Message == "" && said.Message != "" { // nobody told us of the commit: its push was found by asking
+		j.dep.Message, j.dep.Author = said.Message, said.Author
+		if err := j.DB.Save(ctx, j.dep); err != nil {
+			return "", err
+		}
 	}
 	j.log.Printf("Fetched %s at %s in %s", j.repo.FullName, j.dep.Commit, time.Since(begun).Round(time.Millisecond))
 	return dir, nil

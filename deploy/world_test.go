@@ -97,11 +97,12 @@ type checkout struct {
 	hook deploytest.Hook
 }
 
-func (c checkout) Fetch(_ context.Context, _ db.Repository, _, dir string) error {
+func (c checkout) Fetch(_ context.Context, _ db.Repository, _, dir string) (db.CommitText, error) {
+	said := db.CommitText{Message: "Say hello", Author: "Ann"}
 	if c.err != nil {
-		return c.err
+		return said, c.err
 	}
-	return c.hook.Call("fetch", func() error {
+	return said, c.hook.Call("fetch", func() error {
 		return os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\n"), 0o600)
 	})
 }

@@ -23,7 +23,10 @@ func (e *exercise) calls(commit string) map[string]func(context.Context, *testin
 		"SetStatus": func(ctx context.Context, _ *testing.T) error {
 			return e.forge.SetStatus(ctx, row, app.Status{Commit: commit, State: db.StatusSuccess})
 		},
-		"Fetch": func(ctx context.Context, t *testing.T) error { return e.forge.Fetch(ctx, row, commit, t.TempDir()) },
+		"Fetch": func(ctx context.Context, t *testing.T) error {
+			_, err := e.forge.Fetch(ctx, row, commit, t.TempDir())
+			return err
+		},
 		"Heads": func(ctx context.Context, _ *testing.T) error {
 			_, err := e.forge.Heads(ctx, row)
 			return err

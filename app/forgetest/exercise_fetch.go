@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"tinyforge/app"
+	"tinyforge/db"
 )
 
 // fetches checks commits of a private repository out.
@@ -29,12 +30,12 @@ func (e *exercise) fetches() {
 		"run.sh":                "x #!/bin/sh\n",
 		"link":                  "-> index.html",
 	}
-	e.checkFetch(one, want)
+	e.checkFetch(one, "Add site", want)
 
 	e.write("index.html", "<h1>two</h1>\n")
 	e.commit("Change")
 	e.must(e.work.Push(e.ctx, "main"))
-	e.checkFetch(one, want) // no longer the tip
+	e.checkFetch(one, "Add site", want) // no longer the tip
 
 	e.git("reset", "--quiet", "--hard", one)
 	e.write("index.html", "<h1>three</h1>\n")
@@ -44,7 +45,7 @@ func (e *exercise) fetches() {
 	e.git("commit", "--quiet", "--all", "--amend", "--message", "Change otherwise again")
 	e.must(e.work.Push(e.ctx, "--force", "main"))
 	want["index.html"] = "- <h1>three</h1>\n"
-	e.checkFetch(three, want) // forced away, not collected yet
+	e.checkFetch(three, "Change otherwise", want) // forced away, not collected yet
 
 	e.must(e.s.DeleteCommit(e.ctx, e.full, three))
 	e.noCommit(three)
@@ -52,11 +53,15 @@ func (e *exercise) fetches() {
 	e.cancelFetch(one)
 }
 
-func (e *exercise) checkFetch(commit string, want map[string]string) {
+func (e *exercise) checkFetch(commit, message string, want map[string]string) {
 	e.Helper()
 	dir := e.TempDir()
-	if err := e.forge.Fetch(e.ctx, e.row(), commit, dir); err != nil {
+	said, err := e.forge.Fetch(e.ctx, e.row(), commit, dir)
+	if err != nil {
 		e.Fatalf("fetch %s: %v", commit, err)
+	}
+	if said != (db.CommitText{Message: message, Author: "A Developer"}) {
+		e.Errorf("%s says %+v of itself, want %q of A Developer", commit, said, message)
 	}
 	got := map[string]string{}
 	e.must(filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -98,7 +103,7 @@ func describe(path string, entry fs.DirEntry) (string, error) {
 
 func (e *exercise) noCommit(commit string) {
 	e.Helper()
-	if err := e.forge.Fetch(e.ctx, e.row(), commit, e.TempDir()); !errors.Is(err, app.ErrNoCommit) {
+	if _, err := e.forge.Fetch(e.ctx, e.row(), commit, e.TempDir()); !errors.Is(err, app.ErrNoCommit) {
 		e.Errorf("fetch of %s, which is not there: %v, want ErrNoCommit", commit, err)
 	}
 }
@@ -119,7 +124,10 @@ func (e *exercise) cancelFetch(commit string) {
 	})
 	defer e.s.Fault(nil)
 	ended := make(chan error, 1)
-	go func() { ended <- e.forge.Fetch(ctx, e.row(), commit, e.TempDir()) }()
+	go func() {
+		_, err := e.forge.Fetch(ctx, e.row(), commit, e.TempDir())
+		ended <- err
+	}()
 	<-reached
 	cancel()
 	select {

@@ -27,7 +27,7 @@ func (e *exercise) nested() {
 	e.write("index.html", "<h1>nested</h1>\n")
 	commit := e.commit("Add site")
 	e.moved(e.pushed("main"), "refs/heads/main", zeroID, commit)
-	e.checkFetch(commit, map[string]string{"index.html": "- <h1>nested</h1>\n"})
+	e.checkFetch(commit, "Add site", map[string]string{"index.html": "- <h1>nested</h1>\n"})
 	if heads, err := e.forge.Heads(e.ctx, e.row()); err != nil || heads["refs/heads/main"] != commit {
 		e.Errorf("heads are %v, error %v", heads, err)
 	}

@@ -116,7 +116,7 @@ func TestTokensAreReusedAndRenewed(t *testing.T) {
 		t.Errorf("%d tokens were asked for, want 2", asked)
 	}
 	s.ExpireTokens()
-	if err := forge.Fetch(t.Context(), repo, commit, t.TempDir()); err != nil {
+	if _, err := forge.Fetch(t.Context(), repo, commit, t.TempDir()); err != nil {
 		t.Errorf("fetch with a dead token: %v", err)
 	}
 	s.ExpireTokens()
@@ -190,7 +190,7 @@ func TestRateLimits(t *testing.T) {
 			if name == "secondary without a time" {
 				wait = 0 // ghinstallation does not look at the body
 			}
-			checkStatus(t, openServer(t, s).Fetch(t.Context(), repo, commit, t.TempDir()), tc.code, wait)
+			checkStatus(t, errOf(openServer(t, s).Fetch(t.Context(), repo, commit, t.TempDir())), tc.code, wait)
 		})
 	}
 }
@@ -219,7 +219,7 @@ func TestNonsense(t *testing.T) {
 		s.Fault(func(*http.Request) *forgetest.Fault { return &forgetest.Fault{Status: 201, Body: body} })
 		for name, err := range map[string]error{
 			"status": forge.SetStatus(t.Context(), repo, app.Status{Commit: commit, State: db.StatusPending}),
-			"fetch":  forge.Fetch(t.Context(), repo, commit, t.TempDir()),
+			"fetch":  errOf(forge.Fetch(t.Context(), repo, commit, t.TempDir())),
 		} {
 			if err == nil || !strings.HasSuffix(err.Error(), ": the forge's answer could not be understood") {
 				t.Errorf("%s of %q: %v", name, body, err)
@@ -241,11 +241,11 @@ func TestWhatCannotWork(t *testing.T) {
 	nameless.FullName, nameless.ExternalID = "../../app", 0
 	for name, err := range map[string]error{
 		"status without installation": forge.SetStatus(t.Context(), nowhere, app.Status{Commit: commit}),
-		"fetch without installation":  forge.Fetch(t.Context(), nowhere, commit, t.TempDir()),
+		"fetch without installation":  errOf(forge.Fetch(t.Context(), nowhere, commit, t.TempDir())),
 		"status of no name":           forge.SetStatus(t.Context(), nameless, app.Status{Commit: commit}),
-		"fetch of no name":            forge.Fetch(t.Context(), nameless, commit, t.TempDir()),
+		"fetch of no name":            errOf(forge.Fetch(t.Context(), nameless, commit, t.TempDir())),
 		"status of no commit":         forge.SetStatus(t.Context(), repo, app.Status{Commit: "main"}),
-		"fetch of no commit":          forge.Fetch(t.Context(), repo, "main", t.TempDir()),
+		"fetch of no commit":          errOf(forge.Fetch(t.Context(), repo, "main", t.TempDir())),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", name)
@@ -277,3 +277,6 @@ func TestNewNamesWhatIsMissing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// errOf is the error of a fetch.
+func errOf(_ db.CommitText, err error) error { return err }

@@ -9,14 +9,16 @@ import (
 )
 
 // Fetch implements app.Forge. It needs the permission contents: read.
-func (f *Forge) Fetch(ctx context.Context, repo db.Repository, commit, dir string) error {
-	return f.through(ctx, repo, func(i *installation) error {
+func (f *Forge) Fetch(ctx context.Context, repo db.Repository, commit, dir string) (said db.CommitText, err error) {
+	err = f.through(ctx, repo, func(i *installation) error {
 		remote, err := f.remote(ctx, repo, i)
 		if err != nil {
 			return err
 		}
-		return f.access.Git.Fetch(ctx, remote, commit, dir)
+		said, err = f.access.Git.Fetch(ctx, remote, commit, dir)
+		return err
 	})
+	return said, err
 }
 
 // Heads implements app.Forge.

@@ -132,7 +132,7 @@ func TestRoles(t *testing.T) {
 		for want, err := range map[*int]error{
 			&tc.status: forge.SetStatus(t.Context(), repo, app.Status{Commit: commit, State: db.StatusSuccess}),
 			&tc.hooks:  hook,
-			&tc.fetch:  forge.Fetch(t.Context(), repo, commit, t.TempDir()),
+			&tc.fetch:  errOf(forge.Fetch(t.Context(), repo, commit, t.TempDir())),
 		} {
 			if *want != 0 {
 				wantStatus(t, err, *want)
@@ -166,10 +166,10 @@ func TestTheNameIsAskedForByID(t *testing.T) {
 	if heads, err := forge.Heads(t.Context(), repo); err != nil || heads["refs/heads/main"] != commit {
 		t.Errorf("heads: %v, error %v", heads, err)
 	}
-	if err := forge.Fetch(t.Context(), repo, theirs, t.TempDir()); !errors.Is(err, app.ErrNoCommit) {
+	if _, err := forge.Fetch(t.Context(), repo, theirs, t.TempDir()); !errors.Is(err, app.ErrNoCommit) {
 		t.Errorf("fetch of the other's commit: %v", err)
 	}
-	if err := forge.Fetch(t.Context(), repo, commit, t.TempDir()); err != nil {
+	if _, err := forge.Fetch(t.Context(), repo, commit, t.TempDir()); err != nil {
 		t.Errorf("fetch: %v", err)
 	}
 	if err := forge.(app.Hooker).RemoveHook(t.Context(), repo, address); err != nil || len(s.Hooks("acme/tools/web")) != 0 {
@@ -235,13 +235,13 @@ func TestWhatCannotWork(t *testing.T) {
 	_, heads := forge.Heads(t.Context(), unknown)
 	for name, err := range map[string]error{
 		"status of no id":     forge.SetStatus(t.Context(), unknown, app.Status{Commit: hash, State: db.StatusSuccess}),
-		"fetch of no id":      forge.Fetch(t.Context(), unknown, hash, t.TempDir()),
+		"fetch of no id":      errOf(forge.Fetch(t.Context(), unknown, hash, t.TempDir())),
 		"heads of no id":      heads,
 		"hook of no id":       hook,
 		"no hook of no id":    forge.(app.Hooker).RemoveHook(t.Context(), unknown, address),
 		"status of no commit": forge.SetStatus(t.Context(), repo, app.Status{Commit: "main", State: db.StatusSuccess}),
 		"status of no state":  forge.SetStatus(t.Context(), repo, app.Status{Commit: hash}),
-		"fetch of no commit":  forge.Fetch(t.Context(), repo, "main", t.TempDir()),
+		"fetch of no commit":  errOf(forge.Fetch(t.Context(), repo, "main", t.TempDir())),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", name)
@@ -295,3 +295,6 @@ func TestRateLimitsAreAnswersNotPauses(t *testing.T) {
 		}
 	}
 }
+
+// errOf is the error of a fetch.
+func errOf(_ db.CommitText, err error) error { return err }

@@ -8,10 +8,10 @@ import (
 )
 
 // Fetch implements app.Forge.
-func (f *Forge) Fetch(ctx context.Context, repo db.Repository, commit, dir string) error {
+func (f *Forge) Fetch(ctx context.Context, repo db.Repository, commit, dir string) (db.CommitText, error) {
 	remote, err := f.remote(ctx, "fetch commit", repo)
 	if err != nil {
-		return err
+		return db.CommitText{}, err
 	}
 	return f.git.Fetch(ctx, remote, commit, dir)
 }

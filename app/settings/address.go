@@ -43,11 +43,27 @@ func addressNotes(address string) (notes []templates.Message) {
 	switch {
 	case err != nil || u.Hostname() == "":
 	case privateHost(u.Hostname()):
-		notes = append(notes, templates.Message{Key: "text.private_address", Values: []any{"host", u.Hostname()}})
+		notes = append(notes, unreached(u.Hostname()))
 	case u.Scheme == "http":
 		notes = append(notes, templates.Message{Key: "text.plain_http", Values: []any{"host", u.Hostname()}})
 	}
 	return notes
+}
+
+// unreached says who cannot reach a private host, and what comes of it.
+func unreached(host string) templates.Message {
+	m := templates.Message{Key: "text.private_address", Values: []any{"host", host}}
+	if loopback(host) {
+		m.Key = "text.loopback_address"
+	}
+	return m
+}
+
+// loopback tells whether each machine means itself by a host.
+func loopback(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
 // localNames are ends of names that exist in a private network only.

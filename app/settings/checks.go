@@ -86,7 +86,7 @@ func (v *visit) checkAddress(call bool) check {
 	case v.PublicURL == "":
 		c.State, c.Todo = "warn", "check.address_todo"
 	case privateHost(v.publicHost()):
-		c.State, c.Found = "warn", templates.Message{Key: "text.private_address", Values: []any{"host", v.publicHost()}}
+		c.State, c.Found = "warn", unreached(v.publicHost())
 	}
 	if !call || v.PublicURL == "" {
 		return c

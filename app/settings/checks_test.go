@@ -28,7 +28,7 @@ func TestTheAddressIsCalled(t *testing.T) {
 	}
 	called(0, "so it was not called")
 	b.post("/settings/networks", "networks", "loopback").leads(t, "/settings/networks")
-	called(1, "private address")
+	called(1, "name for itself")
 	answer = http.StatusTeapot
 	called(1, "not as Tinyforge does")
 

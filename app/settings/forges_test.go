@@ -313,7 +313,7 @@ func TestWhoMayChangeForges(t *testing.T) {
 func TestStart(t *testing.T) {
 	w := newWorld(t)
 	b := w.owner()
-	b.get("/start").is(t, http.StatusOK, "Connect a forge", "After the step before.", "29.1.2", "8.2\u00a0GB", "private address")
+	b.get("/start").is(t, http.StatusOK, "Connect a forge", "After the step before.", "29.1.2", "8.2\u00a0GB", "name for itself")
 	_, _, _ = w.connected(b)
 	b.get("/start").is(t, http.StatusOK, "All is set up", "41.2")
 }

@@ -14,7 +14,7 @@ func TestSetupAsksForTheAddress(t *testing.T) {
 	token, err := w.db.NewSignInLink(t.Context(), 0)
 	must(t, err)
 	b := w.browser()
-	b.get("/setup?token="+token).is(t, http.StatusOK, `name="base_url" type="url" value="http://127.0.0.1`, "127.0.0.1 is a private address")
+	b.get("/setup?token="+token).is(t, http.StatusOK, `name="base_url" type="url" value="http://127.0.0.1`, "127.0.0.1 is this server&#39;s name for itself")
 	for address, says := range map[string]string{
 		"": "Fill in this field", "deploy.example.com": "Enter a full address", "https://deploy.example.com/a": "Leave only scheme and host",
 		"https://u:p@deploy.example.com": "Leave user name and password out",
@@ -49,7 +49,7 @@ func TestGeneralSettings(t *testing.T) {
 	workload := w.workload("shop")
 	for address, note := range map[string]string{
 		"http://10.0.0.5": "10.0.0.5 is a private address", "https://deploy.lan": "deploy.lan is a private address", "https://tinyforge:8443": "tinyforge is a private address",
-		"http://deploy.example.com": "unprotected", "https://[fd00::1]": "fd00::1 is a private address", "https://deploy.example.com": "",
+		"http://deploy.example.com": "unprotected", "http://localhost:4040": "localhost is this server&#39;s name for itself", "https://[fd00::1]": "fd00::1 is a private address", "https://deploy.example.com": "",
 	} {
 		b.post("/settings", "language", "en", "time_zone", "Asia/Tokyo", "base_url", address).leads(t, "/settings")
 		p := b.get("/settings")

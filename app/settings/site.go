@@ -1,9 +1,6 @@
 package settings
 
-import (
-	"net"
-	"net/netip"
-)
+import "net"
 
 // siteLink is a host that is served here, and where it is found.
 type siteLink struct{ Host, URL string }
@@ -14,8 +11,7 @@ func (v *visit) sites(hosts ...string) (list []siteLink) {
 	if err != nil {
 		name = v.r.Host
 	}
-	ip, err := netip.ParseAddr(name)
-	here := name == "localhost" || err == nil && ip.IsLoopback()
+	here := loopback(name)
 	for _, host := range hosts {
 		link := siteLink{host, "//" + host}
 		if v.Site != nil {

@@ -16,12 +16,12 @@ import (
 type fetcher struct{ forges *app.Forges }
 
 // Fetch implements deploy.Fetcher.
-func (f fetcher) Fetch(ctx context.Context, repo db.Repository, commit, dir string) error {
-	err := f.forges.Fetch(ctx, repo, commit, dir)
+func (f fetcher) Fetch(ctx context.Context, repo db.Repository, commit, dir string) (db.CommitText, error) {
+	said, err := f.forges.Fetch(ctx, repo, commit, dir)
 	if err == nil || ctx.Err() != nil {
-		return err
+		return said, err
 	}
-	return &deploy.Failure{Text: fmt.Sprintf("Fetch failed: %s", forgeText(err)), Fault: fetchFault(commit, err), Err: err}
+	return said, &deploy.Failure{Text: fmt.Sprintf("Fetch failed: %s", forgeText(err)), Fault: fetchFault(commit, err), Err: err}
 }
 
 // fetchFault is the code of what a forge answered, nil where there is none for it.

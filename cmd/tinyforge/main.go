@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	_ "time/tzdata" // people choose a time zone, and the machine may have none
 )
@@ -37,19 +36,4 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 		return fmt.Errorf("unknown command %q: tinyforge help lists them", name)
 	}
 	return c.run(ctx, invocation{command: c, given: args, env: env, out: stdout, err: stderr})
-}
-
-// version is the module's version, or the commit it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "tinyforge (unknown version)"
-	}
-	text := "tinyforge " + info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			text += " " + s.Value[:min(12, len(s.Value))]
-		}
-	}
-	return text + " " + info.GoVersion
 }

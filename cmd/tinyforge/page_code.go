@@ -38,7 +38,7 @@ func (c pageCode) Detect(ctx context.Context, repo db.Repository, commit string)
 		return nil, fmt.Errorf("make checkout: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := c.forges.Fetch(ctx, repo, commit, dir); err != nil {
+	if _, err := c.forges.Fetch(ctx, repo, commit, dir); err != nil {
 		return nil, pageError(ctx, err)
 	}
 	root, err := os.OpenRoot(dir)

@@ -93,14 +93,6 @@ func buildFacts() (facts []settings.Fact) {
 	return append(facts, settings.Fact{Key: "go", Value: strings.TrimPrefix(info.GoVersion, "go")})
 }
 
-// shortVersion is the version for the foot of the pages.
-func shortVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return strings.Trim(info.Main.Version, "()")
-	}
-	return "?"
-}
-
 // Database implements settings.Health.
 func (h *health) Database(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healthPatience)

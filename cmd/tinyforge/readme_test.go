@@ -15,13 +15,48 @@ import (
 	"tinyforge/deploy/proxy"
 )
 
+// readme is the README with its reference.
 func readme(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	return document(t, "README.md") + document(t, ".github/REFERENCE.md")
+}
+
+func document(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// TestDocumentsLinkToWhatIsThere: a file of the repository, and in a document a heading as GitHub names it.
+func TestDocumentsLinkToWhatIsThere(t *testing.T) {
+	for _, name := range []string{"README.md", ".github/REFERENCE.md", "CONTRIBUTING.md", "SECURITY.md"} {
+		for _, link := range found(document(t, name), `\]\(([^)]+)\)`) {
+			if strings.Contains(link, "://") {
+				continue
+			}
+			path, heading, _ := strings.Cut(link, "#")
+			if path = filepath.Join(filepath.Dir(name), path); strings.HasPrefix(link, "#") {
+				path = name
+			}
+			if _, err := os.Stat(filepath.Join("..", "..", path)); err != nil {
+				t.Errorf("%s links to %s: %v", name, link, err)
+			} else if heading != "" && !slices.Contains(headings(document(t, path)), heading) {
+				t.Errorf("%s links to %s, and there is no such heading", name, link)
+			}
+		}
+	}
+}
+
+// headings are the names by which GitHub finds the headings of a document.
+func headings(text string) (all []string) {
+	for _, heading := range found(text, `(?m)^#+ (.+)$`) {
+		heading = regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(heading), "")
+		all = append(all, strings.ReplaceAll(heading, " ", "-"))
+	}
+	return all
 }
 
 // found returns the first group of each match, each once, in order.

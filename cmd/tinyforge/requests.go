@@ -38,7 +38,7 @@ const (
 func requestCommands() []command {
 	const numbers = `"tinyforge deployments WORKLOAD" lists the numbers.`
 	return []command{
-		{name: "deployments", args: ofWorkload, does: "list the deployments of a workload", more: "The newest comes first.",
+		{name: "deployments", args: ofWorkload, does: "list the deployments of a workload", more: "The newest comes first. One that is retired served until a newer one took over: tinyforge rollback goes back to it.",
 			example: "deployments web", options: storeAnd(), run: ask(listDeployments)},
 		{name: "log", args: ofDeployment, does: "print the log of the newest deployment, or of deployment N", more: numbers,
 			example: "log web 12", options: storeAnd(), run: ask(printLog)},
@@ -164,7 +164,11 @@ func printLog(ctx context.Context, r requested) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(r.out, "deployment %d of %s: %s %s\n", dep.ID, r.workload.Name, dep.Phase, app.FirstLine(dep.Error))
+	head := fmt.Sprintf("deployment %d of %s: %s", dep.ID, r.workload.Name, dep.Phase)
+	if dep.Error != "" {
+		head += ": " + app.FirstLine(dep.Error)
+	}
+	fmt.Fprintln(r.out, head)
 	if dep.StrategyReason != "" {
 		fmt.Fprintf(r.out, "strategy %s: %s\n", dep.Strategy, dep.StrategyReason)
 	}

@@ -69,6 +69,15 @@ func (d *desk) live() {
 	d.must(d.store.Save(d.Context(), dep))
 }
 
+// fails does what a server does with what is queued when it cannot be deployed.
+func (d *desk) fails(why string) {
+	d.Helper()
+	dep, err := d.store.Claim(d.Context(), "test", time.Minute)
+	d.must(err)
+	dep.Phase, dep.Error = db.PhaseFailed, why
+	d.must(d.store.Save(d.Context(), dep))
+}
+
 // ask runs a command and returns what it printed, its error last.
 func (d *desk) ask(args ...string) string {
 	d.Helper()
@@ -103,6 +112,9 @@ func TestRequests(t *testing.T) {
 	d.says("too late to cancel this deployment: what it has made live can be undone with tinyforge rollback site", "cancel", "site", "2")
 	d.must(d.store.AppendLog(t.Context(), db.LogLine{DeploymentID: 2, Phase: db.PhaseBuilding, At: time.Now(), Text: "Built it"}))
 	d.says("building   Built it", "log", "site", "2")
+	d.says("deployment 2 of site: live\n", "log", "site", "2")
+	d.fails("Fetch failed: the forge answered 500")
+	d.says("deployment 5 of site: failed: Fetch failed: the forge answered 500\n", "log", "site")
 
 	list := d.ask("deployments", "site")
 	for _, want := range []string{"redeploy  aaaaaaa", "superseded  redeploy  bbbbbbb", "cancelled   rollback  aaaaaaa", "live        push"} {

@@ -97,7 +97,7 @@ func keeperFolder(t *testing.T) string {
 }
 
 // Fetch implements deploy.Fetcher: a Dockerfile of the keeper with a file of its own, and the files of the commit.
-func (w *world) Fetch(_ context.Context, _ db.Repository, commit, dir string) error {
+func (w *world) Fetch(_ context.Context, _ db.Repository, commit, dir string) (said db.CommitText, err error) {
 	files := map[string]string{
 		"notes":      "copied by each build\n",
 		"Dockerfile": "FROM " + w.keeper + "\nCOPY notes /notes\n",
@@ -106,13 +106,13 @@ func (w *world) Fetch(_ context.Context, _ db.Repository, commit, dir string) er
 	for name, content := range files {
 		file := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-			return err
+			return said, err
 		}
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-			return err
+			return said, err
 		}
 	}
-	return nil
+	return said, nil
 }
 
 // deploy pushes a commit with files and works until its deployment is finished.

@@ -130,7 +130,7 @@ func TestGitSaysWhyItCannotBegin(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, ".git"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := testGit(t, "loopback").Fetch(t.Context(), Remote{URL: "http://127.0.0.1:1/a/b.git"}, strings.Repeat("a", 40), dir)
+	_, err := testGit(t, "loopback").Fetch(t.Context(), Remote{URL: "http://127.0.0.1:1/a/b.git"}, strings.Repeat("a", 40), dir)
 	if err == nil || !strings.Contains(err.Error(), "git init failed (exit status 128): fatal: ") || !strings.Contains(err.Error(), dir) {
 		t.Errorf("it says %v", err)
 	}

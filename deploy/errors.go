@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 
 	"tinyforge/db"
@@ -41,3 +42,17 @@ func (f *Failure) Error() string {
 }
 
 func (f *Failure) Unwrap() error { return f.Err }
+
+var stuckTask = regexp.MustCompile(`task ([0-9a-f]{64}): already exists`)
+
+// StuckContainer is the id of a container that Docker never starts again, since a daemon that ended has left its task behind
+// (seen with Docker 20.10: each start answers 500 "task ID: already exists", and removing works); "" when err is another.
+func StuckContainer(err error) string {
+	if err == nil {
+		return ""
+	}
+	if found := stuckTask.FindStringSubmatch(err.Error()); found != nil {
+		return found[1]
+	}
+	return ""
+}

@@ -72,9 +72,18 @@ func newWorld(t *testing.T, set setting, sum *tally, random *rand.Rand, env ...s
 		w.serving = x.push(w, true)
 		w.clone.ends(w.serving, "success")
 		x.serves(w.name, w.versions[w.serving])
-		w.visitors = newLoadBy(t, x.site, w.name+".test", set.router == "npm")
+		w.visitors = startLoad(t, x.site, w.name+".test", crowd(set.router == "npm")...)
 	}
 	return x
+}
+
+// crowd is everybody at a third of the pace, since many worlds share the machine: about 45 requests a second of each workload.
+func crowd(freshBodies bool) []visitor {
+	all := everybody(freshBodies)
+	for i := range all {
+		all[i].every *= 3
+	}
+	return all
 }
 
 // prepareFor makes a service, and what starts a proxy of its own where it is to have one.

@@ -74,7 +74,7 @@ func composeToLive(t *testing.T, s *service, options forgetest.Options) *load {
 	s.serves(web, "one")
 	keeper := s.keeper(web)
 
-	visitors := newLoadBy(t, s.site, web+".test", true)
+	visitors := startLoad(t, s.site, web+".test", everybody(true)...)
 	sick := c.push("compose.yaml", composeFile("two", "UNHEALTHY=1"))
 	c.ends(sick, "failure", "Gate failed: GET /up answered 500", "the previous release still serves")
 	s.serves(web, "one")

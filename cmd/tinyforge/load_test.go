@@ -38,15 +38,15 @@ func readers() []visitor {
 	return []visitor{{20 * time.Millisecond, false, http.MethodGet, "/"}, {25 * time.Millisecond, true, http.MethodGet, "/"}}
 }
 
-// newLoad starts about 140 requests a second: on kept connections, on fresh ones, with bodies, and slow ones.
-func newLoad(t *testing.T, url, host string) *load { return newLoadBy(t, url, host, false) }
-
-// newLoadBy is newLoad with fresh connections for bodies, where the proxy closes kept ones under them: nginx does at a reload.
-func newLoadBy(t *testing.T, url, host string, freshBodies bool) *load {
-	return startLoad(t, url, host, append(readers(),
-		visitor{25 * time.Millisecond, freshBodies, http.MethodPost, "/echo"},
-		visitor{100 * time.Millisecond, false, http.MethodGet, "/slow?ms=150"})...)
+// everybody is about 140 requests a second: on kept connections, on fresh ones, with bodies, and slow ones. Bodies come on fresh
+// connections where the proxy closes kept ones under them, as nginx does at a reload.
+func everybody(freshBodies bool) []visitor {
+	return append(readers(), visitor{25 * time.Millisecond, freshBodies, http.MethodPost, "/echo"},
+		visitor{100 * time.Millisecond, false, http.MethodGet, "/slow?ms=150"})
 }
+
+// newLoad starts everybody.
+func newLoad(t *testing.T, url, host string) *load { return startLoad(t, url, host, everybody(false)...) }
 
 func startLoad(t *testing.T, url, host string, visitors ...visitor) *load {
 	l := &load{T: t, url: url, host: host, versions: map[string]int{}}

@@ -19,7 +19,7 @@ func TestS15_PushToLiveThroughNginxProxyManager(t *testing.T) {
 
 	c.ends(c.release("one"), "success", "Live in ")
 	s.serves(web, "one")
-	visitors := newLoadBy(t, s.site, web+".test", true)
+	visitors := startLoad(t, s.site, web+".test", everybody(true)...)
 	c.ends(c.release("two"), "success", "Live in ")
 	s.serves(web, "two")
 	c.ends(c.release("three", "UNHEALTHY=1"), "failure", "Gate failed: GET /up answered 500", "the previous release still serves")

@@ -53,7 +53,13 @@ func (r *Runtime) startStack(ctx context.Context, release db.Release) (deploy.In
 	if err := r.tidy(ctx, name); err != nil {
 		return deploy.Instance{}, err
 	}
-	if err := r.up(ctx, project); err != nil {
+	err = r.up(ctx, project, r.options())
+	if stuck := r.stuck(ctx, name, err); stuck != "" {
+		again := r.options()
+		again.Services, again.Recreate = []string{stuck}, api.RecreateForce // it takes over what anonymous volumes hold
+		err = r.up(ctx, project, again)
+	}
+	if err != nil {
 		return deploy.Instance{}, r.why(ctx, release, err)
 	}
 	if err := r.ready(ctx, release); err != nil {
@@ -66,13 +72,32 @@ func (r *Runtime) startStack(ctx context.Context, release db.Release) (deploy.In
 	return r.instance(s), nil
 }
 
+func (r *Runtime) options() api.CreateOptions {
+	return api.CreateOptions{Recreate: api.RecreateDiverged, RecreateDependencies: api.RecreateDiverged, RemoveOrphans: true, Inherit: true}
+}
+
 // up is Compose's own. Images are there already.
-func (r *Runtime) up(ctx context.Context, project *types.Project) error {
-	err := r.compose.Up(ctx, project, api.UpOptions{
-		Create: api.CreateOptions{Recreate: api.RecreateDiverged, RecreateDependencies: api.RecreateDiverged, RemoveOrphans: true, Inherit: true},
-		Start:  api.StartOptions{Project: project, WaitTimeout: r.cfg.Patience},
-	})
+func (r *Runtime) up(ctx context.Context, project *types.Project, create api.CreateOptions) error {
+	err := r.compose.Up(ctx, project, api.UpOptions{Create: create, Start: api.StartOptions{Project: project, WaitTimeout: r.cfg.Patience}})
 	return errors.Join(err, ctx.Err()) // it says nothing of some that were cut off
+}
+
+// stuck is the service of a stack whose container can never start, as an up that failed says; "" when there is none.
+func (r *Runtime) stuck(ctx context.Context, project string, cause error) string {
+	id := deploy.StuckContainer(cause)
+	if id == "" {
+		return ""
+	}
+	s, err := r.stack(ctx, project)
+	if err != nil {
+		return ""
+	}
+	for _, m := range s.members {
+		if m.ID == id {
+			return m.service()
+		}
+	}
+	return ""
 }
 
 // decode reads a project as encode wrote it. Nothing else is read.

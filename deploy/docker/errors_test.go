@@ -77,3 +77,36 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("failure is %q", text)
 	}
 }
+
+// TestStuckContainer: a Docker that was ended has left something of a container that keeps it from ever starting again.
+func TestStuckContainer(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	r := release(e, sampleImage(t, e))
+	if _, err := e.Start(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Stop(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	old, err := e.docker.ContainerInspect(t.Context(), string(r.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFront(t, e, func(w http.ResponseWriter, r *http.Request) bool {
+		if !under(r, "/containers/"+old.ID+"/start") {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprintf(w, `{"message":"task %s: already exists"}`, old.ID)
+		return true
+	})
+	in, err := f.engine(e).Start(t.Context(), r)
+	if err != nil || in.State != deploy.Running {
+		t.Errorf("it is %+v, %v", in, err)
+	}
+	if now, err := e.docker.ContainerInspect(t.Context(), string(r.ID)); err != nil || now.ID == old.ID {
+		t.Errorf("it is the same container (%v)", err)
+	}
+}

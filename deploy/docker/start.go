@@ -111,8 +111,8 @@ func (e *Engine) create(ctx context.Context, r db.Release) (id string, err error
 	return "", err
 }
 
-// run starts a container that exists. One that cannot start for want of its network, which somebody removed while it was
-// stopped, is removed, since Docker ties it to that network's id.
+// run starts a container that exists. One that can never start is removed, to be made anew: for want of its network, which
+// somebody removed while it was stopped, since Docker ties it to that network's id, or for what Docker has left of it.
 func (e *Engine) run(ctx context.Context, id string, r db.Release) error {
 	if err := again(e.join(ctx, id, r), nil); err != nil {
 		return err
@@ -123,7 +123,7 @@ func (e *Engine) run(ctx context.Context, id string, r db.Release) error {
 		return nil
 	case isOutside(err):
 		return err
-	case errdefs.IsNotFound(err) && strings.Contains(err.Error(), "network"):
+	case errdefs.IsNotFound(err) && strings.Contains(err.Error(), "network"), deploy.StuckContainer(err) == id:
 		return again(e.end(ctx, id), errAgain)
 	case errdefs.IsNotFound(err) && strings.Contains(err.Error(), "No such container"), errdefs.IsConflict(err):
 		return errAgain

@@ -46,7 +46,9 @@ func everybody(freshBodies bool) []visitor {
 }
 
 // newLoad starts everybody.
-func newLoad(t *testing.T, url, host string) *load { return startLoad(t, url, host, everybody(false)...) }
+func newLoad(t *testing.T, url, host string) *load {
+	return startLoad(t, url, host, everybody(false)...)
+}
 
 func startLoad(t *testing.T, url, host string, visitors ...visitor) *load {
 	l := &load{T: t, url: url, host: host, versions: map[string]int{}}

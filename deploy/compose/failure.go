@@ -101,7 +101,7 @@ func (r *Runtime) explain(op string, err error) error {
 	case deploy.IsFull(err.Error()):
 		return &deploy.Failure{Text: deploy.FullText, Err: fmt.Errorf("%s: %w", op, err)}
 	case client.IsErrConnectionFailed(err), deploy.IsBroken(err):
-		return &deploy.Failure{Text: fmt.Sprintf("Docker is not reachable at %s: is it running?", r.docker.DaemonHost()), Err: fmt.Errorf("%s: %w", op, err)}
+		return &deploy.Failure{Text: "Docker is not reachable: is it running?", Err: fmt.Errorf("%s at %s: %w", op, r.docker.DaemonHost(), err)}
 	}
 	return fmt.Errorf("%s: %w", op, err)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // explain gives an error of the SDK the words of this package: a *deploy.Failure where the user can do something about it,
-// else the operation. nil stays nil.
+// else the operation. nil stays nil. Docker's address is for the log alone: a commit's status is read by others.
 func (e *Engine) explain(op string, err error) error {
 	var failure *deploy.Failure
 	switch {
@@ -26,9 +26,9 @@ func (e *Engine) explain(op string, err error) error {
 	case deploy.IsFull(err.Error()):
 		return &deploy.Failure{Text: deploy.FullText, Err: fmt.Errorf("%s: %w", op, err)}
 	case isRefused(err):
-		return &deploy.Failure{Text: fmt.Sprintf("Docker at %s refuses us: is this user in the group docker?", e.docker.DaemonHost()), Err: fmt.Errorf("%s: %w", op, err)}
+		return &deploy.Failure{Text: "Docker refuses us: is Tinyforge's user in the group docker?", Err: fmt.Errorf("%s at %s: %w", op, e.docker.DaemonHost(), err)}
 	case isUnreachable(err):
-		return &deploy.Failure{Text: fmt.Sprintf("Docker is not reachable at %s: is it running?", e.docker.DaemonHost()), Err: fmt.Errorf("%s: %w", op, err)}
+		return &deploy.Failure{Text: "Docker is not reachable: is it running?", Err: fmt.Errorf("%s at %s: %w", op, e.docker.DaemonHost(), err)}
 	}
 	return fmt.Errorf("%s: %w", op, err)
 }

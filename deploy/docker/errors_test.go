@@ -18,7 +18,7 @@ func TestDockerIsNotReachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "Docker is not reachable at unix:///nowhere/docker.sock: is it running?"
+	const want = "Docker is not reachable: is it running?" // without its address, which is nobody's business on a forge
 	var log bytes.Buffer
 	dir := deploytest.SampleCheckout(t)
 	for name, call := range map[string]func() error{
@@ -33,8 +33,9 @@ func TestDockerIsNotReachable(t *testing.T) {
 			return err
 		},
 	} {
-		if text := failure(t, call()); text != want {
-			t.Errorf("%s: failure is %q", name, text)
+		err := call()
+		if text := failure(t, err); text != want || !strings.Contains(err.Error(), "unix:///nowhere/docker.sock") {
+			t.Errorf("%s: failure is %q, and the log says %q", name, text, err)
 		}
 	}
 }
@@ -50,7 +51,7 @@ func TestDockerGoesAwayInTheMiddle(t *testing.T) {
 		f.cut()
 	}()
 	_, err := f.engine(e).Build(t.Context(), deploy.BuildSpec{Dir: dir, Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("gone")}, log)
-	if text := failure(t, err); !strings.Contains(text, "Docker is not reachable at unix://"+f.path) {
+	if text := failure(t, err); !strings.Contains(text, "Docker is not reachable") || !strings.Contains(err.Error(), "unix://"+f.path) {
 		t.Errorf("failure is %q", text)
 	}
 }

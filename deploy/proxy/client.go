@@ -147,7 +147,7 @@ func (c *Client) call(ctx context.Context, name string, q ask) (reply, error) {
 	defer cancel()
 	r, err := c.patiently(limited, name, q)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		err = c.silent(limited.Err())
+		err = c.silent(fmt.Errorf("ask the proxy on %s: %w", c.socket, limited.Err()))
 	}
 	return r, err
 }
@@ -208,7 +208,7 @@ func (c *Client) away(ctx context.Context, err error) error {
 }
 
 func (c *Client) silent(err error) error {
-	return &deploy.Failure{Text: "The proxy does not answer on " + c.socket + ": does tinyforge proxy run, and is --proxy-socket right?",
+	return &deploy.Failure{Text: "The proxy does not answer: does tinyforge proxy run, and with the same --proxy-socket?",
 		Fault: deploy.FaultOf("proxy_silent", "socket", c.socket), Err: &AwayError{err}}
 }
 

@@ -164,7 +164,7 @@ func TestClientWaitsForTheNextProxy(t *testing.T) {
 	err := c.Upsert(t.Context(), rt, up("tf-web-1"))
 	_, away := errors.AsType[*AwayError](err)
 	said, ok := errors.AsType[*deploy.Failure](err)
-	if !away || !ok || !strings.Contains(said.Text, path) || said.Fault == nil || said.Fault.Code != "proxy_silent" || said.Fault.Values["socket"] != path || !strings.Contains(err.Error(), "no such file") {
+	if !away || !ok || strings.Contains(said.Text, path) || !strings.Contains(err.Error(), path) || said.Fault == nil || said.Fault.Code != "proxy_silent" || said.Fault.Values["socket"] != path || !strings.Contains(err.Error(), "no such file") {
 		t.Fatalf("without a proxy: %v", err)
 	}
 	first := newTestProxy(t, cfg)

@@ -53,13 +53,13 @@ const (
 
 	// A connection to an upstream is kept for less time than the usual servers keep theirs (gunicorn 2 s, Node and
 	// uvicorn 5 s): a request that goes into a connection while the other side closes it is lost.
-	upstreamIdle     = "1500ms"
+	upstreamIdle     = 1500 * time.Millisecond
 	upstreamIdleMost = 256
-	dialTimeout      = "3s"
+	dialTimeout      = 3 * time.Second
 
 	// For so long a request is offered again to an upstream that cannot be dialed.
-	redialFor   = "1s"
-	redialEvery = "50ms"
+	redialFor   = time.Second
+	redialEvery = 50 * time.Millisecond
 )
 
 type object = map[string]any
@@ -120,6 +120,7 @@ func (p *Proxy) server(id, scheme string) object {
 	return s
 }
 
+// reverseProxy is Caddy's, as newForwarder is ours.
 func reverseProxy() object {
 	return object{
 		"handler":           "reverse_proxy",

@@ -17,6 +17,7 @@ type exchange struct {
 	tried  bool
 	guest  guest
 	err    error // why it has no target any more
+	failed error // why the upstream did not answer
 
 	patience *patience // with the target; nil means endless
 
@@ -26,6 +27,9 @@ type exchange struct {
 }
 
 type exchangeKey struct{}
+
+// exchangeOf is the exchange under whose context a request was sent on.
+func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
 // begin counts a request in at the route's target, waiting for one if the route is held.
 func (tb *Table) begin(ctx context.Context, r *route, g guest) (*exchange, error) {

@@ -11,8 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// handler stands before Caddy's reverse_proxy: it finds the route of a request, counts the request in at the route's
-// target for as long as it lasts, and answers itself where there is nothing to proxy to.
+// handler finds the route of a request, counts the request in at the route's target for as long as it lasts, and answers itself
+// where there is nothing to proxy to.
 type handler struct {
 	part
 }
@@ -39,7 +39,7 @@ func (h *handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// ServeHTTP implements caddyhttp.MiddlewareHandler. next is Caddy's reverse proxy.
+// ServeHTTP implements caddyhttp.MiddlewareHandler. next is Caddy's reverse proxy, for those who want another protocol.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	h.proxy.work.busy.enter()
 	defer h.proxy.work.busy.leave()
@@ -83,7 +83,12 @@ func (h *handler) forward(w http.ResponseWriter, r *http.Request, rt *route, o *
 	if o != nil {
 		w = x.bound(o, w, body)
 	}
-	err = next.ServeHTTP(w, out)
+	if upgrades(out) {
+		err = next.ServeHTTP(w, out)
+	} else {
+		h.proxy.forwarder.ServeHTTP(w, out)
+		err = x.failed
+	}
 	if r.Context().Err() != nil && body.cut() {
 		panic(http.ErrAbortHandler) // closes the connection, on which the rest of the body would be taken for a request
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http/httputil"
 	"sync"
 	"time"
 
@@ -26,6 +27,8 @@ type Proxy struct {
 	log   *slog.Logger
 	work  *work
 	ready chan struct{}
+
+	forwarder *httputil.ReverseProxy
 
 	http, https net.Listener // set by Inherit and Listen
 }
@@ -60,6 +63,8 @@ func New(cfg Config, log *slog.Logger) (*Proxy, error) {
 		log:   log,
 		work:  newWork(),
 		ready: make(chan struct{}),
+
+		forwarder: newForwarder(),
 	}, nil
 }
 

@@ -15,6 +15,7 @@ type upload struct {
 	read     int64
 	err      error // the last one, for good
 	patience *patience
+	begun    atomic.Bool // it was read from
 	whole    atomic.Bool // it was read to its end
 }
 
@@ -31,7 +32,17 @@ func newUpload(r *http.Request) *upload {
 // cut tells whether the client did not send all that it began. It is safe for concurrent use; a nil one is not cut.
 func (u *upload) cut() bool { return u != nil && !u.whole.Load() }
 
+// Close implements io.Closer. A transport that could not be dialed closes what it has not begun with: that may be offered again,
+// and its end is the server's.
+func (u *upload) Close() error {
+	if !u.begun.Load() {
+		return nil
+	}
+	return u.ReadCloser.Close()
+}
+
 func (u *upload) Read(b []byte) (int, error) {
+	u.begun.Store(true)
 	if u.err != nil {
 		return 0, u.err
 	}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// backend is the program behind the proxies.
+type backend struct {
+	address string
+	server  *http.Server
+}
+
+// startBackend serves a version at an address, ":0" on loopback for "". seen is called with each request, and may be nil.
+func startBackend(ctx context.Context, address string, version int64, seen func()) (*backend, error) {
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	text := strconv.FormatInt(version, 10)
+	large := strings.Repeat("0123456789abcde\n", 100_000/16)
+	put := func(path string, f http.HandlerFunc) {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			if seen != nil {
+				seen()
+			}
+			w.Header().Set("X-Version", text)
+			f(w, r)
+		})
+	}
+	small := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello, here is version "+text+"\n") }
+	put("/", small)
+	put("/up", small)
+	put("/large", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(large)))
+		_, _ = io.WriteString(w, large)
+	})
+	put("/upload", func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, strconv.FormatInt(n, 10)+" bytes\n")
+	})
+	put("/slow", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		time.Sleep(30 * time.Millisecond)
+		small(w, r)
+	})
+	b := &backend{address: l.Addr().String(), server: &http.Server{Handler: mux}}
+	go func() { _ = b.server.Serve(l) }()
+	return b, nil
+}
+
+// kill ends it with all its connections, as a kill of its process does.
+func (b *backend) kill() { _ = b.server.Close() }

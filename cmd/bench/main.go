@@ -1,0 +1,137 @@
+// Command bench measures Tinyforge side by side with what a user would pick instead: the same work, in one run, in turn, on
+// loopback. What counts is the ratio of two in the same round, and how it spreads; figures of different runs say nothing of each
+// other.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+const usage = `bench [OPTIONS] WORK...    measures: %s, or all
+bench compare A B          compares two files that --json has written
+`
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "peer" {
+		return peer(ctx, args[1:])
+	}
+	var o choice
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.IntVar(&o.rounds, "rounds", 0, "how often each is measured; 0 is what the work takes by itself")
+	flags.StringVar(&o.json, "json", "", "write the figures to this `FILE` too")
+	flags.StringVar(&o.cpuprofile, "cpuprofile", "", "write CPU profiles of Tinyforge's processes into this `FOLDER`")
+	flags.StringVar(&o.trace, "trace", "", "write execution traces of Tinyforge's processes into this `FOLDER`")
+	flags.Usage = func() {
+		fmt.Fprintf(flags.Output(), usage, strings.Join(names(), ", "))
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
+		return errors.Join(err, flag.ErrHelp)
+	}
+	switch what := flags.Args(); {
+	case len(what) == 3 && what[0] == "compare":
+		return compare(os.Stdout, what[1], what[2])
+	case len(what) == 0:
+		flags.Usage()
+		return errors.New("say what to measure")
+	default:
+		return o.measure(ctx, what)
+	}
+}
+
+// choice is how it is measured.
+type choice struct {
+	rounds            int
+	json              string
+	cpuprofile, trace string // folders
+}
+
+// times is the number of rounds.
+func (o choice) times(usual int) int {
+	if o.rounds > 0 {
+		return o.rounds
+	}
+	return usual
+}
+
+// measurement is a part of the bench. It gives its works to done as they are finished.
+type measurement struct {
+	name string
+	run  func(ctx context.Context, o choice, s *stage, done func(work)) error
+}
+
+func measurements() []measurement {
+	return []measurement{
+		{"proxy", measureProxy},
+	}
+}
+
+func names() (list []string) {
+	for _, m := range measurements() {
+		list = append(list, m.name)
+	}
+	return list
+}
+
+func (o choice) measure(ctx context.Context, what []string) error {
+	if len(what) == 1 && what[0] == "all" {
+		what = names()
+	}
+	r, err := newReport(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range what {
+		i := indexOf(name)
+		if i < 0 {
+			return fmt.Errorf("there is no work %q: there are %s", name, strings.Join(names(), ", "))
+		}
+		s, err := newStage(ctx, o)
+		if err != nil {
+			return err
+		}
+		err = measurements()[i].run(ctx, o, s, func(w work) {
+			w.print(os.Stderr)
+			r.Works = append(r.Works, w)
+		})
+		s.close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	r.print(os.Stdout)
+	if o.json == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.json, text, 0o644)
+}
+
+func indexOf(name string) int {
+	for i, m := range measurements() {
+		if m.name == name {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// print writes a report as Markdown: the machine, the versions, and a table for each work.
+func (r *report) print(out io.Writer) {
+	fmt.Fprintf(out, "%s, Tinyforge %s, on %s.\n\n", r.At.Format("2 January 2006"), r.Commit, r.Machine)
+	var versions []string
+	for _, who := range slices.Sorted(maps.Keys(r.Versions)) {
+		versions = append(versions, who+" "+r.Versions[who])
+	}
+	fmt.Fprintf(out, "Versions: %s.\n", strings.Join(versions, ", "))
+	for i := range r.Works {
+		r.Works[i].print(out)
+	}
+}
+
+func (w *work) print(out io.Writer) {
+	who, metrics := w.names()
+	fmt.Fprintf(out, "\n**%s.** %s\n\n", w.Name, w.Text)
+	head, line := "| |", "|---|"
+	for _, m := range metrics {
+		head += fmt.Sprintf(" %s, %s |", m, w.unit(m))
+		line += "---|"
+		if w.compares(m) {
+			head += " x " + w.Base + " |"
+			line += "---|"
+		}
+	}
+	fmt.Fprintln(out, head)
+	fmt.Fprintln(out, line)
+	for _, name := range who {
+		fmt.Fprintf(out, "| %s |", name)
+		for _, m := range metrics {
+			fmt.Fprintf(out, " %s |", spreadOf(w.values(name, m)))
+			if w.compares(m) {
+				text := ""
+				if ratio, err := w.ratio(name, w.Base, m); err == nil && name != w.Base {
+					text = ratio.String()
+				}
+				fmt.Fprintf(out, " %s |", text)
+			}
+		}
+		fmt.Fprintln(out)
+	}
+	w.printGoals(out)
+}
+
+// compares tells whether somebody has a ratio of a metric to the base.
+func (w *work) compares(metric string) bool {
+	who, _ := w.names()
+	return w.Base != "" && len(w.values(w.Base, metric)) > 0 && slices.ContainsFunc(who, func(name string) bool {
+		return name != w.Base && len(w.values(name, metric)) > 0
+	})
+}
+
+func (w *work) printGoals(out io.Writer) {
+	for i, g := range w.Goals {
+		if i == 0 {
+			fmt.Fprintln(out)
+		}
+		got, met, err := w.reached(g)
+		word := "not met"
+		switch {
+		case err != nil:
+			fmt.Fprintf(out, "- goal: %s: %v\n", g, err)
+			continue
+		case met:
+			word = "met"
+		}
+		fmt.Fprintf(out, "- goal: %s: %s, %s\n", g, got, word)
+	}
+}
+
+func (g goal) String() string {
+	text := g.Who + ", " + g.Metric
+	bound := ""
+	if g.AtLeast != 0 {
+		bound += " >= " + figure(g.AtLeast)
+	}
+	if g.AtMost != 0 {
+		bound += " <= " + figure(g.AtMost)
+	}
+	if g.To != "" {
+		bound += " x " + g.To
+	}
+	return text + bound
+}
+
+// String writes the median, and the least and the most in brackets where they differ.
+func (s spread) String() string {
+	switch {
+	case math.IsNaN(s.Median):
+		return ""
+	case figure(s.Least) == figure(s.Most):
+		return figure(s.Median)
+	}
+	return fmt.Sprintf("%s (%s–%s)", figure(s.Median), figure(s.Least), figure(s.Most))
+}
+
+// figure has three digits that count.
+func figure(x float64) string {
+	switch size := math.Abs(x); {
+	case size >= 100:
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	case size >= 10:
+		return strconv.FormatFloat(x, 'f', 1, 64)
+	case size == 0:
+		return "0"
+	case size < 0.1:
+		return strconv.FormatFloat(x, 'g', 2, 64)
+	}
+	return strconv.FormatFloat(x, 'f', 2, 64)
+}

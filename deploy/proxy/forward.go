@@ -1,0 +1,111 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// newForwarder is what takes requests to the upstreams of their exchanges: the standard library's reverse proxy, which costs less
+// than Caddy's. Requests for another protocol go by Caddy's, which tells both ends of a websocket when it has to end.
+func newForwarder() *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Rewrite: rewrite,
+		Transport: &redialer{&http.Transport{ // without a Proxy: HTTP_PROXY is not for our own containers
+			DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+			DisableCompression:  true,
+			MaxIdleConnsPerHost: upstreamIdleMost,
+			IdleConnTimeout:     upstreamIdle,
+		}},
+		BufferPool:   newBuffers(),
+		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) { exchangeOf(r.Context()).failed = err },
+		ErrorLog:     log.New(io.Discard, "", 0), // what it says is of clients that go away
+	}
+}
+
+// upgrades tells whether a request wants to go on in another protocol.
+func upgrades(r *http.Request) bool {
+	return r.ProtoMajor == 2 && r.Method == http.MethodConnect ||
+		len(r.Header["Upgrade"]) > 0 && httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade")
+}
+
+// rewrite makes the request to the upstream: that of the client, and how it came here.
+func rewrite(r *httputil.ProxyRequest) {
+	r.Out.URL.Scheme, r.Out.URL.Host = schemeHTTP, r.In.Host
+	r.Out.URL.RawQuery = r.In.URL.RawQuery // as it is, readable or not
+	h := r.Out.Header
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if values := r.In.Header[name]; values != nil { // of a trusted proxy: all others are gone by now
+			h[name] = values
+		}
+	}
+	if ip, _, err := net.SplitHostPort(r.In.RemoteAddr); err == nil {
+		ip, _, _ = strings.Cut(ip, "%")
+		if before := h["X-Forwarded-For"]; before != nil {
+			ip = strings.Join(before, ", ") + ", " + ip
+		}
+		h["X-Forwarded-For"] = []string{ip}
+	}
+	if h["X-Forwarded-Host"] == nil {
+		h["X-Forwarded-Host"] = []string{r.In.Host}
+	}
+	if h["X-Forwarded-Proto"] == nil {
+		scheme := schemeHTTP
+		if r.In.TLS != nil {
+			scheme = schemeHTTPS
+		}
+		h["X-Forwarded-Proto"] = []string{scheme}
+	}
+}
+
+// redialer sends a request to the upstream of its exchange. For a second it offers one again to an upstream that cannot be
+// dialed, or to its successor: nobody has seen anything of the request then.
+type redialer struct{ transport *http.Transport }
+
+// RoundTrip implements http.RoundTripper.
+func (t *redialer) RoundTrip(r *http.Request) (*http.Response, error) {
+	x := exchangeOf(r.Context())
+	for begun := time.Now(); ; {
+		up, err := x.upstream()
+		switch {
+		case err != nil:
+			return nil, err
+		case up.Addr == "":
+			return nil, errEmpty
+		}
+		r.URL.Host = up.Addr
+		response, err := t.transport.RoundTrip(r)
+		if failed, ok := errors.AsType[*net.OpError](err); err == nil || !ok || failed.Op != "dial" || time.Since(begun) >= redialFor {
+			return response, err
+		}
+		select {
+		case <-time.After(redialEvery):
+		case <-r.Context().Done():
+			return nil, context.Cause(r.Context())
+		}
+	}
+}
+
+// buffers are what answers are copied through.
+type buffers struct{ sync.Pool }
+
+const bufferSize = 32 << 10
+
+func newBuffers() *buffers {
+	return &buffers{sync.Pool{New: func() any { return new([bufferSize]byte) }}}
+}
+
+// Get implements httputil.BufferPool.
+func (b *buffers) Get() []byte { return b.Pool.Get().(*[bufferSize]byte)[:] }
+
+// Put implements httputil.BufferPool.
+func (b *buffers) Put(p []byte) { b.Pool.Put((*[bufferSize]byte)(p)) }

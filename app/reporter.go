@@ -112,9 +112,10 @@ func (r *Reporter) commit(ctx context.Context, calls *reporterCalls, repo db.Rep
 	if len(about) > 0 {
 		err = r.send(ctx, repo, status)
 	}
+	way := db.Way{ForgeID: repo.ForgeID, InstallationID: repo.InstallationID}
 	answer, _ := errors.AsType[*StatusError](err)
 	if answer != nil && answer.RetryAfter > 0 { // a limit is not this commit's alone
-		calls.rest(db.Way{ForgeID: repo.ForgeID, InstallationID: repo.InstallationID}, time.Now().Add(answer.RetryAfter))
+		calls.rest(way, time.Now().Add(answer.RetryAfter))
 	}
 	note, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportNote)
 	defer cancel()
@@ -125,7 +126,11 @@ func (r *Reporter) commit(ctx context.Context, calls *reporterCalls, repo db.Rep
 				deployments[i].ReportSent = status.State
 			}
 		}
-		return r.db.MarkReported(note, key, deployments)
+		err := r.db.MarkReported(note, key, deployments)
+		if err == nil && len(about) > 0 && attemptsOf(deployments) > 0 { // it did not take it before: the others need not wait either
+			err = r.db.HastenReports(note, way)
+		}
+		return err
 	case ctx.Err() != nil && answer == nil:
 		return r.db.DelayReport(note, key, time.Now()) // whoever runs next need not wait
 	}
@@ -179,10 +184,7 @@ func (r *Reporter) send(ctx context.Context, repo db.Repository, status Status) 
 // permanent though they do not look so (Gitea says 500 for a commit that it does not have).
 func (r *Reporter) postpone(ctx context.Context, repo db.Repository, key db.CommitKey, deployments []db.Deployment, cause error) error {
 	log := r.log.With("repository", repo.FullName, "commit", key.Commit, "error", cause)
-	attempts := 0
-	for _, dep := range deployments {
-		attempts = max(attempts, dep.ReportAttempts)
-	}
+	attempts := attemptsOf(deployments)
 	answer, answered := errors.AsType[*StatusError](cause)
 	switch {
 	case answered && answer.Permanent():
@@ -201,4 +203,12 @@ func (r *Reporter) postpone(ctx context.Context, repo db.Repository, key db.Comm
 	}
 	log.WarnContext(ctx, "commit status not set; trying again", "in", pause)
 	return r.db.DelayReport(ctx, key, time.Now().Add(pause))
+}
+
+// attemptsOf is how often it was tried in vain to tell of a commit.
+func attemptsOf(deployments []db.Deployment) (attempts int) {
+	for _, dep := range deployments {
+		attempts = max(attempts, dep.ReportAttempts)
+	}
+	return attempts
 }

@@ -49,6 +49,28 @@ func TestRetriesBackOff(t *testing.T) {
 	}
 }
 
+// TestTheForgeIsBack: with the first status that a forge takes again, the others are told too, however long they were to wait.
+func TestTheForgeIsBack(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	p, other := d.place(forgetest.Gitea, "site"), d.place(forgetest.Gitea, "other")
+	second := p.commit()
+	p.queue(p.first, p.workload)
+	p.queue(second, p.workload)
+	elsewhere := other.queue(other.first, other.workload)[0]
+	later := time.Now().Add(time.Hour)
+	must(t, d.db.DelayReport(t.Context(), db.CommitKey{RepositoryID: p.repo.ID, Commit: p.first}, later))
+	must(t, d.db.DelayReport(t.Context(), db.CommitKey{RepositoryID: other.repo.ID, Commit: other.first}, later))
+	p.due(second)
+	d.until(2)
+	if p.states(p.first) == "" || p.states(second) == "" {
+		t.Errorf("the forge was told %q and %q", p.states(p.first), p.states(second))
+	}
+	if dep := d.deployment(elsewhere); dep.ReportAfter.Before(later.Add(-time.Second)) {
+		t.Errorf("of another forge, which says nothing, it is told at %v", dep.ReportAfter)
+	}
+}
+
 func TestTheSlowestPause(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

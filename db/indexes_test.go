@@ -43,9 +43,12 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 				return d.MarkReported(t.Context(), f.key("17"), []db.Deployment{f.read(dep)})
 			},
 			"delay report": func(d *db.DB) error { return d.DelayReport(t.Context(), f.key("17"), time.Now()) },
-			"log":          func(d *db.DB) error { _, err := d.Log(t.Context(), dep, 5000, 100); return err },
-			"newest":       func(d *db.DB) error { _, err := d.DeploymentsOf(t.Context(), f.read(dep).WorkloadID, 20); return err },
-			"retention":    func(d *db.DB) error { _, err := d.Retention(t.Context(), 3); return err },
+			"hasten reports": func(d *db.DB) error {
+				return d.HastenReports(t.Context(), db.Way{ForgeID: f.forge.ID})
+			},
+			"log":       func(d *db.DB) error { _, err := d.Log(t.Context(), dep, 5000, 100); return err },
+			"newest":    func(d *db.DB) error { _, err := d.DeploymentsOf(t.Context(), f.read(dep).WorkloadID, 20); return err },
+			"retention": func(d *db.DB) error { _, err := d.Retention(t.Context(), 3); return err },
 			"renew": func(d *db.DB) error {
 				return ignoreLost(d.Renew(t.Context(), &db.Deployment{ID: dep, LeaseOwner: "none"}, lease))
 			},

@@ -76,19 +76,23 @@ func (d *DB) NextReport(ctx context.Context, except ...Way) (at time.Time, ok bo
 func unreported(db bun.IDB, except []Way) *bun.SelectQuery {
 	q := db.NewSelect().Model((*Deployment)(nil)).Where("unreported").Group("repository_id", "commit_hash")
 	if len(except) > 0 {
-		var forges, installations []int64
-		for _, w := range except {
-			if w.InstallationID == 0 {
-				forges = append(forges, w.ForgeID)
-			} else {
-				installations = append(installations, w.InstallationID)
-			}
-		}
-		left := db.NewSelect().Model((*Repository)(nil)).Column("id").
-			Where("forge_id IN (?) OR installation_id IN (?)", bun.List(forges), bun.List(installations))
-		q = q.Where("repository_id NOT IN (?)", left)
+		q = q.Where("repository_id NOT IN (?)", reachedBy(db, except...))
 	}
 	return q
+}
+
+// reachedBy selects the repositories that are reached by ways; one without an installation stands for all of its forge.
+func reachedBy(db bun.IDB, ways ...Way) *bun.SelectQuery {
+	var forges, installations []int64
+	for _, w := range ways {
+		if w.InstallationID == 0 {
+			forges = append(forges, w.ForgeID)
+		} else {
+			installations = append(installations, w.InstallationID)
+		}
+	}
+	return db.NewSelect().Model((*Repository)(nil)).Column("id").
+		Where("forge_id IN (?) OR installation_id IN (?)", bun.List(forges), bun.List(installations))
 }
 
 // refusals are the answers that have to do with who we are to the forge.
@@ -150,6 +154,16 @@ func (d *DB) DelayReport(ctx context.Context, key CommitKey, after time.Time) er
 		Set("report_attempts = report_attempts + 1, report_after = ?", after.UTC()).
 		Where("repository_id = ? AND commit_hash = ? AND EXISTS (?)", key.RepositoryID, key.Commit, due).Exec(ctx)
 	return found("delay report", err)
+}
+
+// HastenReports makes due what was to be told again, by a way, in more than a minute: the forge takes statuses there once more.
+// What is being told just now is left alone.
+func (d *DB) HastenReports(ctx context.Context, w Way) error {
+	t := now()
+	_, err := d.bun.NewUpdate().Model((*Deployment)(nil)).Set("report_after = ?", t).
+		Where("unreported AND report_attempts > 0 AND report_after > ?", t.Add(reportLease)).
+		Where("repository_id IN (?)", reachedBy(d.bun, w)).Exec(ctx)
+	return found("hasten reports", err)
 }
 
 // reviveReports has the statuses that a forge refused told once more, now that it may take them: whoever it did not let in may

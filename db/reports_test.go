@@ -205,6 +205,13 @@ func TestDelayReport(t *testing.T) {
 			t.Errorf("%d attempts", got.ReportAttempts)
 		}
 		f.due(f.key("A"))
+		f.check(f.HastenReports(t.Context(), db.Way{ForgeID: f.forge.ID})) // it is being told
+		f.due()
+		f.check(f.DelayReport(t.Context(), f.key("A"), after))
+		f.check(f.HastenReports(t.Context(), db.Way{ForgeID: f.forge.ID + 1}))
+		f.due()
+		f.check(f.HastenReports(t.Context(), db.Way{ForgeID: f.forge.ID}))
+		f.due(f.key("A"))
 		f.told("A", f.ofCommit("A"))
 		if got := f.read(dep.ID); got.ReportAttempts != 0 || got.Reported != db.StatusPending {
 			t.Errorf("got %+v", got)

@@ -37,7 +37,9 @@ func startBackend(ctx context.Context, address string, version int64, seen func(
 			f(w, r)
 		})
 	}
-	small := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello, here is version "+text+"\n") }
+	small := func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "hello, here is version "+text+"\n")
+	}
 	put("/", small)
 	put("/up", small)
 	put("/large", func(w http.ResponseWriter, _ *http.Request) {

@@ -202,4 +202,3 @@ func caddyVersion() string {
 	}
 	return "unknown"
 }
-

@@ -55,7 +55,7 @@ func serverCommands() []command {
 			more: "Sites stay up while serve is killed, started again or upgraded. It keeps its routes in the data folder, so that it\n" +
 				"serves them right after its own start. SIGTERM lets requests end.",
 			example: "proxy --acme-email you@example.com",
-			options: []string{"data", "proxy-http", "proxy-https", "acme-email", "acme-ca", "internal-ca", "trusted-proxies", "drain", "proxy-socket", "log-format", "log-level"},
+			options: []string{"data", "proxy-http", "proxy-https", "acme-email", "acme-ca", "internal-ca", "trusted-proxies", "drain", "proxy-socket", "access-log", "log-format", "log-level"},
 			run:     configured(runProxy)},
 		{name: "apply", args: "FILE", does: "make the forges and workloads what a YAML file says; --prune removes the others",
 			more:    "- is standard input. It says what it did, and can be run again at any time.",

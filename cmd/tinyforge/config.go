@@ -36,6 +36,7 @@ type config struct {
 	ACMEEmail  string
 	ACMECA     string
 	InternalCA bool
+	AccessLog  string
 
 	Router      string
 	ProxySocket string

@@ -21,6 +21,7 @@ func routerChecks() map[string]func(*config) []error {
 func (c *config) declareRouter(f *flag.FlagSet) {
 	f.StringVar(&c.Router, "router", "builtin", "`name` of what serves the sites: builtin, the proxy in this process; proxy, the same in a process of its own (tinyforge proxy); or npm, your Nginx Proxy Manager")
 	f.StringVar(&c.ProxySocket, "proxy-socket", "", "`file` of the socket on which tinyforge proxy takes orders; proxy.sock in the data folder when empty")
+	f.StringVar(&c.AccessLog, "access-log", "", "`file` to which the proxy appends a line of JSON for each request, - for standard output; none when empty")
 	f.StringVar(&c.NPMURL, "npm-url", "", "`URL` of Nginx Proxy Manager's administration, such as http://127.0.0.1:81")
 	f.StringVar(&c.NPMProxy, "npm-proxy", "", "`address` of the HTTP that Nginx Proxy Manager serves, as seen from here, such as 127.0.0.1:80")
 	f.StringVar(&c.NPMIdentity, "npm-identity", "", "`address` of a user of Nginx Proxy Manager that may manage proxy hosts, without two-factor login")
@@ -76,6 +77,7 @@ func (c *config) checkApart() (faults []error) {
 	fault := faultsTo(&faults)
 	fault(c.ACMEEmail != "" || c.ACMECA != "" || c.InternalCA,
 		"--acme-email, --acme-ca and --internal-ca are about certificates: with --router proxy, give them to tinyforge proxy, which gets them")
+	fault(c.AccessLog != "", "--access-log is of requests: with --router proxy, give it to tinyforge proxy, which serves them")
 	fault(c.ProxyHTTP != defaultHTTP && c.ProxyHTTP != "" || c.ProxyHTTPS != defaultHTTPS && c.ProxyHTTPS != "",
 		"--proxy-http and --proxy-https are where sites are served: with --router proxy, give them to tinyforge proxy, which does it")
 	return append(faults, c.checkNoNPM()...)
@@ -117,6 +119,7 @@ func (c *config) checkNPM() (faults []error) {
 	fault(c.ACMEEmail != "" || c.ACMECA != "" || c.InternalCA,
 		"--acme-email, --acme-ca and --internal-ca are about the built-in proxy; with --router npm, certificates are Nginx Proxy Manager's")
 	fault(c.ProxySocket != "", "--proxy-socket is about tinyforge proxy: choose it with --router proxy")
+	fault(c.AccessLog != "", "--access-log is about the built-in proxy; Nginx Proxy Manager has logs of its own")
 	fault(c.ProxyHTTP != defaultHTTP && c.ProxyHTTP != "" || c.ProxyHTTPS != defaultHTTPS && c.ProxyHTTPS != "",
 		"--proxy-http and --proxy-https are about the built-in proxy, which does not run with --router npm")
 	return faults

@@ -195,11 +195,11 @@ func TestHelp(t *testing.T) {
 	store := []string{"data", "TINYFORGE_DATABASE", "TINYFORGE_KEY"}
 	want := map[string][]string{
 		"serve": {
-			"acme-ca", "acme-email", "build-timeout", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "listen-public",
+			"access-log", "acme-ca", "acme-email", "build-timeout", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "listen-public",
 			"liveness", "log-format", "log-level", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url",
 			"proxy-http", "proxy-https", "proxy-socket", "public-url", "router", "site-program", "trusted-proxies", "workers", "TINYFORGE_NPM_PASSWORD",
 		},
-		"proxy": {"acme-ca", "acme-email", "drain", "internal-ca", "log-format", "log-level", "proxy-http", "proxy-https", "proxy-socket", "trusted-proxies"},
+		"proxy": {"access-log", "acme-ca", "acme-email", "drain", "internal-ca", "log-format", "log-level", "proxy-http", "proxy-https", "proxy-socket", "trusted-proxies"},
 		"apply": {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {},
 		"backup": {"with-key"}, "restore": {}, "rotate-key": {},
 		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "cancel": {},

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -51,11 +54,30 @@ func newProxy(c config, routes string, log *slog.Logger) (*proxy.Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
+	requests, err := c.accessLog()
+	if err != nil {
+		return nil, err
+	}
 	return proxy.New(proxy.Config{
-		HTTP: c.ProxyHTTP, HTTPS: c.ProxyHTTPS, DataDir: certificates, Routes: routes,
+		HTTP: c.ProxyHTTP, HTTPS: c.ProxyHTTPS, DataDir: certificates, Routes: routes, AccessLog: requests,
 		ACME: proxy.ACME{Email: c.ACMEEmail, CA: c.ACMECA}, InternalCA: c.InternalCA, TrustedProxies: trusted,
 		HoldFor: c.Drain + time.Minute, // a recreate drains, stops, starts and gates while requests wait
 	}, log)
+}
+
+// accessLog opens the file of the option, nil without it. It stays open as long as the process runs.
+func (c *config) accessLog() (io.Writer, error) {
+	switch c.AccessLog {
+	case "":
+		return nil, nil
+	case dash:
+		return os.Stdout, nil
+	}
+	file, err := os.OpenFile(c.AccessLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("open log of requests: %w; choose another with --access-log", err)
+	}
+	return file, nil
 }
 
 // Listen implements gateway.

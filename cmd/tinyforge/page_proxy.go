@@ -43,7 +43,7 @@ func (c *config) proxyCommands(s sites) []settings.ProxyCommand {
 
 // isShared tells whether an option means the same whatever serves the sites.
 func isShared(name string) bool {
-	own := name == "router" || name == "internal-ca"
+	own := name == "router" || name == "internal-ca" || name == "access-log"
 	for _, prefix := range []string{"proxy-", "acme-", "npm-"} {
 		own = own || strings.HasPrefix(name, prefix)
 	}
@@ -76,6 +76,9 @@ func (c *config) sitesOptions(s sites) string {
 		http, https = defaultHTTP, defaultHTTPS
 	}
 	text := option("proxy-http", cmp.Or(http, off)) + option("proxy-https", cmp.Or(https, off))
+	if c.AccessLog != "" {
+		text += option("access-log", c.AccessLog)
+	}
 	email := c.ACMEEmail
 	if c.Router != "builtin" {
 		email = "you@example.com"

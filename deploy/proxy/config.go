@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/json"
+	"io"
 	"net/netip"
 	"time"
 )
@@ -18,6 +19,8 @@ type Config struct {
 	InternalCA bool // sign certificates by ourselves; the root is DataDir/pki/authorities/local/root.crt
 
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* header fields are believed
+
+	AccessLog io.Writer // gets a line of JSON for each request; nil for none
 
 	HoldFor   time.Duration // how long a request waits on a held route; 0 means 30 s
 	HoldLimit int           // how many requests wait on one held route; 0 means 1000. All of them hold at most 256 MiB

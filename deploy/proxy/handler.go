@@ -43,6 +43,8 @@ func (h *handler) Provision(ctx caddy.Context) error {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	h.proxy.work.busy.enter()
 	defer h.proxy.work.busy.leave()
+	w, noted := h.proxy.access.begin(w, r)
+	defer noted()
 
 	rt := h.proxy.lookup(hostKey(r.Host))
 	if rt == nil {

@@ -29,6 +29,7 @@ type Proxy struct {
 	ready chan struct{}
 
 	forwarder *httputil.ReverseProxy
+	access    *accessLog
 
 	http, https net.Listener // set by Inherit and Listen
 }
@@ -65,6 +66,7 @@ func New(cfg Config, log *slog.Logger) (*Proxy, error) {
 		ready: make(chan struct{}),
 
 		forwarder: newForwarder(),
+		access:    newAccessLog(cfg.AccessLog),
 	}, nil
 }
 
@@ -152,13 +154,18 @@ func (p *Proxy) Run(ctx context.Context) error {
 	}
 	close(p.ready)
 
-	var cleaning sync.WaitGroup
+	var beside sync.WaitGroup
 	if p.https != nil {
-		cleaning.Go(func() { p.cleanStorage(ctx) })
+		beside.Go(func() { p.cleanStorage(ctx) })
+	}
+	logged, end := context.WithCancel(context.WithoutCancel(ctx)) // with the last request
+	if p.access != nil {
+		beside.Go(func() { p.access.run(logged) })
 	}
 	<-ctx.Done()
 	err := p.stop()
-	cleaning.Wait()
+	end()
+	beside.Wait()
 	return err
 }
 

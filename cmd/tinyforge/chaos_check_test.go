@@ -134,17 +134,17 @@ func untrue(c *clone, commit, state string) string {
 func (x *world) judge(w *target) {
 	l := w.visitors
 	l.mu.Lock()
-	faults, times := slices.Clone(l.faults[w.judged:]), slices.Clone(l.failedAt[w.judged:])
+	faults, times := slices.Clone(l.faults[w.judged:]), slices.Clone(l.failedIn[w.judged:])
 	w.judged += len(faults)
 	l.mu.Unlock()
-	for i, at := range times {
+	for i, in := range times {
 		switch {
-		case slices.ContainsFunc(x.away, func(g gap) bool { return at.After(g.from) && (g.until.IsZero() || at.Before(g.until)) }):
+		case slices.ContainsFunc(x.away, func(g gap) bool { return in[1].After(g.from) && (g.until.IsZero() || in[0].Before(g.until)) }):
 			x.sum.away++
 		case x.setting.router == "npm" && w.strategy != db.BlueGreen:
 			x.sum.admitted++
 		default:
-			x.fault(&x.sum.failed, "%s: a request failed at %s: %s", w.name, at.Format(time.StampMilli), faults[i][:min(len(faults[i]), 120)])
+			x.fault(&x.sum.failed, "%s: a request failed at %s: %s", w.name, in[1].Format(time.StampMilli), faults[i][:min(len(faults[i]), 120)])
 		}
 	}
 }

@@ -20,7 +20,7 @@ type load struct {
 	mu       sync.Mutex
 	sent     int
 	faults   []string
-	failedAt []time.Time // of each fault
+	failedIn [][2]time.Time // when the request of each fault began and ended
 	versions map[string]int
 	longest  time.Duration // that a request took
 }
@@ -97,7 +97,8 @@ func (l *load) note(version string, err error, took time.Duration) {
 	l.longest = max(l.longest, took)
 	switch {
 	case err != nil:
-		l.faults, l.failedAt = append(l.faults, err.Error()), append(l.failedAt, time.Now())
+		now := time.Now()
+		l.faults, l.failedIn = append(l.faults, err.Error()), append(l.failedIn, [2]time.Time{now.Add(-took), now})
 	case version != "":
 		l.versions[version]++
 	}

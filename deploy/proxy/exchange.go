@@ -59,7 +59,7 @@ func (x *exchange) bound(o *options, w http.ResponseWriter, body *upload) http.R
 // upstream returns where to send the request. Asked again, because that upstream could not be dialed and so has seen
 // nothing of the request, it follows the route, which may have moved meanwhile.
 func (x *exchange) upstream() (deploy.Upstream, error) {
-	if x.tried && x.route.target.Load() != x.target {
+	if x.tried && x.hasMoved() {
 		x.finish()
 		x.patience.pause()
 		t, err := x.table.await(x.ctx, x.route, x.guest)
@@ -72,6 +72,9 @@ func (x *exchange) upstream() (deploy.Upstream, error) {
 	x.tried = true
 	return x.target.up, nil
 }
+
+// hasMoved tells whether the route points elsewhere by now.
+func (x *exchange) hasMoved() bool { return x.route.target.Load() != x.target }
 
 func (x *exchange) bind(t *target) {
 	x.target = t

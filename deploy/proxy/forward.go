@@ -84,7 +84,9 @@ func (t *redialer) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		r.URL.Host = up.Addr
 		response, err := t.transport.RoundTrip(r)
-		if failed, ok := errors.AsType[*net.OpError](err); err == nil || !ok || failed.Op != "dial" || time.Since(begun) >= redialFor {
+		failed, ok := errors.AsType[*net.OpError](err)
+		undialed := ok && failed.Op == "dial"
+		if !undialed || time.Since(begun) >= redialFor && !x.hasMoved() { // to dial an address that is nobody's takes longer
 			return response, err
 		}
 		select {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tinyforge/db"
 )
 
@@ -68,8 +70,8 @@ type servant struct {
 	secret                []byte // which all who were one Tinyforge have
 }
 
-// name is the socket's: whose it is, where its database is kept, and from which folder it serves. Everybody may read it, and
-// only who has the secret can make one.
+// name is the socket's: whose it is, where its database is kept, and from which folder it serves. Everybody may read it; only who
+// has the secret can make one up, and only root and this user are believed one that was there before.
 func (s servant) name() string {
 	begin, nonce := s.family(), strings.ToLower(rand.Text()[:8])
 	room := mostSocketName - len(begin) - len(s.place) - len(nonce) - hashLength - 3
@@ -102,11 +104,30 @@ func (s servant) twin() (string, error) {
 		_, name, found := strings.Cut(strings.TrimRight(line, "\n"), " @"+s.family())
 		sum, text, _ := strings.Cut(name, "/")
 		parts := strings.SplitN(text, "/", 3)
-		if found && len(parts) == 3 && parts[0] != s.place && hmac.Equal([]byte(sum), []byte(s.sum(text))) {
+		if found && len(parts) == 3 && parts[0] != s.place && hmac.Equal([]byte(sum), []byte(s.sum(text))) && isOurs(s.family()+name) {
 			return parts[2], nil
 		}
 	}
 	return "", nil
+}
+
+// isOurs tells whether root or this user listens at a socket without a file.
+func isOurs(name string) bool {
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: "@" + name, Net: "unix"})
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	ours := false
+	err = raw.Control(func(fd uintptr) {
+		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		ours = err == nil && (peer.Uid == 0 || int(peer.Uid) == os.Geteuid())
+	})
+	return err == nil && ours
 }
 
 const hashLength = 12

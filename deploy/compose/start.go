@@ -54,10 +54,16 @@ func (r *Runtime) startStack(ctx context.Context, release db.Release) (deploy.In
 		return deploy.Instance{}, err
 	}
 	err = r.up(ctx, project, r.options())
-	if stuck := r.stuck(ctx, name, err); stuck != "" {
+	for range project.Services {
+		stuck := r.stuck(ctx, name, err)
+		if stuck == "" {
+			break
+		}
 		again := r.options()
 		again.Services, again.Recreate = []string{stuck}, api.RecreateForce // it takes over what anonymous volumes hold
-		err = r.up(ctx, project, again)
+		if err = r.up(ctx, project, again); err == nil {
+			err = r.up(ctx, project, r.options()) // the others
+		}
 	}
 	if err != nil {
 		return deploy.Instance{}, r.why(ctx, release, err)

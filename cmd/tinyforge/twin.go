@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tinyforge/db"
+	"tinyforge/deploy"
 )
 
 // mostSocketName is the length in bytes that the kernel allows.
@@ -25,7 +26,7 @@ const mostSocketName = 107
 
 // refuseTwin keeps the machine to one of those that a backup made of one Tinyforge: they have the same name in Docker, and each
 // would remove the other's containers. Processes that share a database are none. It is seen by a socket that has a name and no
-// file and to which nobody connects: it ends with the process, however that ends. Out of sight is who runs on another machine,
+// file and serves nobody: it ends with the process, however that ends. Out of sight is who runs on another machine,
 // or in a network namespace of its own. Two that are started at the same moment both look again.
 func refuseTwin(ctx context.Context, c config, store *db.DB) (end func(), err error) {
 	instance, err := store.InstanceID(ctx)
@@ -56,10 +57,8 @@ func refuseTwin(ctx context.Context, c config, store *db.DB) (end func(), err er
 		}
 		var apart [1]byte // from another that was started now
 		_, _ = rand.Read(apart[:])
-		select {
-		case <-time.After(50*time.Millisecond + time.Duration(apart[0])*time.Millisecond):
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err := deploy.Sleep(ctx, 50*time.Millisecond+time.Duration(apart[0])*time.Millisecond); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -10,10 +10,10 @@ import (
 )
 
 // Place names where this database is kept: the same to all who use it on one machine, another than that of a copy of it, whether
-// restored from a backup or copied as a file.
+// restored from a backup or copied as a file, or with its whole PostgreSQL, which has another port then.
 func (d *DB) Place(ctx context.Context) (place string, err error) {
 	if d.postgres() {
-		err = d.bun.NewSelect().ColumnExpr("(SELECT system_identifier FROM pg_control_system()) || '.' || oid").
+		err = d.bun.NewSelect().ColumnExpr("(SELECT system_identifier FROM pg_control_system()) || '.' || oid || '.' || current_setting('port')").
 			TableExpr("pg_database").Where("datname = current_database()").Scan(ctx, &place)
 		return place, found("read the database's place", err)
 	}

@@ -107,10 +107,7 @@ func (j *job) checkout(ctx context.Context, w *workspace) (string, error) {
 		return "", err
 	}
 	if j.dep.Message == "" && said.Message != "" { // nobody told us of the commit: its push was found by asking
-		j.dep.Message, j.dep.Author = said.Message, said.Author
-		if err := j.DB.Save(ctx, j.dep); err != nil {
-			return "", err
-		}
+		j.dep.Message, j.dep.Author = said.Message, said.Author // saved with the next phase
 	}
 	j.log.Printf("Fetched %s at %s in %s", j.repo.FullName, j.dep.Commit, time.Since(begun).Round(time.Millisecond))
 	return dir, nil

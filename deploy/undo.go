@@ -13,13 +13,14 @@ import (
 func (j *job) undo(ctx context.Context) error {
 	green := BuildGreenName(j.workload.Name, j.dep.ID)
 	j.keepTail(ctx, green)
-	err := retry(ctx, 5, func() error {
+	serves := false
+	err := retry(ctx, 5, func() (err error) {
 		if j.dep.Strategy == db.Recreate { // two releases must not run at once
 			if err := j.Runtime.Stop(ctx, green); err != nil {
 				return err
 			}
 		}
-		if err := j.restore(ctx); err != nil {
+		if serves, err = j.restore(ctx); err != nil {
 			return err
 		}
 		routes, err := j.routes(ctx)
@@ -31,7 +32,7 @@ func (j *job) undo(ctx context.Context) error {
 		}
 		return j.Runtime.Remove(ctx, green)
 	})
-	if err == nil && j.blue != nil {
+	if err == nil && serves {
 		j.dep.Error += db.StillServes
 	}
 	return err
@@ -51,30 +52,32 @@ func (j *job) keepTail(ctx context.Context, green db.ReleaseID) {
 	}
 }
 
-// restore makes the release in the runtime state row run and the route point to it.
-func (j *job) restore(ctx context.Context) error {
+// restore makes the release in the runtime state row run and the route point to it, and tells whether there is one and it is ready.
+func (j *job) restore(ctx context.Context) (serves bool, err error) {
 	if j.blue == nil {
-		return j.pointBack(ctx, Upstream{})
+		return false, j.pointBack(ctx, Upstream{})
 	}
 	was, err := j.Runtime.Inspect(ctx, j.blue.ReleaseID)
 	if err != nil {
-		return err
+		return false, err
 	}
+	serves = true
 	if was.State != Running || j.mixed() {
 		if _, err := j.Runtime.Start(ctx, j.blue.Release); err != nil {
-			return err
+			return false, err
 		}
 		g := gate{runtime: j.Runtime, release: j.blue.Release, host: j.workload.Host}
 		if err := g.accepts(ctx, blueStart); err != nil { // it was good once: better it than nothing
+			serves = false
 			j.log.Printf("%s was started again but is not ready: %s", j.blue.ReleaseID, userText(j.dep.Phase, err))
 		}
 		j.log.Printf("Started %s again", j.blue.ReleaseID)
 	}
 	up, err := j.upstream(ctx, j.blue.ReleaseID)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return j.pointBack(ctx, up)
+	return serves, j.pointBack(ctx, up)
 }
 
 // blueStart bounds the wait for a release that is started again. It was ready once; requests are kept waiting meanwhile.

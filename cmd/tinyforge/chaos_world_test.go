@@ -149,9 +149,6 @@ func (x *world) settled(w *target, commit string, good bool) {
 	if good {
 		w.ends[commit], w.serving = "success", commit
 	}
-	x.await("the commit "+commit+" has its last status", func() bool {
-		state := w.clone.last(commit).State
-		return state == "success" || state == "failure"
-	})
+	x.ended(w, commit)
 	x.check()
 }

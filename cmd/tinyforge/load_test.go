@@ -55,7 +55,7 @@ func startLoad(t *testing.T, url, host string, visitors ...visitor) *load {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var all sync.WaitGroup
 	for _, v := range visitors {
-		client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: v.fresh}}
+		client := &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableKeepAlives: v.fresh}}
 		all.Go(func() {
 			defer client.CloseIdleConnections()
 			tick := time.NewTicker(v.every)

@@ -15,7 +15,10 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tinyforge/db"
+	"tinyforge/deploy"
 )
 
 // mostSocketName is the length in bytes that the kernel allows.
@@ -23,7 +26,7 @@ const mostSocketName = 107
 
 // refuseTwin keeps the machine to one of those that a backup made of one Tinyforge: they have the same name in Docker, and each
 // would remove the other's containers. Processes that share a database are none. It is seen by a socket that has a name and no
-// file and to which nobody connects: it ends with the process, however that ends. Out of sight is who runs on another machine,
+// file and serves nobody: it ends with the process, however that ends. Out of sight is who runs on another machine,
 // or in a network namespace of its own. Two that are started at the same moment both look again.
 func refuseTwin(ctx context.Context, c config, store *db.DB) (end func(), err error) {
 	instance, err := store.InstanceID(ctx)
@@ -54,10 +57,8 @@ func refuseTwin(ctx context.Context, c config, store *db.DB) (end func(), err er
 		}
 		var apart [1]byte // from another that was started now
 		_, _ = rand.Read(apart[:])
-		select {
-		case <-time.After(50*time.Millisecond + time.Duration(apart[0])*time.Millisecond):
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err := deploy.Sleep(ctx, 50*time.Millisecond+time.Duration(apart[0])*time.Millisecond); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -68,8 +69,8 @@ type servant struct {
 	secret                []byte // which all who were one Tinyforge have
 }
 
-// name is the socket's: whose it is, where its database is kept, and from which folder it serves. Everybody may read it, and
-// only who has the secret can make one.
+// name is the socket's: whose it is, where its database is kept, and from which folder it serves. Everybody may read it; only who
+// has the secret can make one up, and only root and this user are believed one that was there before.
 func (s servant) name() string {
 	begin, nonce := s.family(), strings.ToLower(rand.Text()[:8])
 	room := mostSocketName - len(begin) - len(s.place) - len(nonce) - hashLength - 3
@@ -102,11 +103,30 @@ func (s servant) twin() (string, error) {
 		_, name, found := strings.Cut(strings.TrimRight(line, "\n"), " @"+s.family())
 		sum, text, _ := strings.Cut(name, "/")
 		parts := strings.SplitN(text, "/", 3)
-		if found && len(parts) == 3 && parts[0] != s.place && hmac.Equal([]byte(sum), []byte(s.sum(text))) {
+		if found && len(parts) == 3 && parts[0] != s.place && hmac.Equal([]byte(sum), []byte(s.sum(text))) && isOurs(s.family()+name) {
 			return parts[2], nil
 		}
 	}
 	return "", nil
+}
+
+// isOurs tells whether root or this user listens at a socket without a file.
+func isOurs(name string) bool {
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: "@" + name, Net: "unix"})
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	ours := false
+	err = raw.Control(func(fd uintptr) {
+		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		ours = err == nil && (peer.Uid == 0 || int(peer.Uid) == os.Geteuid())
+	})
+	return err == nil && ours
 }
 
 const hashLength = 12

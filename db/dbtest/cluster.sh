@@ -17,7 +17,7 @@ trap 'rm -rf "$2"' EXIT
 watcher=$!
 while [ ! -e ended ]; do
 	"$1/postgres" -D data -p "$3" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200 \
-		-c fsync=off -c synchronous_commit=off -c full_page_writes=off 3<&-
+		-c fsync=off -c full_page_writes=off 3<&-
 	[ -e restart ] || break
 	rm restart
 done

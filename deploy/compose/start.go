@@ -53,11 +53,17 @@ func (r *Runtime) startStack(ctx context.Context, release db.Release) (deploy.In
 	if err := r.tidy(ctx, name); err != nil {
 		return deploy.Instance{}, err
 	}
-	err = r.up(ctx, project, r.options())
-	if stuck := r.stuck(ctx, name, err); stuck != "" {
-		again := r.options()
+	err = r.up(ctx, project, converge())
+	for range project.Services {
+		stuck := r.stuck(ctx, name, err)
+		if stuck == "" {
+			break
+		}
+		again := converge()
 		again.Services, again.Recreate = []string{stuck}, api.RecreateForce // it takes over what anonymous volumes hold
-		err = r.up(ctx, project, again)
+		if err = r.up(ctx, project, again); err == nil {
+			err = r.up(ctx, project, converge()) // the others
+		}
 	}
 	if err != nil {
 		return deploy.Instance{}, r.why(ctx, release, err)
@@ -72,7 +78,8 @@ func (r *Runtime) startStack(ctx context.Context, release db.Release) (deploy.In
 	return r.instance(s), nil
 }
 
-func (r *Runtime) options() api.CreateOptions {
+// converge makes anew what this release has otherwise, and removes what it has not.
+func converge() api.CreateOptions {
 	return api.CreateOptions{Recreate: api.RecreateDiverged, RecreateDependencies: api.RecreateDiverged, RemoveOrphans: true, Inherit: true}
 }
 

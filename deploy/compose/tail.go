@@ -29,7 +29,10 @@ func (r *Runtime) tail(ctx context.Context, id string) []string {
 	var lines []string
 	for line := range strings.Lines(text.String()) {
 		line = strings.Map(printable, strings.ToValidUTF8(strings.TrimRight(line, "\r\n"), "\uFFFD"))
-		lines = append(lines, line[:min(len(line), redact.MostLine)])
+		if len(line) > redact.MostLine {
+			line = strings.ToValidUTF8(line[:redact.MostLine], "") + redact.Cut
+		}
+		lines = append(lines, line)
 	}
 	return lines[max(0, len(lines)-tailLines):]
 }

@@ -45,7 +45,7 @@ func TestInspectTail(t *testing.T) {
 		t.Errorf("tail has %d lines", len(in.Tail))
 	}
 	long := in.Tail[slices.IndexFunc(in.Tail, func(l string) bool { return strings.HasPrefix(l, "x") })]
-	if len(long) != maxLine {
+	if len(long) != maxLine+len("…") {
 		t.Errorf("the long line has %d bytes", len(long))
 	}
 	for _, want := range []string{"line 58", "line 59"} { // one of each output

@@ -41,7 +41,11 @@ func (s *splitter) flush() {
 }
 
 func (s *splitter) end() {
-	s.emit(cleanLine(string(s.line)))
+	line := cleanLine(string(s.line))
+	if len(s.line) == maxHeld {
+		line += redact.Cut
+	}
+	s.emit(line)
 	s.line = s.line[:0]
 }
 

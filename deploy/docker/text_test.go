@@ -25,8 +25,8 @@ func TestSplitter(t *testing.T) {
 		"windows":      {[]string{"a\r\nb\r\n"}, []string{"a", "b"}},
 		"progress bar": {[]string{"1%\r50%\r", "100%\n"}, []string{"100%"}},
 		"not text":     {[]string{"a\x00b\xffc\n"}, []string{"ab\uFFFDc"}},
-		"too long":     {[]string{long[:100], long[100:], "\nb\n"}, []string{long[:maxLine], "b"}},
-		"half a rune":  {[]string{"x" + long + "\n"}, []string{"x" + long[:maxLine-2]}},
+		"too long":     {[]string{long[:100], long[100:], "\nb\n"}, []string{long[:maxLine] + "…", "b"}},
+		"half a rune":  {[]string{"x" + long + "\n"}, []string{"x" + long[:maxLine-2] + "…"}},
 	} {
 		var got []string
 		s := &splitter{emit: func(line string) { got = append(got, line) }}

@@ -10,14 +10,17 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // Secret is a text that nobody may read, and its name, which anybody may.
 type Secret struct{ Name, Value string }
 
-// MostLine is the length at which runtimes cut a line of output, in bytes.
-const MostLine = 8 << 10
+const (
+	// MostLine is the length at which runtimes cut a line of output, in bytes.
+	MostLine = 8 << 10
+	// Cut is what they write in place of the rest.
+	Cut = "…"
+)
 
 // Redactor knows secrets. It is immutable, so safe for concurrent use; nil knows none.
 type Redactor struct {
@@ -92,8 +95,8 @@ func (r *Redactor) Map(values map[string]string) map[string]string {
 	return clean
 }
 
-// Lines returns the lines without secrets, those that go over several of them included. A line as long as those that a
-// runtime has cut may end in the middle of a secret: of that nothing is left either.
+// Lines returns the lines without secrets, those that go over several of them included. A line that was cut may end in the middle
+// of a secret: of that nothing is left either.
 func (r *Redactor) Lines(lines []string) []string {
 	if r == nil || len(lines) == 0 {
 		return lines
@@ -104,9 +107,11 @@ func (r *Redactor) Lines(lines []string) []string {
 		if i > 0 {
 			_, _ = w.Write([]byte{'\n'})
 		}
+		line, cut := strings.CutSuffix(line, Cut)
 		_, _ = w.Write([]byte(line))
-		if len(line) > MostLine-utf8.UTFMax { // the cut took half a character along
+		if cut {
 			w.drop()
+			_, _ = w.Write([]byte(Cut))
 		}
 	}
 	_ = w.Flush()

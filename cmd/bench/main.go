@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -63,6 +64,28 @@ type choice struct {
 	cpuprofile, trace string // folders
 }
 
+func (o choice) profiles() bool { return o.cpuprofile != "" || o.trace != "" }
+
+// announce tells Tinyforge's processes, by the environment that they inherit, where their profiles go.
+func (o choice) announce() error {
+	for variable, folder := range map[string]string{"TINYFORGE_TEST_CPUPROFILE": o.cpuprofile, "TINYFORGE_TEST_TRACE": o.trace} {
+		if folder == "" {
+			continue
+		}
+		path, err := filepath.Abs(folder)
+		if err == nil {
+			err = os.MkdirAll(path, 0o700)
+		}
+		if err == nil {
+			err = os.Setenv(variable, path)
+		}
+		if err != nil {
+			return fmt.Errorf("make folder of profiles: %w", err)
+		}
+	}
+	return nil
+}
+
 // times is the number of rounds.
 func (o choice) times(usual int) int {
 	if o.rounds > 0 {
@@ -96,6 +119,9 @@ func (o choice) measure(ctx context.Context, what []string) error {
 	}
 	r, err := newReport(ctx)
 	if err != nil {
+		return err
+	}
+	if err := o.announce(); err != nil {
 		return err
 	}
 	for _, name := range what {

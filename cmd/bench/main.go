@@ -37,6 +37,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 0, "how often each is measured; 0 is what the work takes by itself")
 	flags.StringVar(&o.json, "json", "", "write the figures to this `FILE` too")
+	flags.StringVar(&o.into, "into", "", "write the tables into this Markdown `FILE` too, between its marks")
 	flags.StringVar(&o.cpuprofile, "cpuprofile", "", "write CPU profiles of Tinyforge's processes into this `FOLDER`")
 	flags.StringVar(&o.trace, "trace", "", "write execution traces of Tinyforge's processes into this `FOLDER`")
 	flags.Usage = func() {
@@ -60,7 +61,7 @@ func run(ctx context.Context, args []string) error {
 // choice is how it is measured.
 type choice struct {
 	rounds            int
-	json              string
+	json, into        string // files
 	cpuprofile, trace string // folders
 }
 
@@ -143,6 +144,16 @@ func (o choice) measure(ctx context.Context, what []string) error {
 		}
 	}
 	r.print(os.Stdout)
+	return o.keep(r)
+}
+
+// keep writes the report into the files that were named.
+func (o choice) keep(r *report) error {
+	if o.into != "" {
+		if err := r.into(o.into); err != nil {
+			return err
+		}
+	}
 	if o.json == "" {
 		return nil
 	}

@@ -154,6 +154,6 @@ func refuse(ctx context.Context, tx bun.Tx, del Delivery) (refusal string, err e
 	}
 	var touching []Delivery
 	ends := bun.List([]string{del.Before, del.After})
-	err = earlier().Where("before IN (?) OR after IN (?)", ends, ends).Order("id").Scan(ctx, &touching)
+	err = earlier().Where("before IN (?)", ends).Union(earlier().Where("after IN (?)", ends)).Scan(ctx, &touching) // each by its index
 	return order(last, del, touching), err
 }

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"errors"
 	"regexp"
 	"strings"
@@ -43,16 +44,17 @@ func (f *Failure) Error() string {
 
 func (f *Failure) Unwrap() error { return f.Err }
 
-var stuckTask = regexp.MustCompile(`task ([0-9a-f]{64}): already exists`)
+var stuckContainer = regexp.MustCompile(`task ([0-9a-f]{64}): already exists|/([0-9a-f]{64}): file exists`)
 
-// StuckContainer is the id of a container that Docker never starts again, since a daemon that ended has left its task behind
-// (seen with Docker 20.10: each start answers 500 "task ID: already exists", and removing works); "" when err is another.
+// StuckContainer is the id of a container that Docker never starts again, since a daemon that ended has left its task behind, or
+// the folder of it (seen with Docker 20.10: each start answers 500 "task ID: already exists" or "failed to start shim: mkdir
+// .../moby/ID: file exists", and removing works; moby/moby#50040); "" when err is another.
 func StuckContainer(err error) string {
 	if err == nil {
 		return ""
 	}
-	if found := stuckTask.FindStringSubmatch(err.Error()); found != nil {
-		return found[1]
+	if found := stuckContainer.FindStringSubmatch(err.Error()); found != nil {
+		return cmp.Or(found[1], found[2])
 	}
 	return ""
 }

@@ -30,7 +30,7 @@ func TestStuckContainer(t *testing.T) {
 		if strings.HasSuffix(r.URL.Path, "/containers/"+before["web"]+"/start") {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusInternalServerError)
-			fmt.Fprintf(w, `{"message":"task %s: already exists"}`, before["web"])
+			fmt.Fprintf(w, `{"message":"failed to start shim: mkdir /run/containerd/io.containerd.runtime.v2.task/moby/%s: file exists: unknown"}`, before["web"])
 			return
 		}
 		docker.ServeHTTP(w, r)

@@ -35,6 +35,7 @@ func run(ctx context.Context, args []string) error {
 	var o choice
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 0, "how often each is measured; 0 is what the work takes by itself")
+	flags.IntVar(&o.swaps, "swaps", 40, "how often Tinyforge swaps in a round of redeploy: about 270 requests come with each, so that 750 are a million in 5 rounds")
 	flags.StringVar(&o.json, "json", "", "write the figures to this `FILE` too")
 	flags.StringVar(&o.cpuprofile, "cpuprofile", "", "write CPU profiles of Tinyforge's processes into this `FOLDER`")
 	flags.StringVar(&o.trace, "trace", "", "write execution traces of Tinyforge's processes into this `FOLDER`")
@@ -59,6 +60,7 @@ func run(ctx context.Context, args []string) error {
 // choice is how it is measured.
 type choice struct {
 	rounds            int
+	swaps             int // of Tinyforge in a round of redeploy
 	json              string
 	cpuprofile, trace string // folders
 }
@@ -80,6 +82,8 @@ type measurement struct {
 func measurements() []measurement {
 	return []measurement{
 		{"proxy", measureProxy},
+		{"redeploy", measureRedeploy},
+		{"restart", measureRestart},
 	}
 }
 

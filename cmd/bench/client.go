@@ -96,6 +96,16 @@ func (c *client) exchange(request []byte) (a answer, err error) {
 	}
 }
 
+// ask sends a request over a connection of its own.
+func ask(ctx context.Context, address string, text []byte) (a answer, err error) {
+	c, err := place{address: address}.dial(ctx)
+	if err != nil {
+		return a, err
+	}
+	defer c.close()
+	return c.exchange(text)
+}
+
 // head reads the status and the fields that tell how long the body is.
 func (c *client) head() (a answer, chunked bool, err error) {
 	line, err := c.in.ReadSlice('\n')

@@ -24,7 +24,7 @@ func measureRedeploy(ctx context.Context, o choice, s *stage, done func(work)) e
 		}
 		sites = append(sites, one)
 	}
-	for _, measure := range []func(context.Context, choice, []*site) ([]work, error){measureSwaps, measureRecreate, measureStreams} {
+	for _, measure := range []func(context.Context, choice, []*site) ([]work, error){measureReplacing, measureRecreate, measureStreams} {
 		works, err := measure(ctx, o, sites)
 		if err != nil {
 			return err
@@ -49,7 +49,7 @@ func inTurn(rounds int, sites []*site, f func(*site) error) error {
 	return nil
 }
 
-func measureSwaps(ctx context.Context, o choice, sites []*site) ([]work, error) {
+func measureReplacing(ctx context.Context, o choice, sites []*site) ([]work, error) {
 	safe := work{Name: "redeploy", Text: `500 requests a second all the time: 200 GET over connections that are kept, 100 GET over one of its own each, and 200 POST of
 4 kB to a handler that takes 30 ms. Each swap: a new program answers a check, the contender is told, and the old program is killed
 with all its connections: by Tinyforge once it has answered all, else after a fixed time. No request is sent twice, and none over a

@@ -50,6 +50,7 @@ type visitors struct {
 	all   []visit
 }
 
+// invite begins the load. Who invites ends it.
 func invite(ctx context.Context, to place) *visitors {
 	ctx, leave := context.WithCancel(ctx)
 	v := &visitors{begun: time.Now(), leave: leave}
@@ -67,9 +68,6 @@ func invite(ctx context.Context, to place) *visitors {
 	}
 	return v
 }
-
-// now is the time since the load began.
-func (v *visitors) now() time.Duration { return time.Since(v.begun) }
 
 // end lets them have the answers they wait for, and returns all visits.
 func (v *visitors) end() []visit {

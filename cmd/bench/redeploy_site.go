@@ -13,7 +13,7 @@ import (
 const (
 	warmTime  = 500 * time.Millisecond // from the begin of the load to the first swap
 	restTime  = 500 * time.Millisecond // from the end of a swap to the next
-	drainTime = 20 * time.Second
+	drainTime = 20 * time.Second       // at most: nothing of the load takes as long
 )
 
 // site is a contender with the release that it leads to.
@@ -48,15 +48,14 @@ func startRelease(ctx context.Context, version int64) (r *release, err error) {
 	return r, nil
 }
 
-// check asks a release until it answers, as a gate does, and notes that it is healthy.
+// check asks a release whether it serves, as a gate does, and notes that it is healthy.
 func (r *release) check(ctx context.Context) error {
-	c, err := place{address: r.address}.dial(ctx)
+	a, err := ask(ctx, r.address, request("GET", "/up", host, nil))
+	if err == nil && a.status != 200 {
+		err = fmt.Errorf("answered %d", a.status)
+	}
 	if err != nil {
 		return fmt.Errorf("check release: %w", err)
-	}
-	defer c.close()
-	if a, err := c.exchange(request("GET", "/up", host, nil)); err != nil || a.status != 200 {
-		return fmt.Errorf("check release: answered %d: %w", a.status, err)
 	}
 	r.healthy.Store(true)
 	return nil

@@ -51,12 +51,12 @@ func leadCaddy(name string) func(context.Context, *stage, string) (*proxied, lea
 		}
 		p, err := startCaddyBy(ctx, s, name, upstream, admin, s.self, "peer", "caddy")
 		return p, func(ctx context.Context, _ int64, address string) error {
-			return patchCaddy(ctx, admin, address)
+			return patchUpstream(ctx, admin, address)
 		}, err
 	}
 }
 
-func patchCaddy(ctx context.Context, admin, upstream string) error {
+func patchUpstream(ctx context.Context, admin, upstream string) error {
 	url := "http://" + admin + "/id/site/handle/0/upstreams/0"
 	r, err := http.NewRequestWithContext(ctx, http.MethodPatch, url, bytes.NewReader(fmt.Appendf(nil, `{"dial": %q}`, upstream)))
 	if err != nil {

@@ -113,16 +113,6 @@ func (r *restarted) again(ctx context.Context) (took time.Duration, wrong int, e
 	return 0, 0, fmt.Errorf("the last site does not answer: %s", r.now.said())
 }
 
-// ask sends a request over a connection of its own.
-func ask(ctx context.Context, address string, text []byte) (a answer, err error) {
-	c, err := place{address: address}.dial(ctx)
-	if err != nil {
-		return a, err
-	}
-	defer c.close()
-	return c.exchange(text)
-}
-
 // refuses waits until nobody listens any more: what a killed process has started ends a little later than itself.
 func (r *restarted) refuses(ctx context.Context) error {
 	for deadline := time.Now().Add(answerPatience); time.Now().Before(deadline); {

@@ -18,8 +18,8 @@ const (
 	streamDrain  = 2 * time.Second // for which the old program is kept
 )
 
-// measureStreams opens a websocket and an event stream before each swap, and looks how they end. The old program of all is kept for
-// as long from now on.
+// measureStreams opens a websocket and an event stream before each swap, and looks how they end. It changes for how long the sites
+// keep their old programs: it comes last.
 func measureStreams(ctx context.Context, o choice, sites []*site) ([]work, error) {
 	w := work{Name: "redeploy, streams", Text: fmt.Sprintf(`A websocket and a stream of events are open when the program is replaced, and neither end of them wants to close. The drain of the
 old program is limited to %s, and where there is no drain it is killed then. After: from the check's answer to the end of the stream.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -14,6 +15,10 @@ import (
 type backend struct {
 	address string
 	server  *http.Server
+
+	mu     sync.Mutex
+	killed bool
+	taken  []net.Conn // websockets, of which the server does not know any more
 }
 
 // startBackend serves a version at an address, ":0" on loopback for "". seen is called with each request, and may be nil.
@@ -52,13 +57,36 @@ func startBackend(ctx context.Context, address string, version int64, seen func(
 	})
 	put("/slow", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		time.Sleep(30 * time.Millisecond)
+		time.Sleep(slowTime)
 		small(w, r)
 	})
-	b := &backend{address: l.Addr().String(), server: &http.Server{Handler: mux}}
+	put("/ws", serveWebsocket)
+	put("/events", serveEvents)
+	b := &backend{address: l.Addr().String()}
+	b.server = &http.Server{Handler: mux, ConnState: func(c net.Conn, state http.ConnState) {
+		if state == http.StateHijacked {
+			b.hijacked(c)
+		}
+	}}
 	go func() { _ = b.server.Serve(l) }()
 	return b, nil
 }
 
 // kill ends it with all its connections, as a kill of its process does.
-func (b *backend) kill() { _ = b.server.Close() }
+func (b *backend) kill() {
+	_ = b.server.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.killed = true
+	for _, c := range b.taken {
+		_ = c.Close()
+	}
+}
+
+func (b *backend) hijacked(c net.Conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.taken = append(b.taken, c); b.killed {
+		_ = c.Close()
+	}
+}

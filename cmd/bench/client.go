@@ -8,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -55,13 +55,22 @@ func (p place) dial(ctx context.Context) (*client, error) {
 func (c *client) close() { _ = c.conn.Close() }
 
 // seenClosed tells whether the server has closed the connection, or said something nobody asked for, since the last answer.
+// It is for plain connections.
 func (c *client) seenClosed() bool {
-	if c.in.Buffered() > 0 {
+	tcp, plain := c.conn.(*net.TCPConn)
+	if !plain || c.in.Buffered() > 0 {
+		return plain
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
 		return true
 	}
-	_ = c.conn.SetReadDeadline(time.Now().Add(-time.Second))
-	_, err := c.in.Peek(1)
-	return !errors.Is(err, os.ErrDeadlineExceeded)
+	closed := true
+	err = raw.Control(func(fd uintptr) { // a read with a deadline in the past would not look at all
+		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		closed = !errors.Is(err, syscall.EAGAIN)
+	})
+	return closed || err != nil
 }
 
 // exchange sends a request and reads all of its answer.
@@ -85,6 +94,16 @@ func (c *client) exchange(request []byte) (a answer, err error) {
 		}
 		return a, err
 	}
+}
+
+// ask sends a request over a connection of its own.
+func ask(ctx context.Context, address string, text []byte) (a answer, err error) {
+	c, err := place{address: address}.dial(ctx)
+	if err != nil {
+		return a, err
+	}
+	defer c.close()
+	return c.exchange(text)
 }
 
 // head reads the status and the fields that tell how long the body is.

@@ -36,6 +36,7 @@ func run(ctx context.Context, args []string) error {
 	var o choice
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 0, "how often each is measured; 0 is what the work takes by itself")
+	flags.IntVar(&o.swaps, "swaps", 40, "how often Tinyforge swaps in a round of redeploy: about 270 requests come with each, so that 750 are a million in 5 rounds")
 	flags.StringVar(&o.json, "json", "", "write the figures to this `FILE` too")
 	flags.StringVar(&o.into, "into", "", "write the tables into this Markdown `FILE` too, between its marks")
 	flags.StringVar(&o.cpuprofile, "cpuprofile", "", "write CPU profiles of Tinyforge's processes into this `FOLDER`")
@@ -61,6 +62,7 @@ func run(ctx context.Context, args []string) error {
 // choice is how it is measured.
 type choice struct {
 	rounds            int
+	swaps             int    // of Tinyforge in a round of redeploy
 	json, into        string // files
 	cpuprofile, trace string // folders
 }
@@ -104,6 +106,8 @@ type measurement struct {
 func measurements() []measurement {
 	return []measurement{
 		{"proxy", measureProxy},
+		{"redeploy", measureRedeploy},
+		{"restart", measureRestart},
 	}
 }
 

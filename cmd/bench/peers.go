@@ -44,7 +44,16 @@ func startNginx(ctx context.Context, s *stage, upstream string) (*proxied, error
 	if err != nil {
 		return nil, err
 	}
-	config, err := s.write("nginx.conf", `daemon off;
+	config, err := s.writeNginx(plain, secure, upstream)
+	if err != nil {
+		return nil, err
+	}
+	return s.run(ctx, "nginx", plain, secure, "nginx", "-c", config)
+}
+
+// writeNginx makes the file of nginx's configuration, or makes it anew.
+func (s *stage) writeNginx(plain, secure, upstream string) (config string, err error) {
+	return s.write("nginx.conf", `daemon off;
 worker_processes auto;
 pid %[1]s/nginx.pid;
 error_log stderr error;
@@ -56,6 +65,7 @@ http {
   fastcgi_temp_path %[1]s/nginx-f; uwsgi_temp_path %[1]s/nginx-u; scgi_temp_path %[1]s/nginx-s;
   client_max_body_size 0;
   keepalive_requests 1000000000;
+  map $http_upgrade $upgraded { default upgrade; "" ""; }
   upstream app { server %[3]s; keepalive 256; keepalive_requests 1000000000; }
   server {
     listen %[4]s;
@@ -65,7 +75,8 @@ http {
     ssl_certificate_key %[8]s;
     location / {
       proxy_http_version 1.1;
-      proxy_set_header Connection "";
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $upgraded;
       proxy_set_header Host $host;
       proxy_set_header X-Forwarded-For $remote_addr;
       proxy_set_header X-Forwarded-Proto $scheme;
@@ -75,10 +86,6 @@ http {
   }
 }
 `, s.dir, s.log("nginx", "off"), upstream, plain, secure, host, s.cert, s.key)
-	if err != nil {
-		return nil, err
-	}
-	return s.run(ctx, "nginx", plain, secure, "nginx", "-c", config)
 }
 
 func startHAProxy(ctx context.Context, s *stage, upstream string) (*proxied, error) {
@@ -91,7 +98,7 @@ func startHAProxy(ctx context.Context, s *stage, upstream string) (*proxied, err
 		return nil, err
 	}
 	config, err := s.write("haproxy.cfg", `global
-  stats socket %[1]s/haproxy.sock level admin
+  stats socket %[1]s level admin
 defaults
   mode http
   timeout connect 5s
@@ -105,12 +112,15 @@ frontend sites
   default_backend app
 backend app
   server app %[5]s
-`, s.dir, plain, secure, both, upstream)
+`, s.haproxySocket(), plain, secure, both, upstream)
 	if err != nil {
 		return nil, err
 	}
 	return s.run(ctx, "haproxy", plain, secure, "haproxy", "-db", "-f", config)
 }
+
+// haproxySocket is where HAProxy takes orders.
+func (s *stage) haproxySocket() string { return filepath.Join(s.dir, "haproxy.sock") }
 
 // joined is the certificate and its key in one file.
 func (s *stage) joined() (string, error) {

@@ -89,6 +89,9 @@ func (g goal) String() string {
 	if g.AtMost != 0 {
 		bound += " <= " + figure(g.AtMost)
 	}
+	if g.None {
+		bound += " = 0"
+	}
 	if g.To != "" {
 		bound += " x " + g.To
 	}

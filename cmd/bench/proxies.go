@@ -74,11 +74,7 @@ func startOurs(ctx context.Context, s *stage, upstream string) (p *proxied, err 
 	if p.dir, err = os.MkdirTemp(s.dir, "tinyforge-"); err != nil {
 		return nil, err
 	}
-	args := []string{"proxy", "--data", p.dir, "--proxy-http", p.plain, "--proxy-https", p.secure, "--internal-ca", "--proxy-socket", p.socket()}
-	if s.logs {
-		args = append(args, "--access-log", filepath.Join(p.dir, "access.log"))
-	}
-	if p.process, err = start(s.dir, ours, nil, s.tinyforge, args...); err != nil {
+	if err := p.startAnew(s); err != nil {
 		return nil, err
 	}
 	p.client = proxy.NewClient(p.socket())
@@ -89,6 +85,16 @@ func startOurs(ctx context.Context, s *stage, upstream string) (p *proxied, err 
 		p.kill()
 	}
 	return p, err
+}
+
+// startAnew runs tinyforge proxy with the data and the addresses of p, which are nobody's now. It does not wait for it.
+func (p *proxied) startAnew(s *stage) (err error) {
+	args := []string{"proxy", "--data", p.dir, "--proxy-http", p.plain, "--proxy-https", p.secure, "--internal-ca", "--proxy-socket", p.socket()}
+	if s.logs {
+		args = append(args, "--access-log", filepath.Join(p.dir, "access.log"))
+	}
+	p.process, err = start(s.dir, ours, nil, s.tinyforge, args...)
+	return err
 }
 
 func (p *proxied) socket() string { return filepath.Join(p.dir, "proxy.sock") }

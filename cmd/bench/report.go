@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,7 @@ type goal struct {
 	To          string  // of whom the ratio is; "" means that the figure itself is bound
 	AtLeast     float64 // 0 for none
 	AtMost      float64 // likewise
+	None        bool    // 0 in every round
 }
 
 // add notes the value of the next round.
@@ -48,6 +50,13 @@ func (w *work) add(who, metric, unit string, value float64) {
 		}
 	}
 	w.Series = append(w.Series, series{who, metric, unit, []float64{value}})
+}
+
+// remark adds a line to the text, unless there is one already that begins so.
+func (w *work) remark(begin, rest string) {
+	if begin = "\n" + begin; !strings.Contains(w.Text, begin) {
+		w.Text += begin + rest
+	}
 }
 
 func (w *work) values(who, metric string) []float64 {
@@ -104,7 +113,7 @@ func (w *work) reached(g goal) (got spread, met bool, err error) {
 	} else {
 		err = fmt.Errorf("%s: %s of %s was not measured", w.Name, g.Metric, g.Who)
 	}
-	met = err == nil && (g.AtLeast == 0 || got.Median >= g.AtLeast) && (g.AtMost == 0 || got.Median <= g.AtMost)
+	met = err == nil && (!g.None || got.Least == 0 && got.Most == 0) && (g.AtLeast == 0 || got.Median >= g.AtLeast) && (g.AtMost == 0 || got.Median <= g.AtMost)
 	return got, met, err
 }
 

@@ -80,6 +80,7 @@ type measurement struct {
 func measurements() []measurement {
 	return []measurement{
 		{"proxy", measureProxy},
+		{"webhook", measureWebhook},
 	}
 }
 

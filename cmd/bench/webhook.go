@@ -94,15 +94,9 @@ func measureWebhook(ctx context.Context, o choice, s *stage, done func(work)) er
 
 // sideBySide goes round the receivers, beginning with another one each time.
 func (h *hookSite) sideBySide(ctx context.Context, rounds, clients int, all []*receiver) (*work, error) {
-	w := &work{Name: fmt.Sprintf("webhook, %d connections", clients), Base: hookWaits, Goals: hookGoals(clients), Text: fmt.Sprintf(
-		"Signed pushes of %d bytes to %d repositories, each sent as soon as the one before is answered. Tinyforge answers when the row of the delivery is committed "+
-			"(SQLite with synchronous=FULL unless it says PostgreSQL, which has fsync and synchronous_commit on); its workloads follow another branch. In the row "+
-			"\"%s\" they follow the pushed one: every delivery queues a deployment too, and supersedes the one before, of which nothing is built since the forge "+
-			"holds back the commit. adnanh/webhook checks the signature and runs /bin/true, and answers when that has ended, or first, and keeps nothing. "+
-			"\"%s\" reads the body and checks the signature; \"one row per commit\" does so too and inserts id, event and body. "+
-			"CPU is that of the receiver, its children and its PostgreSQL.", h.size(), len(h.deliveries), oursQueueing, verifyOnly)}
+	w := &work{Name: fmt.Sprintf("webhook, %d connections", clients), Text: "The same.", Base: hookWaits, Goals: hookGoals(clients)}
 	if clients == 1 {
-		w.Name = "webhook, 1 connection"
+		w.Name, w.Text = "webhook, 1 connection", h.text()
 	}
 	for round := range rounds {
 		for i := range all {
@@ -113,6 +107,16 @@ func (h *hookSite) sideBySide(ctx context.Context, rounds, clients int, all []*r
 		}
 	}
 	return w, nil
+}
+
+// text says what is done, once for all numbers of connections.
+func (h *hookSite) text() string {
+	return fmt.Sprintf("Signed pushes of %d bytes to %d repositories, each sent as soon as the one before is answered. Tinyforge answers when the row of the "+
+		"delivery is committed (SQLite with synchronous=FULL unless it says PostgreSQL, which has fsync and synchronous_commit on); the row has what matters of the "+
+		"push. Its workloads follow another branch, but in the row \"%s\": there every push queues a deployment too, which supersedes the one before, and of which "+
+		"nothing is built since the forge holds back the commit. adnanh/webhook checks the signature and runs /bin/true, and answers when that has ended, or "+
+		"first; it keeps nothing. \"%s\" reads the body and checks the signature; \"one row per commit\" does so too and inserts id, event and body. "+
+		"CPU is that of the receiver with its children and its PostgreSQL.", h.size(), len(h.deliveries), oursQueueing, verifyOnly)
 }
 
 func hookGoals(clients int) []goal {

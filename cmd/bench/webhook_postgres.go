@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -135,5 +136,6 @@ func postgresVersion() string {
 	if err != nil {
 		return ""
 	}
-	return output(filepath.Join(programs, "postgres"), "--version")
+	_, version, _ := strings.Cut(output(filepath.Join(programs, "postgres"), "--version"), ") ")
+	return version
 }

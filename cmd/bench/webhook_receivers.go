@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/http"
 	"os/exec"
@@ -109,10 +110,12 @@ func (r *receiver) begin(ctx context.Context, s *stage, log, command string, arg
 // hookVersions are those of who takes deliveries in, and of what they are made of.
 func hookVersions() map[string]string {
 	_, version, _ := strings.Cut(output("webhook", "-version"), "version ")
-	return map[string]string{
+	versions := map[string]string{
 		hookWaits:    version,
 		"PostgreSQL": postgresVersion(),
 		"SQLite":     "modernc.org/sqlite " + moduleVersion("modernc.org/sqlite"),
 		verifyOnly:   "go-github " + moduleVersion("github.com/google/go-github/v62"),
 	}
+	maps.DeleteFunc(versions, func(_, version string) bool { return version == "" }) // not installed
+	return versions
 }

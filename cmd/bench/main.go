@@ -108,6 +108,7 @@ func measurements() []measurement {
 		{"proxy", measureProxy},
 		{"redeploy", measureRedeploy},
 		{"restart", measureRestart},
+		{"webhook", measureWebhook},
 	}
 }
 

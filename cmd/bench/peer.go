@@ -35,6 +35,14 @@ func peer(ctx context.Context, args []string) error {
 		if err := serveHTTPUtil(args[1], args[2], args[3], args[4], args[5]); err != nil {
 			return err
 		}
+	case len(args) == 3 && args[0] == "verify":
+		if err := serveVerifier(ctx, args[1], args[2], ""); err != nil {
+			return err
+		}
+	case len(args) == 4 && args[0] == "verify":
+		if err := serveVerifier(ctx, args[1], args[2], args[3]); err != nil {
+			return err
+		}
 	default:
 		return fmt.Errorf("no such peer: %q", args)
 	}

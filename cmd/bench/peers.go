@@ -203,10 +203,13 @@ func startHTTPUtil(ctx context.Context, s *stage, upstream string) (*proxied, er
 }
 
 // caddyVersion is that of the module in this program.
-func caddyVersion() string {
+func caddyVersion() string { return moduleVersion("github.com/caddyserver/caddy/v2") }
+
+// moduleVersion is that of a module in this program.
+func moduleVersion(path string) string {
 	info, _ := debug.ReadBuildInfo()
 	for _, m := range info.Deps {
-		if m.Path == "github.com/caddyserver/caddy/v2" {
+		if m.Path == path {
 			return m.Version
 		}
 	}

@@ -24,19 +24,27 @@ type process struct {
 
 // start runs a program whose output goes to a file in dir. It is killed when the bench ends, however that ends.
 func start(dir, name string, env []string, command string, args ...string) (*process, error) {
-	p := &process{name: name, cmd: exec.Command(command, args...), log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
+	return launch(dir, name, env, exec.Command(command, args...))
+}
+
+// launch is start for a command that may have a folder and a user of its own.
+func launch(dir, name string, env []string, cmd *exec.Cmd) (*process, error) {
+	p := &process{name: name, cmd: cmd, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	defer log.Close()
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
+	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	go func() { _ = p.cmd.Wait(); close(p.done) }()
+	go func() { _ = cmd.Wait(); close(p.done) }()
 	return p, nil
 }
 
@@ -110,7 +118,8 @@ func (p *process) memory() (bytes int64, err error) {
 	return bytes, err
 }
 
-// each calls f with the processes of the group, and what stands in their stat from the state on.
+// each calls f with the processes of the group, and its children that have left it as PostgreSQL's do, and what stands in their
+// stat from the state on.
 func (p *process) each(f func(pid string, stat []string) error) error {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -126,7 +135,8 @@ func (p *process) each(f func(pid string, stat []string) error) error {
 		}
 		_, rest, _ := strings.Cut(string(text), ") ")
 		stat := strings.Fields(rest)
-		if len(stat) < 15 || stat[2] != strconv.Itoa(p.cmd.Process.Pid) {
+		const parent, group = 1, 2
+		if pid := strconv.Itoa(p.cmd.Process.Pid); len(stat) < 15 || stat[group] != pid && stat[parent] != pid {
 			continue
 		}
 		found = true

@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"math/big"
 	"os"
 	"os/exec"
@@ -106,5 +107,6 @@ func newReport(ctx context.Context) (*report, error) {
 			r.Versions[c.name] = v
 		}
 	}
+	maps.Copy(r.Versions, hookVersions())
 	return r, nil
 }

@@ -80,6 +80,9 @@ type measurement struct {
 func measurements() []measurement {
 	return []measurement{
 		{"proxy", measureProxy},
+		{"push", measurePush},
+		{"growth", measureGrowth},
+		{"memory", measureMemory},
 	}
 }
 

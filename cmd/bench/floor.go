@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 	docker "github.com/docker/docker/client"
@@ -26,7 +27,10 @@ ENV VERSION_FILE=/version
 ENTRYPOINT ["/sampleapp"]
 `
 
-const samplePort = "8080"
+const (
+	samplePort = "8080"
+	askAgain   = 2 * time.Millisecond
+)
 
 // sampleFolder is a new folder of that Dockerfile, at version 0.
 func (s *stage) sampleFolder(name, program string) (string, error) {
@@ -49,8 +53,8 @@ func writeVersion(dir string, version int) error {
 	return os.WriteFile(filepath.Join(dir, "version"), []byte(strconv.Itoa(version)+"\n"), 0o644)
 }
 
-// firstAnswer waits for the first 200 of a version at an address. It asks each millisecond on one connection, and on a new one
-// where that fails.
+// firstAnswer waits for the first 200 of a version at an address. It asks again after a pause, on one connection, and on a new
+// one where that fails.
 func firstAnswer(ctx context.Context, address, host string, version int) (time.Time, error) {
 	text := request("GET", "/", host, nil)
 	var c *client
@@ -60,7 +64,7 @@ func firstAnswer(ctx context.Context, address, host string, version int) (time.T
 		}
 	}()
 	last := "nothing"
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(askAgain) {
 		if ctx.Err() != nil {
 			return time.Time{}, ctx.Err()
 		}
@@ -173,10 +177,10 @@ func (b *bare) run(ctx context.Context, version int) (string, error) {
 // remove removes a version, if it is there.
 func (b *bare) remove(ctx context.Context, version int) error {
 	err := b.docker.ContainerRemove(ctx, b.container(version), container.RemoveOptions{Force: true})
-	if err == nil || docker.IsErrNotFound(err) {
+	if err == nil || errdefs.IsNotFound(err) {
 		_, err = b.docker.ImageRemove(ctx, b.tag(version), image.RemoveOptions{PruneChildren: true})
 	}
-	if docker.IsErrNotFound(err) {
+	if errdefs.IsNotFound(err) {
 		return nil
 	}
 	return err

@@ -23,9 +23,9 @@ const (
 	floorPort = "floor, published port"
 )
 
-const pushText = "From the moment in which the forge sends the delivery of a push to the first 200 with the new version, asked for each " +
-	"millisecond through the built-in proxy: the intake, git fetch, BuildKit, create, start, gate and route. An image FROM scratch of a static program and " +
-	"one small file, which changes. The floor does it by the API of Docker alone, from the change of the file on: no webhook, no git, no gate, no route. " +
+const pushText = "From the moment in which the forge sends the delivery of a push to the first 200 with the new version, asked for again " +
+	"2 ms after each answer, through the built-in proxy: the intake, git fetch, BuildKit, create, start, gate and route. An image FROM scratch of a static program and " +
+	"one small file, which changes. The floor does it by the API of Docker alone, from the change of the file on, and is asked once the container is started: no webhook, no git, no gate, no route. " +
 	"Others are done by hand: docker build %s and docker run; docker-compose up -d --build."
 
 // measurePush deploys the same change by a push, by Docker's bare API and by hand.

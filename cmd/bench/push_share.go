@@ -21,7 +21,7 @@ import (
 const shareText = "The same pushes to a second tinyforge serve, whose calls to Docker go through a program that notes when each begins and ends. " +
 	"Docker is the time in which at least one call was under way, the stream of events aside; git is what the deployment's log says that the fetch took, with what the forge " +
 	"was asked for before it; our own share is the rest of the time from the delivery to the first 200: the webhook, the rows, the gate's requests to the site and " +
-	"its pauses, the route, and up to a millisecond until it is noticed."
+	"its pauses, the route, and some 2 ms until it is noticed."
 
 // measureShare tells Docker's and git's time in a deployment from ours.
 func measureShare(ctx context.Context, o choice, s *stage, forge *forgetest.Server, program, name, dockerHost string, done func(work)) error {

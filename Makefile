@@ -1,13 +1,14 @@
 # make help says what there is.
 GO       ?= go
 FUZZTIME ?= 60s
+WORK     ?= all
 # These take the longest and begin first, so that none of them runs alone at the end; most of it is waiting for Docker.
 LONGEST  := ./cmd/tinyforge ./app/settings ./deploy/compose ./deploy/docker ./db
 LINTER   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 export CGO_ENABLED = 0
 
-.PHONY: help demo pictures test race lint chaos fuzz build image clean
+.PHONY: help bench demo pictures test race lint chaos fuzz build image clean
 
 help:            ## what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -15,6 +16,11 @@ help:            ## what there is
 demo:            ## three pushes under load, on this machine's Docker; KEEP=1 leaves it and its pages running
 	scripts/setup demo
 	$(GO) run ./cmd/demo
+
+bench:           ## how fast it is, beside what a user would pick instead: tables, in about 15 minutes; WORK=proxy for a part
+	scripts/setup bench
+	$(GO) build -o bin/bench ./cmd/bench
+	bin/bench --json bin/bench.json $(WORK)
 
 pictures:        ## the README's, in Chromium, from pages of the demo
 	scripts/setup pictures

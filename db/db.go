@@ -35,6 +35,7 @@ var (
 // DB is an open database.
 type DB struct {
 	bun    *bun.DB
+	group  *group // of SQLite; PostgreSQL has its own
 	keys   *Keyring
 	topics *topics
 
@@ -111,7 +112,11 @@ func ready(ctx context.Context, b *bun.DB, keys *Keyring) (*DB, error) {
 	if err := connect(ctx, b); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), b.Close())
 	}
-	return &DB{bun: b, keys: keys, topics: newTopics(), derived: new(atomic.Pointer[[]byte])}, nil
+	d := &DB{bun: b, keys: keys, topics: newTopics(), derived: new(atomic.Pointer[[]byte])}
+	if !d.postgres() {
+		d.group = newGroup()
+	}
+	return d, nil
 }
 
 // connect makes the first connection. On SQLite it turns the file to WAL, for which SQLite does not wait while another
@@ -159,8 +164,12 @@ func (d *DB) forUpdate(q *bun.SelectQuery) *bun.SelectQuery {
 	return q
 }
 
-// tx runs f in a transaction, and once more when PostgreSQL ended it to resolve a deadlock: f must be repeatable.
+// tx runs f in a transaction, and once more when PostgreSQL ended it to resolve a deadlock, or when on SQLite another one that
+// was to share its commit broke: f must be repeatable.
 func (d *DB) tx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
+	if d.group != nil {
+		return d.group.run(ctx, d.bun, f)
+	}
 	err := d.bun.RunInTx(ctx, nil, f)
 	for range 2 {
 		if !deadlock(err) {

@@ -46,28 +46,23 @@ func (d *DB) Enqueue(ctx context.Context, del *Delivery, deployments []Deploymen
 	if del.RepositoryID != 0 {
 		theirs = d.bun.NewSelect().Model((*Repository)(nil)).Column("id").Where("id = ?", del.RepositoryID)
 	}
-	return d.record(ctx, del, theirs, func(ctx context.Context, tx bun.Tx, del *Delivery) (queued []int64, err error) {
-		asked := deployments
-		if del.RepositoryID != 0 && del.Ref != "" {
-			refusal, err := judge(ctx, tx, *del)
-			if err != nil {
-				return nil, err
-			}
-			if del.Accepted = refusal == ""; !del.Accepted {
-				del.Decision, asked = refusal, nil
-			}
-		}
+	return d.record(ctx, del, theirs, func(ctx context.Context, tx bun.Tx, del *Delivery) ([]int64, error) {
 		if del.Accepted && del.Seen != nil {
 			if err := saveRepository(ctx, tx, del.Seen); err != nil {
 				return nil, err
 			}
 		}
-		if len(asked) > 0 {
-			del.Decision, queued, err = d.queueAll(ctx, tx, *del, asked)
+		if len(deployments) == 0 || !del.Accepted && del.moves() {
+			return nil, nil
 		}
+		decision, queued, err := d.queueAll(ctx, tx, *del, deployments)
+		del.Decision = decision
 		return queued, err
 	})
 }
+
+// moves tells whether a delivery is of a ref that we know, which it may be too late to move.
+func (del *Delivery) moves() bool { return del.RepositoryID != 0 && del.Ref != "" }
 
 // EnqueueInstallation records a delivery that changes what we may see, and the change, in one transaction.
 func (d *DB) EnqueueInstallation(ctx context.Context, del *Delivery, c InstallationChange) (Enqueued, error) {
@@ -76,20 +71,23 @@ func (d *DB) EnqueueInstallation(ctx context.Context, del *Delivery, c Installat
 	})
 }
 
-// record inserts a delivery, unless its id is known, and does what decide makes of it, in one transaction. decide may be
-// called again, and writes into its delivery what was decided. Those with the same row in theirs come one after the other;
-// nil is for those in whose order nothing lies.
+// record judges and inserts a delivery, unless its id is known, and does what is to come of it, in one transaction. act may be
+// called again, and writes into its delivery what was decided. Those with the same row in theirs come one after the other; nil is
+// for those in whose order nothing lies.
 func (d *DB) record(ctx context.Context, del *Delivery, theirs *bun.SelectQuery,
-	decide func(ctx context.Context, tx bun.Tx, del *Delivery) (queued []int64, err error),
+	act func(ctx context.Context, tx bun.Tx, del *Delivery) (queued []int64, err error),
 ) (out Enqueued, err error) {
 	del.clean()
 	var recorded Delivery
 	err = d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		recorded, out = *del, Enqueued{}
-		if theirs != nil {
+		if theirs != nil && d.postgres() { // on SQLite all come one after the other
 			if err := d.forUpdate(theirs.Conn(tx)).Scan(ctx, new(int64)); err != nil {
 				return err
 			}
+		}
+		if err := judge(ctx, tx, &recorded); err != nil {
+			return err
 		}
 		known, err := d.insertDelivery(ctx, tx, &recorded)
 		switch {
@@ -99,11 +97,12 @@ func (d *DB) record(ctx context.Context, del *Delivery, theirs *bun.SelectQuery,
 			out = Enqueued{Duplicate: true, Decision: known.Decision}
 			return nil
 		}
-		if out.Deployments, err = decide(ctx, tx, &recorded); err != nil {
+		inserted := recorded.Decision
+		out.Deployments, err = act(ctx, tx, &recorded)
+		if out.Decision = recorded.Decision; err != nil || out.Decision == inserted {
 			return err
 		}
-		out.Decision = recorded.Decision
-		_, err = tx.NewUpdate().Model(&recorded).Column("accepted", "decision").WherePK().Exec(ctx)
+		_, err = tx.NewUpdate().Model(&recorded).Column("decision").WherePK().Exec(ctx)
 		return err
 	})
 	if err != nil {
@@ -129,12 +128,22 @@ func (d *DB) insertDelivery(ctx context.Context, tx bun.Tx, del *Delivery) (know
 	return known, err
 }
 
-// judge compares a push with what was delivered before for the same ref. It returns why the push must not move anything,
-// or "".
-func judge(ctx context.Context, tx bun.Tx, del Delivery) (refusal string, err error) {
+// judge compares a push with what was delivered before for the same ref, and accepts it or says in Decision why it must not move
+// anything.
+func judge(ctx context.Context, tx bun.Tx, del *Delivery) error {
+	if !del.moves() {
+		return nil
+	}
+	refusal, err := refuse(ctx, tx, *del)
+	if del.Accepted = err == nil && refusal == ""; refusal != "" {
+		del.Decision = refusal
+	}
+	return err
+}
+
+func refuse(ctx context.Context, tx bun.Tx, del Delivery) (refusal string, err error) {
 	earlier := func() *bun.SelectQuery {
-		return tx.NewSelect().Model((*Delivery)(nil)).
-			Where("repository_id = ? AND ref = ? AND id <> ?", del.RepositoryID, del.Ref, del.ID)
+		return tx.NewSelect().Model((*Delivery)(nil)).Where("repository_id = ? AND ref = ?", del.RepositoryID, del.Ref)
 	}
 	var last Delivery
 	switch err := earlier().Where("accepted").Order("id DESC").Limit(1).Scan(ctx, &last); {

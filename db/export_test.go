@@ -9,6 +9,18 @@ import (
 // Bun gives the tests the rows as they are stored.
 func (d *DB) Bun() *bun.DB { return d.bun }
 
+// Tx is d's transaction.
+func (d *DB) Tx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
+	return d.tx(ctx, f)
+}
+
+// Waiting is how many transactions wait for the turn of another.
+func (d *DB) Waiting() int {
+	d.group.mu.Lock()
+	defer d.group.mu.Unlock()
+	return len(d.group.waiting)
+}
+
 // Spied is d with a hook that sees its statements.
 func (d *DB) Spied(hook bun.QueryHook) *DB {
 	spied := *d

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -36,6 +37,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 0, "how often each is measured; 0 is what the work takes by itself")
 	flags.StringVar(&o.json, "json", "", "write the figures to this `FILE` too")
+	flags.StringVar(&o.into, "into", "", "write the tables into this Markdown `FILE` too, between its marks")
 	flags.StringVar(&o.cpuprofile, "cpuprofile", "", "write CPU profiles of Tinyforge's processes into this `FOLDER`")
 	flags.StringVar(&o.trace, "trace", "", "write execution traces of Tinyforge's processes into this `FOLDER`")
 	flags.Usage = func() {
@@ -59,8 +61,30 @@ func run(ctx context.Context, args []string) error {
 // choice is how it is measured.
 type choice struct {
 	rounds            int
-	json              string
+	json, into        string // files
 	cpuprofile, trace string // folders
+}
+
+func (o choice) profiles() bool { return o.cpuprofile != "" || o.trace != "" }
+
+// announce tells Tinyforge's processes, by the environment that they inherit, where their profiles go.
+func (o choice) announce() error {
+	for variable, folder := range map[string]string{"TINYFORGE_TEST_CPUPROFILE": o.cpuprofile, "TINYFORGE_TEST_TRACE": o.trace} {
+		if folder == "" {
+			continue
+		}
+		path, err := filepath.Abs(folder)
+		if err == nil {
+			err = os.MkdirAll(path, 0o700)
+		}
+		if err == nil {
+			err = os.Setenv(variable, path)
+		}
+		if err != nil {
+			return fmt.Errorf("make folder of profiles: %w", err)
+		}
+	}
+	return nil
 }
 
 // times is the number of rounds.
@@ -101,6 +125,9 @@ func (o choice) measure(ctx context.Context, what []string) error {
 	if err != nil {
 		return err
 	}
+	if err := o.announce(); err != nil {
+		return err
+	}
 	for _, name := range what {
 		i := indexOf(name)
 		if i < 0 {
@@ -120,6 +147,16 @@ func (o choice) measure(ctx context.Context, what []string) error {
 		}
 	}
 	r.print(os.Stdout)
+	return o.keep(r)
+}
+
+// keep writes the report into the files that were named.
+func (o choice) keep(r *report) error {
+	if o.into != "" {
+		if err := r.into(o.into); err != nil {
+			return err
+		}
+	}
 	if o.json == "" {
 		return nil
 	}

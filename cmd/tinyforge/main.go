@@ -14,10 +14,12 @@ import (
 )
 
 func main() {
+	endProfile := profile()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal ends what does not hear the first
 	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	endProfile()
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 	default:

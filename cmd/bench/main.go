@@ -108,7 +108,10 @@ func measurements() []measurement {
 		{"proxy", measureProxy},
 		{"redeploy", measureRedeploy},
 		{"restart", measureRestart},
+		{"push", measurePush},
 		{"webhook", measureWebhook},
+		{"growth", measureGrowth},
+		{"memory", measureMemory},
 	}
 }
 

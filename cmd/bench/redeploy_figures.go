@@ -82,5 +82,3 @@ func longestWait(visits []visit) (longest time.Duration) {
 	}
 	return longest
 }
-
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

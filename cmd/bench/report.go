@@ -138,3 +138,5 @@ func percentile(values []float64, p float64) float64 {
 	high := min(low+1, len(sorted)-1)
 	return sorted[low] + (sorted[high]-sorted[low])*(at-float64(low))
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,7 +1,8 @@
 // Sampleapp is the site that tests and the demo deploy. Its environment says how it behaves:
 //
 //	PORT           where it listens (8080); LISTEN_PORT wins, to listen where nobody expects it
-//	VERSION        what / answers; the default is compiled in
+//	VERSION        what / answers, in X-Version too; the default is compiled in
+//	VERSION_FILE   a file that says it in the place of VERSION
 //	STARTUP_DELAY  how long until it listens ("2s")
 //	UP_AFTER       how long until /up answers 200 instead of 503
 //	UNHEALTHY      "1": /up always answers 500
@@ -81,7 +82,11 @@ func serve() error {
 
 func routes() http.Handler {
 	began, mux := time.Now(), http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, name()) })
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		text := name()
+		w.Header().Set("X-Version", text)
+		fmt.Fprintln(w, text)
+	})
 	mux.HandleFunc("GET /up", func(w http.ResponseWriter, _ *http.Request) {
 		switch {
 		case os.Getenv("UNHEALTHY") == "1":
@@ -102,7 +107,12 @@ func routes() http.Handler {
 	return mux
 }
 
-func name() string { return cmp.Or(os.Getenv("VERSION"), version) }
+func name() string {
+	if text, err := os.ReadFile(os.Getenv("VERSION_FILE")); err == nil {
+		return strings.TrimSpace(string(text))
+	}
+	return cmp.Or(os.Getenv("VERSION"), version)
+}
 
 func duration(env string) time.Duration {
 	d, _ := time.ParseDuration(os.Getenv(env))

@@ -65,6 +65,18 @@ func TestSampleExits(t *testing.T) {
 	}
 }
 
+func TestSampleReadsItsVersion(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "version")
+	if err := os.WriteFile(file, []byte("9\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(build(t))
+	cmd.Env = append(os.Environ(), "EXIT_AFTER=0s", "VERSION=eight", "VERSION_FILE="+file)
+	if out, _ := cmd.CombinedOutput(); string(out) != "sampleapp 9: will exit with 1\n" {
+		t.Errorf("output %q", out)
+	}
+}
+
 func build(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "sampleapp")

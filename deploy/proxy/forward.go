@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"mime"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -87,7 +88,7 @@ func (t *redialer) RoundTrip(r *http.Request) (*http.Response, error) {
 		failed, ok := errors.AsType[*net.OpError](err)
 		undialed := ok && failed.Op == "dial"
 		if !undialed || time.Since(begun) >= redialFor && !x.hasMoved() { // to dial an address that is nobody's takes longer
-			return response, err
+			return endless(response, r.Context()), err
 		}
 		select {
 		case <-time.After(redialEvery):
@@ -95,6 +96,33 @@ func (t *redialer) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, context.Cause(r.Context())
 		}
 	}
+}
+
+// endless gives an answer that never ends by itself an end.
+func endless(response *http.Response, ctx context.Context) *http.Response {
+	if response == nil {
+		return nil
+	}
+	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err == nil && kind == "text/event-stream" {
+		response.Body = &events{response.Body, ctx}
+	}
+	return response
+}
+
+// events are those that a server sends. They end in order where the upstream is replaced: any other answer that is cut there has
+// to look cut.
+type events struct {
+	io.ReadCloser
+	ctx context.Context
+}
+
+// Read implements io.Reader.
+func (e *events) Read(b []byte) (int, error) {
+	n, err := e.ReadCloser.Read(b)
+	if err != nil && errors.Is(context.Cause(e.ctx), errDrained) {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // buffers are what answers are copied through.

@@ -157,7 +157,7 @@ func wantEvent(t *testing.T, s *bufio.Scanner, name string) {
 	}
 }
 
-// wantEnd waits until both streams are ended.
+// wantEnd waits until both streams are ended, that of events in order.
 func wantEnd(t *testing.T, c *websocket.Conn, s *bufio.Scanner) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -174,6 +174,9 @@ func wantEnd(t *testing.T, c *websocket.Conn, s *bufio.Scanner) {
 	}()
 	select {
 	case <-ended:
+		if err := s.Err(); err != nil {
+			t.Errorf("the event stream was cut: %v", err)
+		}
 	case <-ctx.Done():
 		t.Error("the event stream goes on")
 	}

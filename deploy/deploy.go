@@ -68,7 +68,9 @@ type Runtime interface {
 	RemoveVolumes(ctx context.Context, workload string) error
 	// Inspect tells the state; an absent release has State Missing.
 	Inspect(ctx context.Context, id db.ReleaseID) (Instance, error)
-	// List tells of every release that carries our provenance label, whatever its state. Tail is not filled in.
+	// Tail returns the release's last log lines, oldest first; of an absent release none.
+	Tail(ctx context.Context, id db.ReleaseID) ([]string, error)
+	// List tells of every release that carries our provenance label, whatever its state.
 	List(ctx context.Context) ([]Instance, error)
 	// Watch calls changed for every release of ours that started or ended, by itself or because it was asked to, and once
 	// with "" whenever events may have been missed (at first, and after the connection was lost). When it tells of an end,
@@ -97,7 +99,6 @@ type Instance struct {
 	OOMKilled    bool     // ended for want of memory
 	Service      string   // of a stack: which one the three above are about
 	Upstream     Upstream // zero unless Running; a stack of which only another service is down keeps that of the routed one
-	Tail         []string // last log lines, oldest first
 }
 
 // Upstream is where a release answers. Name is stable; Addr may change whenever the release is started.

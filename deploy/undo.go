@@ -40,11 +40,11 @@ func (j *job) undo(ctx context.Context) error {
 
 // keepTail saves the last log lines of the failed release in its row.
 func (j *job) keepTail(ctx context.Context, green db.ReleaseID) {
-	instance, err := j.Runtime.Inspect(ctx, green)
-	if err != nil || len(instance.Tail) == 0 {
+	lines, err := j.Runtime.Tail(ctx, green)
+	if err != nil || len(lines) == 0 {
 		return
 	}
-	tail := j.redactor.Lines(instance.Tail)
+	tail := j.redactor.Lines(lines)
 	j.dep.Tail = strings.ToValidUTF8(strings.ReplaceAll(strings.Join(tail, "\n"), "\x00", ""), "\uFFFD")
 	j.log.Printf("Last lines of %s:", green)
 	for _, line := range tail {

@@ -17,8 +17,16 @@ type pageReleases struct {
 // Inspect implements settings.Releases.
 func (p pageReleases) Inspect(ctx context.Context, id db.ReleaseID) (settings.Running, error) {
 	in, err := p.runtime.Inspect(ctx, id)
-	if err != nil || len(in.Tail) == 0 {
-		return settings.Running{Running: in.State == deploy.Running, Restarts: in.Restarts}, err
+	if err != nil || in.State == deploy.Missing {
+		return settings.Running{}, err
+	}
+	running := settings.Running{Running: in.State == deploy.Running, Restarts: in.Restarts}
+	lines, err := p.runtime.Tail(ctx, id)
+	if err != nil {
+		return settings.Running{}, err
+	}
+	if len(lines) == 0 {
+		return running, nil
 	}
 	workload, err := p.db.Workload(ctx, in.WorkloadID)
 	if err != nil {
@@ -28,8 +36,8 @@ func (p pageReleases) Inspect(ctx context.Context, id db.ReleaseID) (settings.Ru
 	if err != nil {
 		return settings.Running{}, err
 	}
-	tail := deploy.Redactor(workload.Secrets(), live.Release.Secrets()).Lines(in.Tail)
-	return settings.Running{Running: in.State == deploy.Running, Restarts: in.Restarts, Tail: tail}, nil
+	running.Tail = deploy.Redactor(workload.Secrets(), live.Release.Secrets()).Lines(lines)
+	return running, nil
 }
 
 // Ready implements settings.Releases.

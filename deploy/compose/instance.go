@@ -25,10 +25,23 @@ func (r *Runtime) Inspect(ctx context.Context, id db.ReleaseID) (deploy.Instance
 	if s.owner() == id {
 		in = r.instance(s)
 	}
-	if m := s.telling(id); m != nil {
-		in.Tail = r.tail(ctx, m.ID)
-	}
 	return in, nil
+}
+
+// Tail implements deploy.Runtime. Of a stack it is that of one container, and none where that cannot be read.
+func (r *Runtime) Tail(ctx context.Context, id db.ReleaseID) ([]string, error) {
+	lines, err := r.inner.Tail(ctx, id)
+	if err != nil || len(lines) > 0 {
+		return lines, err
+	}
+	s, err := r.stack(ctx, projectOf(id))
+	if err != nil {
+		return nil, r.explain("inspect stack "+string(id), err)
+	}
+	if m := s.telling(id); m != nil {
+		lines = r.tail(ctx, m.ID)
+	}
+	return lines, nil
 }
 
 // List implements deploy.Runtime.

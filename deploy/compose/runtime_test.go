@@ -52,6 +52,9 @@ func (s single) RemoveVolumes(ctx context.Context, w string) error   { return s.
 func (s single) Inspect(ctx context.Context, id db.ReleaseID) (deploy.Instance, error) {
 	return s.rt.Inspect(ctx, id)
 }
+func (s single) Tail(ctx context.Context, id db.ReleaseID) ([]string, error) {
+	return s.rt.Tail(ctx, id)
+}
 
 func (s single) Watch(ctx context.Context, f func(db.ReleaseID)) error { return s.rt.Watch(ctx, f) }
 

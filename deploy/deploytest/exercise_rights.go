@@ -1,6 +1,7 @@
 package deploytest
 
 import (
+	"fmt"
 	"testing"
 
 	"tinyforge/db"
@@ -44,13 +45,13 @@ func ExerciseRights(t *testing.T, rt deploy.Runtime, release func(t *testing.T) 
 func (s *runtimeSuite) begun(t *testing.T, r db.Release, times int) {
 	t.Helper()
 	s.serves(t, s.mustStart(t, r).Upstream, "one")
-	s.eventually(t, r.ID, func(in deploy.Instance) bool {
+	poll(t, func() (string, bool) {
 		n := 0
-		for _, line := range in.Tail {
+		for _, line := range s.tail(t, r.ID) {
 			if containing("listening")(line) {
 				n++
 			}
 		}
-		return n == times
+		return fmt.Sprintf("it has begun %d times", n), n == times
 	})
 }

@@ -52,6 +52,9 @@ func (s *runtimeSuite) absent(t *testing.T) {
 	if in := s.inspect(t, id); in.State != deploy.Missing || in.ID != id || in.Upstream != (deploy.Upstream{}) {
 		t.Errorf("absent release is %+v", in)
 	}
+	if lines := s.tail(t, id); len(lines) > 0 {
+		t.Errorf("absent release said %q", lines)
+	}
 	ok(t, s.rt.Stop(t.Context(), id))
 	ok(t, s.rt.Remove(t.Context(), id))
 }
@@ -70,9 +73,11 @@ func (s *runtimeSuite) start(t *testing.T) {
 	if again := s.mustStart(t, r); again.Upstream != up {
 		t.Errorf("starting again moved it from %+v to %+v", up, again.Upstream)
 	}
-	in := s.inspect(t, r.ID)
-	if in.State != deploy.Running || in.Upstream != up || !slices.ContainsFunc(in.Tail, containing("sampleapp one: listening")) {
+	if in := s.inspect(t, r.ID); in.State != deploy.Running || in.Upstream != up {
 		t.Errorf("inspected release is %+v", in)
+	}
+	if lines := s.tail(t, r.ID); !slices.ContainsFunc(lines, containing("sampleapp one: listening")) {
+		t.Errorf("its log is %q", lines)
 	}
 }
 
@@ -85,8 +90,8 @@ func (s *runtimeSuite) stop(t *testing.T) {
 	if in.State != deploy.Exited || in.ExitCode != 0 || in.Restarts != 0 || in.Upstream != (deploy.Upstream{}) {
 		t.Errorf("stopped release is %+v", in)
 	}
-	if !slices.ContainsFunc(in.Tail, containing("listening")) {
-		t.Errorf("stopped release lost its log: %q", in.Tail)
+	if lines := s.tail(t, r.ID); !slices.ContainsFunc(lines, containing("listening")) {
+		t.Errorf("stopped release lost its log: %q", lines)
 	}
 	s.serves(t, s.mustStart(t, r).Upstream, "one")
 }
@@ -122,7 +127,7 @@ func (s *runtimeSuite) list(t *testing.T) {
 		{ID: stopped.ID, WorkloadID: stopped.WorkloadID, DeploymentID: stopped.DeploymentID, State: deploy.Exited},
 	} {
 		got := s.listed(t, want.ID)
-		if len(got) != 1 || got[0].Tail != nil || got[0].State != want.State || got[0].Upstream != want.Upstream ||
+		if len(got) != 1 || got[0].State != want.State || got[0].Upstream != want.Upstream ||
 			got[0].WorkloadID != want.WorkloadID || got[0].DeploymentID != want.DeploymentID {
 			t.Errorf("listed %+v, want %+v", got, want)
 		}
@@ -139,7 +144,7 @@ func (s *runtimeSuite) crash(t *testing.T) {
 	s.mustStart(t, r)
 	s.eventually(t, r.ID, func(in deploy.Instance) bool {
 		return in.State == deploy.Exited && in.ExitCode == 3 && in.Restarts > 0 && in.Upstream == (deploy.Upstream{}) &&
-			slices.ContainsFunc(in.Tail, containing("will exit with 3"))
+			slices.ContainsFunc(s.tail(t, r.ID), containing("will exit with 3"))
 	})
 	ok(t, s.rt.Stop(t.Context(), r.ID))
 	if in := s.inspect(t, r.ID); in.State != deploy.Exited || in.ExitCode != 3 {
@@ -214,6 +219,9 @@ func (s *runtimeSuite) cancelled(t *testing.T) {
 	if _, err := s.rt.Inspect(ctx, r.ID); err == nil {
 		t.Error("Inspect does not mind that it is cancelled")
 	}
+	if _, err := s.rt.Tail(ctx, r.ID); err == nil {
+		t.Error("Tail does not mind that it is cancelled")
+	}
 	if in := s.inspect(t, r.ID); in.State != deploy.Missing {
 		t.Errorf("a cancelled Start made %+v", in)
 	}
@@ -244,6 +252,13 @@ func (s *runtimeSuite) inspect(t *testing.T, id db.ReleaseID) deploy.Instance {
 	in, err := s.rt.Inspect(t.Context(), id)
 	ok(t, err)
 	return in
+}
+
+func (s *runtimeSuite) tail(t *testing.T, id db.ReleaseID) []string {
+	t.Helper()
+	lines, err := s.rt.Tail(t.Context(), id)
+	ok(t, err)
+	return lines
 }
 
 func (s *runtimeSuite) listed(t *testing.T, id db.ReleaseID) []deploy.Instance {

@@ -97,9 +97,13 @@ func (r *Runtime) Inspect(ctx context.Context, id db.ReleaseID) (deploy.Instance
 	if c == nil {
 		return deploy.Instance{ID: id, State: deploy.Missing}, ctx.Err()
 	}
-	in := c.instance()
-	in.Tail = slices.Clone(c.tail)
-	return in, ctx.Err()
+	return c.instance(), ctx.Err()
+}
+
+// Tail implements deploy.Runtime.
+func (r *Runtime) Tail(ctx context.Context, id db.ReleaseID) (lines []string, err error) {
+	r.engine.with(id, func(c *container) { lines = slices.Clone(c.tail) })
+	return lines, ctx.Err()
 }
 
 // List implements deploy.Runtime.

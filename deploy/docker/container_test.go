@@ -18,7 +18,7 @@ func self(t *testing.T, e *Engine, image string, change func(*db.Release)) []str
 	r := release(e, image)
 	change(&r)
 	start(t, e, r)
-	return await(t, e, r.ID, func(in deploy.Instance) bool { return len(in.Tail) == 4 }).Tail
+	return awaitLines(t, e, r.ID, func(lines []string) bool { return len(lines) == 4 })
 }
 
 // What a container is to its own program, and not only to Docker.
@@ -60,9 +60,9 @@ func TestTmpfsHasASize(t *testing.T) {
 	r := release(e, toolImage(t, e, "space", "/small"))
 	r.ReadOnly, r.Tmpfs = true, []string{"/small:1048576"}
 	start(t, e, r)
-	in := await(t, e, r.ID, func(in deploy.Instance) bool { return len(in.Tail) == 1 })
-	if in.Tail[0] != "/small has 1048576 bytes" {
-		t.Errorf("it says %q", in.Tail)
+	lines := awaitLines(t, e, r.ID, func(lines []string) bool { return len(lines) == 1 })
+	if lines[0] != "/small has 1048576 bytes" {
+		t.Errorf("it says %q", lines)
 	}
 }
 
@@ -169,9 +169,9 @@ func TestBlueAndGreenShareAName(t *testing.T) {
 		r := release(e, toolImage(t, e, "addresses", "api"))
 		r.Networks = []string{"back"}
 		start(t, e, r)
-		in := await(t, e, r.ID, func(in deploy.Instance) bool { return len(in.Tail) == 1 })
-		if in.Tail[0] != "api has "+want+" addresses" {
-			t.Errorf("found %q, want %s", in.Tail, want)
+		lines := awaitLines(t, e, r.ID, func(lines []string) bool { return len(lines) == 1 })
+		if lines[0] != "api has "+want+" addresses" {
+			t.Errorf("found %q, want %s", lines, want)
 		}
 	}
 	start(t, e, blue)
@@ -191,19 +191,19 @@ func TestSharedNetworks(t *testing.T) {
 	server.Workload, server.Networks = "database", []string{"back", "monitoring"}
 	start(t, e, server)
 	reach := toolImage(t, e, "reach", "database", string(server.ID))
-	client := func(networks ...string) (deploy.Instance, db.ReleaseID) {
+	client := func(networks ...string) ([]string, db.ReleaseID) {
 		r := release(e, reach)
 		r.Networks = networks
 		start(t, e, r)
-		return await(t, e, r.ID, func(in deploy.Instance) bool { return len(in.Tail) == 2 }), r.ID
+		return awaitLines(t, e, r.ID, func(lines []string) bool { return len(lines) == 2 }), r.ID
 	}
 	id := string(server.ID)
-	if in, _ := client(); !slices.Equal(in.Tail, []string{"database known: false", id + " known: true"}) {
-		t.Errorf("without a shared network: %q", in.Tail)
+	if lines, _ := client(); !slices.Equal(lines, []string{"database known: false", id + " known: true"}) {
+		t.Errorf("without a shared network: %q", lines)
 	}
-	in, both := client("back")
-	if !slices.Equal(in.Tail, []string{"database known: true", id + " known: true"}) {
-		t.Errorf("on the shared network: %q", in.Tail)
+	lines, both := client("back")
+	if !slices.Equal(lines, []string{"database known: true", id + " known: true"}) {
+		t.Errorf("on the shared network: %q", lines)
 	}
 
 	// A shared network that somebody removed while its containers were stopped is made anew.

@@ -210,9 +210,9 @@ func TestStartLimits(t *testing.T) {
 	e := testEngine(t)
 	r := release(e, toolImage(t, e, "raw"))
 	start(t, e, r)
-	in := await(t, e, r.ID, func(in deploy.Instance) bool { return len(in.Tail) > 0 })
-	if in.Tail[0] != "raw socket: operation not permitted" {
-		t.Errorf("it says %q", in.Tail)
+	lines := awaitLines(t, e, r.ID, func(lines []string) bool { return len(lines) > 0 })
+	if lines[0] != "raw socket: operation not permitted" {
+		t.Errorf("it says %q", lines)
 	}
 	answer, err := e.docker.ContainerStatsOneShot(t.Context(), string(r.ID))
 	if err != nil {

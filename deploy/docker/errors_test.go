@@ -26,6 +26,7 @@ func TestDockerIsNotReachable(t *testing.T) {
 		"stop":    func() error { return e.Stop(t.Context(), "tf-x-1") },
 		"remove":  func() error { return e.Remove(t.Context(), "tf-x-1") },
 		"inspect": func() error { _, err := e.Inspect(t.Context(), "tf-x-1"); return err },
+		"tail":    func() error { _, err := e.Tail(t.Context(), "tf-x-1"); return err },
 		"list":    func() error { _, err := e.List(t.Context()); return err },
 		"pull":    func() error { _, err := e.Pull(t.Context(), deploy.PullSpec{Ref: "web:1"}, &log); return err },
 		"build": func() error {

@@ -230,16 +230,33 @@ func inspect(t *testing.T, e *Engine, id db.ReleaseID) deploy.Instance {
 // await polls until a container did something by itself.
 func await(t *testing.T, e *Engine, id db.ReleaseID, want func(deploy.Instance) bool) deploy.Instance {
 	t.Helper()
+	return poll(t, func() deploy.Instance { return inspect(t, e, id) }, want)
+}
+
+// awaitLines polls until a container has printed what is wanted.
+func awaitLines(t *testing.T, e *Engine, id db.ReleaseID, want func(lines []string) bool) []string {
+	t.Helper()
+	return poll(t, func() []string {
+		lines, err := e.Tail(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lines
+	}, want)
+}
+
+func poll[T any](t *testing.T, look func() T, want func(T) bool) T {
+	t.Helper()
 	deadline, tick := time.After(30*time.Second), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for {
-		in := inspect(t, e, id)
-		if want(in) {
-			return in
+		seen := look()
+		if want(seen) {
+			return seen
 		}
 		select {
 		case <-deadline:
-			t.Fatalf("waited in vain; it is %.2000v", in)
+			t.Fatalf("waited in vain; it is %.2000v", seen)
 		case <-tick.C:
 		}
 	}

@@ -13,25 +13,14 @@ import (
 	"tinyforge/deploy"
 )
 
-// Inspect implements deploy.Runtime. A container of that name that is not ours is Missing. Tail has at most 50 lines of
-// at most 8 KiB. A container that waits to be restarted after a crash is Exited, with its exit code.
+// Inspect implements deploy.Runtime. A container of that name that is not ours is Missing. A container that waits to be
+// restarted after a crash is Exited, with its exit code.
 func (e *Engine) Inspect(ctx context.Context, id db.ReleaseID) (deploy.Instance, error) {
 	c, err := e.ours(ctx, id)
 	if err != nil {
 		return deploy.Instance{}, e.explain("inspect release "+string(id), err)
 	}
-	in := e.instance(id, c)
-	if c == nil {
-		return in, nil
-	}
-	in.Tail, err = e.tail(ctx, c.ID)
-	if err != nil && !errdefs.IsNotFound(err) {
-		return deploy.Instance{}, e.explain("read logs of release "+string(id), err)
-	}
-	if len(in.Tail) == 0 && c.State.Error != "" {
-		in.Tail = []string{cleanLine(c.State.Error)}
-	}
-	return in, nil
+	return e.instance(id, c), nil
 }
 
 // List implements deploy.Runtime. A container that carries our labels under another name than its release's is left out.

@@ -15,7 +15,7 @@ func TestStopKillsAfterTheTimeout(t *testing.T) {
 	e.cfg.StopTimeout = time.Second
 	r := release(e, toolImage(t, e, "hold"))
 	start(t, e, r)
-	await(t, e, r.ID, func(in deploy.Instance) bool { return slices.Contains(in.Tail, "holding") })
+	awaitLines(t, e, r.ID, func(lines []string) bool { return slices.Contains(lines, "holding") })
 	if err := e.Stop(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -35,22 +35,22 @@ func TestInspectTellsWantOfMemory(t *testing.T) {
 	})
 }
 
-func TestInspectTail(t *testing.T) {
+func TestTail(t *testing.T) {
 	t.Parallel()
 	e := testEngine(t)
 	r := release(e, toolImage(t, e, "flood"))
 	start(t, e, r)
-	in := await(t, e, r.ID, func(in deploy.Instance) bool { return slices.Contains(in.Tail, "done") })
-	if len(in.Tail) != tailLines {
-		t.Errorf("tail has %d lines", len(in.Tail))
+	lines := awaitLines(t, e, r.ID, func(lines []string) bool { return slices.Contains(lines, "done") })
+	if len(lines) != tailLines {
+		t.Errorf("tail has %d lines", len(lines))
 	}
-	long := in.Tail[slices.IndexFunc(in.Tail, func(l string) bool { return strings.HasPrefix(l, "x") })]
+	long := lines[slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "x") })]
 	if len(long) != maxLine+len("…") {
 		t.Errorf("the long line has %d bytes", len(long))
 	}
 	for _, want := range []string{"line 58", "line 59"} { // one of each output
-		if !slices.Contains(in.Tail, want) {
-			t.Errorf("tail lacks %q: %q", want, in.Tail)
+		if !slices.Contains(lines, want) {
+			t.Errorf("tail lacks %q: %q", want, lines)
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 var errAgain = errors.New("the container is being changed by somebody else")
 
 // Start implements deploy.Runtime. A container of this release that was made from another config is replaced; one of the
-// same name that is not ours is left alone and is a *deploy.Failure. The Instance carries no Tail.
+// same name that is not ours is left alone and is a *deploy.Failure.
 func (e *Engine) Start(ctx context.Context, r db.Release) (deploy.Instance, error) {
 	err := checkRelease(r)
 	if err == nil {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
+
+	"tinyforge/db"
 )
 
 const (
@@ -13,6 +16,23 @@ const (
 	// tailParts is how many entries we ask for: the engine stores a long line as several.
 	tailParts = 4 * tailLines
 )
+
+// Tail implements deploy.Runtime: at most 50 lines of at most 8 KiB. Where there are none, Docker's word on why the container
+// did not start stands for them.
+func (e *Engine) Tail(ctx context.Context, id db.ReleaseID) ([]string, error) {
+	c, err := e.ours(ctx, id)
+	if err != nil || c == nil {
+		return nil, e.explain("inspect release "+string(id), err)
+	}
+	lines, err := e.tail(ctx, c.ID)
+	if err != nil && !errdefs.IsNotFound(err) {
+		return nil, e.explain("read logs of release "+string(id), err)
+	}
+	if len(lines) == 0 && c.State.Error != "" {
+		lines = []string{cleanLine(c.State.Error)}
+	}
+	return lines, nil
+}
 
 // tail returns the last lines of both output streams, in the engine's order, which is not exact between the two.
 func (e *Engine) tail(ctx context.Context, id string) ([]string, error) {

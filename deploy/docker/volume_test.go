@@ -9,7 +9,6 @@ import (
 	"github.com/docker/docker/api/types/volume"
 
 	"tinyforge/db"
-	"tinyforge/deploy"
 )
 
 func TestVolumesOutliveReleases(t *testing.T) {
@@ -20,7 +19,7 @@ func TestVolumesOutliveReleases(t *testing.T) {
 		r := release(e, image)
 		r.Volumes = []db.Volume{{Name: "data", Path: "/data"}}
 		start(t, e, r)
-		await(t, e, r.ID, func(in deploy.Instance) bool { return len(in.Tail) > 0 })
+		awaitLines(t, e, r.ID, func(lines []string) bool { return len(lines) > 0 })
 		if err := e.Remove(t.Context(), r.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -28,7 +27,7 @@ func TestVolumesOutliveReleases(t *testing.T) {
 	r := release(e, image)
 	r.Volumes = []db.Volume{{Name: "data", Path: "/data"}}
 	start(t, e, r)
-	await(t, e, r.ID, func(in deploy.Instance) bool { return slices.Equal(in.Tail, []string{"again", "again", "again"}) })
+	awaitLines(t, e, r.ID, func(lines []string) bool { return slices.Equal(lines, []string{"again", "again", "again"}) })
 }
 
 func TestVolumeOfSomebodyElse(t *testing.T) {

@@ -70,7 +70,8 @@ type Runtime interface {
 	Inspect(ctx context.Context, id db.ReleaseID) (Instance, error)
 	// Tail returns the release's last log lines, oldest first; of an absent release none.
 	Tail(ctx context.Context, id db.ReleaseID) ([]string, error)
-	// List tells of every release that carries our provenance label, whatever its state.
+	// List tells of every release that carries our provenance label, whatever its state. What Inspect says of an end (ExitCode,
+	// Restarts, OOMKilled and their Service) is left out: it would take a look at each.
 	List(ctx context.Context) ([]Instance, error)
 	// Watch calls changed for every release of ours that started or ended, by itself or because it was asked to, and once
 	// with "" whenever events may have been missed (at first, and after the connection was lost). When it tells of an end,

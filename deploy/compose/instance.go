@@ -55,7 +55,9 @@ func (r *Runtime) List(ctx context.Context) ([]deploy.Instance, error) {
 		return nil, r.explain("list stacks", err)
 	}
 	for _, s := range stacks {
-		list = append(list, r.instance(s))
+		in := r.instance(s)
+		in.Service = "" // nothing else is told of it
+		list = append(list, in)
 	}
 	return list, nil
 }

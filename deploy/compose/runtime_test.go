@@ -217,6 +217,9 @@ func TestOtherServiceDown(t *testing.T) {
 	if in := h.inspect(r.ID); in.State != deploy.Exited || in.Service != "db" || in.Upstream != up {
 		t.Errorf("with db down it is %+v", in)
 	}
+	if list, err := h.rt.List(t.Context()); err != nil || len(list) != 1 || list[0].State != deploy.Exited || list[0].Upstream != up {
+		t.Errorf("with db down it is listed as %+v, %v", list, err)
+	}
 	if in := h.start(r); in.State != deploy.Running || in.Upstream != up {
 		t.Errorf("started it is %+v", in)
 	}

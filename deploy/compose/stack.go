@@ -36,7 +36,7 @@ func (m member) runs() bool {
 	return s != nil && s.Running && !s.Restarting && !s.Paused
 }
 
-// stacks returns ours, all of them or that of one project.
+// stacks returns ours: all of them, of whose containers the state and the addresses alone are told, or that of one project.
 func (r *Runtime) stacks(ctx context.Context, project string) (map[string]*stack, error) {
 	filters := client.Filters{}.Add("label", labelInstance+"="+r.cfg.Instance)
 	if project != "" {
@@ -53,27 +53,43 @@ func (r *Runtime) stacks(ctx context.Context, project string) (map[string]*stack
 		if !r.owns(c) {
 			continue
 		}
-		detail, err := r.docker.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
-		if errdefs.IsNotFound(err) {
-			continue // removed in between
+		detail := listed(c)
+		unsure := c.State == container.StateRemoving || c.State == container.StateDead // the list may not know which it is
+		if project != "" || unsure {
+			inspected, err := r.docker.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
+			if errdefs.IsNotFound(err) {
+				continue // removed in between
+			}
+			if err != nil {
+				return nil, fmt.Errorf("inspect container: %w", err)
+			}
+			detail = inspected.Container
 		}
-		if err != nil {
-			return nil, fmt.Errorf("inspect container: %w", err)
+		if s := detail.State; s == nil || s.Status == container.StateRemoving {
+			continue
 		}
 		name := c.Labels[api.ProjectLabel]
 		if all[name] == nil {
 			all[name] = &stack{project: name}
 		}
-		if s := detail.Container.State; s != nil && s.Status != container.StateRemoving {
-			all[name].members = append(all[name].members, member{c, detail.Container})
-		}
-	}
-	for name, s := range all {
-		if len(s.members) == 0 {
-			delete(all, name)
-		}
+		all[name].members = append(all[name].members, member{c, detail})
 	}
 	return all, nil
+}
+
+// listed is what a list tells of a container's details.
+func listed(c container.Summary) container.InspectResponse {
+	paused, restarting := c.State == container.StatePaused, c.State == container.StateRestarting
+	detail := container.InspectResponse{State: &container.State{
+		Status:     c.State,
+		Running:    c.State == container.StateRunning || paused || restarting,
+		Paused:     paused,
+		Restarting: restarting,
+	}}
+	if c.NetworkSettings != nil {
+		detail.NetworkSettings = &container.NetworkSettings{Networks: c.NetworkSettings.Networks}
+	}
+	return detail
 }
 
 // stack returns that of a project; one without members when there is none.

@@ -126,9 +126,7 @@ func (s *runtimeSuite) list(t *testing.T) {
 		{ID: running.ID, WorkloadID: running.WorkloadID, DeploymentID: running.DeploymentID, State: deploy.Running, Upstream: up},
 		{ID: stopped.ID, WorkloadID: stopped.WorkloadID, DeploymentID: stopped.DeploymentID, State: deploy.Exited},
 	} {
-		got := s.listed(t, want.ID)
-		if len(got) != 1 || got[0].State != want.State || got[0].Upstream != want.Upstream ||
-			got[0].WorkloadID != want.WorkloadID || got[0].DeploymentID != want.DeploymentID {
+		if got := s.listed(t, want.ID); len(got) != 1 || got[0] != want {
 			t.Errorf("listed %+v, want %+v", got, want)
 		}
 	}

@@ -112,7 +112,9 @@ func (r *Runtime) List(ctx context.Context) ([]deploy.Instance, error) {
 	defer r.engine.mu.Unlock()
 	list := []deploy.Instance{}
 	for _, id := range slices.Sorted(maps.Keys(r.engine.containers)) {
-		list = append(list, r.engine.containers[id].instance())
+		in := r.engine.containers[id].instance()
+		in.ExitCode, in.Restarts = 0, 0
+		list = append(list, in)
 	}
 	return list, ctx.Err()
 }

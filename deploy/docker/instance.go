@@ -3,11 +3,13 @@ package docker
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
 
 	"tinyforge/db"
 	"tinyforge/deploy"
@@ -31,15 +33,19 @@ func (e *Engine) List(ctx context.Context) ([]deploy.Instance, error) {
 	}
 	list := make([]deploy.Instance, 0, len(found))
 	for _, s := range found {
-		c, err := e.docker.ContainerInspect(ctx, s.ID)
-		if errdefs.IsNotFound(err) {
-			continue // removed in between
-		}
-		if err != nil {
-			return nil, e.explain("list releases", err)
-		}
-		if id := db.ReleaseID(c.Config.Labels[labelRelease]); e.owns(&c, id) && c.State.Status != container.StateRemoving {
-			list = append(list, e.instance(id, &c))
+		id := db.ReleaseID(s.Labels[labelRelease])
+		switch {
+		case !e.owns(id, s.Labels, s.Names...):
+		case s.State == container.StateRemoving, s.State == container.StateDead: // of which the list may not know which it is
+			c, err := e.ours(ctx, id)
+			if err != nil {
+				return nil, e.explain("list releases", err)
+			}
+			if c != nil {
+				list = append(list, e.instance(id, c))
+			}
+		default:
+			list = append(list, e.listed(id, s))
 		}
 	}
 	return list, nil
@@ -62,7 +68,7 @@ func (e *Engine) named(ctx context.Context, id db.ReleaseID) (*container.Inspect
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case !e.owns(&c, id):
+	case !e.owns(id, c.Config.Labels, c.Name):
 		return nil, nil
 	}
 	return &c, nil
@@ -70,9 +76,8 @@ func (e *Engine) named(ctx context.Context, id db.ReleaseID) (*container.Inspect
 
 // owns tells whether a container is the one of that release of ours. Labels alone do not say so: containers inherit those
 // of their image, which anybody may have made; no two containers have the same name.
-func (e *Engine) owns(c *container.InspectResponse, id db.ReleaseID) bool {
-	labels := c.Config.Labels
-	return c.Name == "/"+string(id) && labels[labelRelease] == string(id) && labels[labelInstance] == e.cfg.Instance
+func (e *Engine) owns(id db.ReleaseID, labels map[string]string, names ...string) bool {
+	return slices.Contains(names, "/"+string(id)) && labels[labelRelease] == string(id) && labels[labelInstance] == e.cfg.Instance
 }
 
 func (e *Engine) find(ctx context.Context, args ...filters.KeyValuePair) ([]container.Summary, error) {
@@ -83,45 +88,55 @@ func (e *Engine) instance(id db.ReleaseID, c *container.InspectResponse) deploy.
 	if c == nil {
 		return deploy.Instance{ID: id, State: deploy.Missing}
 	}
+	in := e.outline(id, c.Config.Labels, c.State.Status, c.NetworkSettings.Networks[e.cfg.Network])
+	in.ExitCode, in.Restarts, in.OOMKilled = c.State.ExitCode, c.RestartCount, c.State.OOMKilled
+	return in
+}
+
+func (e *Engine) listed(id db.ReleaseID, s container.Summary) deploy.Instance {
+	var endpoint *network.EndpointSettings
+	if s.NetworkSettings != nil {
+		endpoint = s.NetworkSettings.Networks[e.cfg.Network]
+	}
+	return e.outline(id, s.Labels, s.State, endpoint)
+}
+
+// outline is what a list shows as well as a look.
+func (e *Engine) outline(id db.ReleaseID, labels map[string]string, status container.ContainerState, endpoint *network.EndpointSettings) deploy.Instance {
 	in := deploy.Instance{
 		ID:           id,
-		WorkloadID:   number(c, labelWorkload),
-		DeploymentID: number(c, labelDeployment),
-		State:        state(c.State),
-		ExitCode:     c.State.ExitCode,
-		Restarts:     c.RestartCount,
-		OOMKilled:    c.State.OOMKilled,
+		WorkloadID:   number(labels, labelWorkload),
+		DeploymentID: number(labels, labelDeployment),
+		State:        state(status),
 	}
 	if in.State == deploy.Running {
-		in.Upstream = e.upstream(id, c)
+		in.Upstream = upstream(id, labels, endpoint)
 	}
 	return in
 }
 
 // state calls a paused container Exited: it answers nothing until Start wakes it.
-func state(s *container.State) deploy.State {
-	switch {
-	case s.Status == container.StateCreated:
+func state(status container.ContainerState) deploy.State {
+	switch status {
+	case container.StateCreated:
 		return deploy.Created
-	case s.Running && !s.Restarting && !s.Paused:
+	case container.StateRunning:
 		return deploy.Running
 	}
 	return deploy.Exited
 }
 
 // upstream is zero in the moment in which a container that ends has lost its address already.
-func (e *Engine) upstream(id db.ReleaseID, c *container.InspectResponse) deploy.Upstream {
-	endpoint := c.NetworkSettings.Networks[e.cfg.Network]
+func upstream(id db.ReleaseID, labels map[string]string, endpoint *network.EndpointSettings) deploy.Upstream {
 	if endpoint == nil || endpoint.IPAddress == "" {
 		return deploy.Upstream{}
 	}
-	port := c.Config.Labels[labelPort]
-	return deploy.Upstream{Name: string(id), Addr: net.JoinHostPort(endpoint.IPAddress, port), Port: int(number(c, labelPort))}
+	return deploy.Upstream{Name: string(id), Addr: net.JoinHostPort(endpoint.IPAddress, labels[labelPort]), Port: int(number(labels, labelPort))}
 }
 
 // number reads a label that we wrote; 0 when somebody else did.
-func number(c *container.InspectResponse, label string) int64 {
-	n, err := strconv.ParseInt(c.Config.Labels[label], 10, 64)
+func number(labels map[string]string, label string) int64 {
+	n, err := strconv.ParseInt(labels[label], 10, 64)
 	if err != nil {
 		return 0
 	}

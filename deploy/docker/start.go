@@ -64,7 +64,7 @@ func (e *Engine) step(ctx context.Context, r db.Release) error {
 		return e.run(ctx, id, r)
 	case err != nil:
 		return err
-	case !e.owns(&c, r.ID):
+	case !e.owns(r.ID, c.Config.Labels, c.Name):
 		return &deploy.Failure{Text: fmt.Sprintf("A container named %s exists and is not ours: remove it or rename it, then deploy again", r.ID)}
 	case c.State.Status == container.StateRemoving:
 		return errAgain

@@ -92,14 +92,14 @@ func checkSpec(spec deploy.BuildSpec) error {
 }
 
 func (e *Engine) buildAnew(ctx context.Context, spec deploy.BuildSpec, out *lines) error {
-	if _, err := e.docker.Ping(ctx); err != nil {
-		return err
-	}
 	kit, err := e.buildkit(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
+		if _, gone := e.docker.Ping(ctx); gone != nil {
+			return gone
+		}
 		out.emit("This Docker has no BuildKit: using its classic builder")
 		return e.buildClassic(ctx, spec, out)
 	}

@@ -121,7 +121,8 @@ func (e *townEngine) list(r *http.Request) []container.Summary {
 	defer e.mu.Unlock()
 	for _, c := range e.all {
 		if args.MatchKVList("label", c.Config.Labels) && !slices.ContainsFunc(args.Get("label"), isStack) {
-			list = append(list, container.Summary{ID: c.ID, Names: []string{c.Name}, Labels: c.Config.Labels, State: container.StateRunning})
+			list = append(list, container.Summary{ID: c.ID, Names: []string{c.Name}, Labels: c.Config.Labels, State: container.StateRunning,
+				NetworkSettings: &container.NetworkSettingsSummary{Networks: c.NetworkSettings.Networks}})
 		}
 	}
 	return list

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -40,6 +41,7 @@ func contenders() []contender {
 	return []contender{
 		{"no proxy", func() string { return "" }, startNone},
 		{ours, func() string { return "" }, startOurs},
+		{ours, func() string { return "" }, startOursSecure},
 		{caddyNow, caddyVersion, startCaddy},
 		{"net/http + httputil", func() string { return thisMachine().Go }, startHTTPUtil},
 		{"nginx", func() string { return output("nginx", "-v") }, startNginx},
@@ -48,10 +50,11 @@ func contenders() []contender {
 	}
 }
 
-// namedContenders are those of the names, in their order above.
+// namedContenders are those of the names, each once, in their order above.
 func namedContenders(names ...string) (list []contender) {
 	for _, c := range contenders() {
-		if slices.Contains(names, c.name) {
+		if i := slices.Index(names, c.name); i >= 0 {
+			names = slices.Delete(slices.Clone(names), i, i+1)
 			list = append(list, c)
 		}
 	}
@@ -62,15 +65,26 @@ func startNone(_ context.Context, _ *stage, upstream string) (*proxied, error) {
 	return &proxied{plain: upstream}, nil
 }
 
-// startOurs runs tinyforge proxy, and gives it its route over its socket as serve does.
+// startOurs runs tinyforge proxy for HTTP.
 func startOurs(ctx context.Context, s *stage, upstream string) (p *proxied, err error) {
-	p = &proxied{}
-	if p.plain, err = freeAddress(); err != nil {
+	address, err := freeAddress()
+	if err != nil {
 		return nil, err
 	}
-	if p.secure, err = freeAddress(); err != nil {
+	return startProxy(ctx, s, upstream, &proxied{plain: address}, address)
+}
+
+// startOursSecure runs it for HTTPS: where it has both, whoever comes by HTTP is sent on.
+func startOursSecure(ctx context.Context, s *stage, upstream string) (p *proxied, err error) {
+	address, err := freeAddress()
+	if err != nil {
 		return nil, err
 	}
+	return startProxy(ctx, s, upstream, &proxied{secure: address}, address)
+}
+
+// startProxy gives the proxy its route over its socket as serve does.
+func startProxy(ctx context.Context, s *stage, upstream string, p *proxied, address string) (_ *proxied, err error) {
 	if p.dir, err = os.MkdirTemp(s.dir, "tinyforge-"); err != nil {
 		return nil, err
 	}
@@ -78,7 +92,7 @@ func startOurs(ctx context.Context, s *stage, upstream string) (p *proxied, err 
 		return nil, err
 	}
 	p.client = proxy.NewClient(p.socket())
-	if err = p.answers(ctx, p.plain); err == nil {
+	if err = p.answers(ctx, address); err == nil {
 		err = p.client.Upsert(ctx, route(host), at("bench-1", upstream))
 	}
 	if err != nil {
@@ -89,7 +103,10 @@ func startOurs(ctx context.Context, s *stage, upstream string) (p *proxied, err 
 
 // startAnew runs tinyforge proxy with the data and the addresses of p, which are nobody's now. It does not wait for it.
 func (p *proxied) startAnew(s *stage) (err error) {
-	args := []string{"proxy", "--data", p.dir, "--proxy-http", p.plain, "--proxy-https", p.secure, "--internal-ca", "--proxy-socket", p.socket()}
+	args := []string{"proxy", "--data", p.dir, "--proxy-http", cmp.Or(p.plain, "off"), "--proxy-https", cmp.Or(p.secure, "off"), "--proxy-socket", p.socket()}
+	if p.secure != "" {
+		args = append(args, "--internal-ca")
+	}
 	if s.logs {
 		args = append(args, "--access-log", filepath.Join(p.dir, "access.log"))
 	}

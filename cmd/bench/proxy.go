@@ -79,7 +79,7 @@ func (t traffic) measure(ctx context.Context, o choice, all []*proxied) (*work, 
 	for round := range o.times(t.rounds) {
 		for i := range list {
 			n := (i + round) % len(list)
-			if t.secure && all[n].secure == "" {
+			if t.secure && all[n].secure == "" || !t.secure && all[n].plain == "" {
 				continue
 			}
 			if err := t.once(ctx, w, list[n].name, all[n]); err != nil {

@@ -2,8 +2,7 @@ package db
 
 import (
 	"context"
-	"database/sql"
-	"errors"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -97,12 +96,12 @@ func (d *DB) record(ctx context.Context, del *Delivery, theirs *bun.SelectQuery,
 			out = Enqueued{Duplicate: true, Decision: known.Decision}
 			return nil
 		}
-		inserted := recorded.Decision
+		accepted, decision := recorded.Accepted, recorded.Decision
 		out.Deployments, err = act(ctx, tx, &recorded)
-		if out.Decision = recorded.Decision; err != nil || out.Decision == inserted {
+		if out.Decision = recorded.Decision; err != nil || out.Decision == decision && recorded.Accepted == accepted {
 			return err
 		}
-		_, err = tx.NewUpdate().Model(&recorded).Column("decision").WherePK().Exec(ctx)
+		_, err = tx.NewUpdate().Model(&recorded).Column("accepted", "decision").WherePK().Exec(ctx)
 		return err
 	})
 	if err != nil {
@@ -120,6 +119,9 @@ func (d *DB) record(ctx context.Context, del *Delivery, theirs *bun.SelectQuery,
 func (d *DB) insertDelivery(ctx context.Context, tx bun.Tx, del *Delivery) (known *Delivery, err error) {
 	del.ReceivedAt = now()
 	inserted, err := affected(tx.NewInsert().Model(del).On("CONFLICT (forge_id, external_id) DO NOTHING").Exec(ctx))
+	if foreignKeyViolation(err) { // of a forge or a repository that was deleted meanwhile
+		err = ErrNotFound
+	}
 	if err != nil || inserted {
 		return nil, err
 	}
@@ -142,18 +144,20 @@ func judge(ctx context.Context, tx bun.Tx, del *Delivery) error {
 }
 
 func refuse(ctx context.Context, tx bun.Tx, del Delivery) (refusal string, err error) {
-	earlier := func() *bun.SelectQuery {
-		return tx.NewSelect().Model((*Delivery)(nil)).Where("repository_id = ? AND ref = ?", del.RepositoryID, del.Ref)
+	earlier := func(what string) *bun.SelectQuery {
+		return tx.NewSelect().Model((*Delivery)(nil)).ColumnExpr(what).Where("repository_id = ? AND ref = ?", del.RepositoryID, del.Ref)
 	}
-	var last Delivery
-	switch err := earlier().Where("accepted").Order("id DESC").Limit(1).Scan(ctx, &last); {
-	case errors.Is(err, sql.ErrNoRows):
-		return "", nil
-	case err != nil:
+	ends := bun.List([]string{del.Before, del.After})
+	ids := earlier("max(id)").Where("accepted").
+		UnionAll(earlier("id").Where("before IN (?)", ends)).UnionAll(earlier("id").Where("after IN (?)", ends)) // each by its index
+	var known []Delivery
+	if err := tx.NewSelect().Model(&known).Where("id IN (?)", ids).Order("id").Scan(ctx); err != nil {
 		return "", err
 	}
-	var touching []Delivery
-	ends := bun.List([]string{del.Before, del.After})
-	err = earlier().Where("before IN (?)", ends).Union(earlier().Where("after IN (?)", ends)).Scan(ctx, &touching) // each by its index
-	return order(last, del, touching), err
+	for _, last := range slices.Backward(known) {
+		if last.Accepted {
+			return order(last, del, slices.DeleteFunc(known, func(d Delivery) bool { return !d.touches(del) })), nil
+		}
+	}
+	return "", nil
 }

@@ -54,7 +54,9 @@ func (g *group) run(ctx context.Context, b *bun.DB, f func(ctx context.Context, 
 				defer func() { <-g.turn }()
 				return b.RunInTx(ctx, nil, f)
 			}
-			commit(b, members)
+			if len(members) > 0 {
+				commit(b, members)
+			}
 			<-g.turn
 		}
 	}

@@ -54,6 +54,11 @@ func distinct(deliveries []Delivery) (moves []Delivery) {
 	return moves
 }
 
+// touches tells whether a push begins or ends where another does.
+func (del Delivery) touches(other Delivery) bool {
+	return del.Before == other.Before || del.Before == other.After || del.After == other.Before || del.After == other.After
+}
+
 func (del Delivery) sameMove(other Delivery) bool {
 	return sameHash(del.Before, other.Before) && sameHash(del.After, other.After)
 }

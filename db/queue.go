@@ -58,8 +58,8 @@ func (d *DB) needless(ctx context.Context, tx bun.Tx, dep Deployment) (string, e
 		return "", err
 	}
 	var newest Deployment
-	err := tx.NewSelect().Model(&newest).Where("workload_id = ? AND phase IN (?)", dep.WorkloadID, bun.List(unfinished)).
-		Order("id DESC").Limit(1).Scan(ctx)
+	id := tx.NewSelect().Model((*Deployment)(nil)).ColumnExpr("max(id)").Where("workload_id = ? AND phase IN (?)", dep.WorkloadID, bun.List(unfinished))
+	err := tx.NewSelect().Model(&newest).Where("id = (?)", id).Scan(ctx) // by order and limit SQLite would go through all of the workload's
 	switch {
 	case err == nil && newest.Commit == dep.Commit && !newest.GivenUp():
 		return fmt.Sprintf("%s is being deployed already", short(dep.Commit)), nil

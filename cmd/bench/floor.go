@@ -176,6 +176,9 @@ func (b *bare) run(ctx context.Context, version int) (string, error) {
 
 // remove removes a version, if it is there.
 func (b *bare) remove(ctx context.Context, version int) error {
+	if version < 0 {
+		return nil
+	}
 	err := b.docker.ContainerRemove(ctx, b.container(version), container.RemoveOptions{Force: true})
 	if err == nil || errdefs.IsNotFound(err) {
 		_, err = b.docker.ImageRemove(ctx, b.tag(version), image.RemoveOptions{PruneChildren: true})

@@ -17,35 +17,48 @@ import (
 	"github.com/docker/go-connections/nat"
 	buildkit "github.com/moby/buildkit/client"
 	"github.com/tonistiigi/fsutil"
+
+	"tinyforge/deploy/deploytest"
 )
 
-// sampleDockerfile makes an image of a folder with the sample program and the file that it shows. It needs no other image.
-const sampleDockerfile = `FROM scratch
+// baseDockerfile makes an image of the sample program, which shows a file.
+const baseDockerfile = `FROM scratch
 COPY sampleapp /sampleapp
-COPY version /version
 ENV VERSION_FILE=/version
 ENTRYPOINT ["/sampleapp"]
 `
+
+// sampleDockerfile makes one of it and the file, as a program's image is made of its language's.
+const sampleDockerfile = "FROM %s\nCOPY version /version\n"
 
 const (
 	samplePort = "8080"
 	askAgain   = 2 * time.Millisecond
 )
 
-// sampleFolder is a new folder of that Dockerfile, at version 0.
-func (s *stage) sampleFolder(name, program string) (string, error) {
+// sampleBase makes the image that others begin with, by a name that begins so.
+func (s *stage) sampleBase(ctx context.Context, engine *docker.Client, name string) (image string, err error) {
+	b := &bare{docker: engine, name: name + "-base", dir: filepath.Join(s.dir, "base")}
+	if err := os.Mkdir(b.dir, 0o755); err != nil {
+		return "", err
+	}
+	if err := deploytest.BuildSample(ctx, filepath.Join(b.dir, "sampleapp"), "0"); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(filepath.Join(b.dir, "Dockerfile"), []byte(baseDockerfile), 0o644); err != nil {
+		return "", err
+	}
+	return b.tag(0), b.build(ctx, 0)
+}
+
+// sampleFolder is a new folder of a site on that image, at version 0.
+func (s *stage) sampleFolder(name, base string) (string, error) {
 	dir := filepath.Join(s.dir, name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return "", err
 	}
-	binary, err := os.ReadFile(program)
-	if err != nil {
-		return "", err
-	}
-	return dir, errors.Join(
-		os.WriteFile(filepath.Join(dir, "sampleapp"), binary, 0o755),
-		os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(sampleDockerfile), 0o644),
-		writeVersion(dir, 0))
+	dockerfile := fmt.Sprintf(sampleDockerfile, base)
+	return dir, errors.Join(os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o644), writeVersion(dir, 0))
 }
 
 // writeVersion changes the file that the site shows.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"tinyforge/app/forgetest"
-	"tinyforge/deploy/deploytest"
 )
 
 // pusher brings a version to where it answers, and returns how long that took. Versions are numbered from 0, without a gap.
@@ -24,8 +23,8 @@ const (
 )
 
 const pushText = "From the moment in which the forge sends the delivery of a push to the first 200 with the new version, asked for again " +
-	"2 ms after each answer, through the built-in proxy: the intake, git fetch, BuildKit, create, start, gate and route. An image FROM scratch of a static program and " +
-	"one small file, which changes. The floor does it by the API of Docker alone, from the change of the file on, and is asked once the container is started: no webhook, no git, no gate, no route. " +
+	"2 ms after each answer, through the built-in proxy: the intake, git fetch, BuildKit, create, start, gate and route. An image of one small file, which changes, " +
+	"on one of a static program, which is there. The floor does it by the API of Docker alone, from the change of the file on, and is asked once the container is started: no webhook, no git, no gate, no route. " +
 	"Others are done by hand: docker build %s and docker run; docker-compose up -d --build."
 
 // measurePush deploys the same change by a push, by Docker's bare API and by hand.
@@ -34,8 +33,8 @@ func measurePush(ctx context.Context, o choice, s *stage, done func(work)) error
 	if err != nil {
 		return err
 	}
-	program := filepath.Join(s.dir, "sampleapp")
-	if err := deploytest.BuildSample(ctx, program, "0"); err != nil {
+	base, err := s.sampleBase(ctx, engine, name)
+	if err != nil {
 		return err
 	}
 	forge, err := forgetest.Start(forgetest.Options{Kind: forgetest.GitHub, Dir: filepath.Join(s.dir, "forge")})
@@ -43,18 +42,18 @@ func measurePush(ctx context.Context, o choice, s *stage, done func(work)) error
 		return err
 	}
 	s.add(func() { _ = forge.Close() })
-	sites, err := newSites(ctx, s, forge, program, name+"-a", "")
+	sites, err := newSites(ctx, s, forge, base, name+"-a", "")
 	if err != nil {
 		return err
 	}
 	floors := [2]*bare{}
 	for i, published := range []bool{false, true} {
 		floors[i] = &bare{docker: engine, name: fmt.Sprintf("%s-floor-%d", name, i), published: published}
-		if floors[i].dir, err = s.sampleFolder(floors[i].name, program); err != nil {
+		if floors[i].dir, err = s.sampleFolder(floors[i].name, base); err != nil {
 			return err
 		}
 	}
-	dir, err := s.sampleFolder("by-hand", program)
+	dir, err := s.sampleFolder("by-hand", base)
 	if err != nil {
 		return err
 	}
@@ -62,7 +61,7 @@ func measurePush(ctx context.Context, o choice, s *stage, done func(work)) error
 	if err != nil {
 		return err
 	}
-	if dir, err = s.sampleFolder("composed", program); err != nil {
+	if dir, err = s.sampleFolder("composed", base); err != nil {
 		return err
 	}
 	compose, err := newComposed(s, name, dir)
@@ -75,7 +74,7 @@ func measurePush(ctx context.Context, o choice, s *stage, done func(work)) error
 	}
 	sites.end()
 	done(sites.phases())
-	return measureShare(ctx, o, s, forge, program, name+"-b", engine.DaemonHost(), done)
+	return measureShare(ctx, o, s, forge, base, name+"-b", engine.DaemonHost(), done)
 }
 
 // measurePushed goes round them, without compose, which is slow, and then for fewer rounds with it.

@@ -24,13 +24,13 @@ const shareText = "The same pushes to a second tinyforge serve, whose calls to D
 	"its pauses, the route, and some 2 ms until it is noticed."
 
 // measureShare tells Docker's and git's time in a deployment from ours.
-func measureShare(ctx context.Context, o choice, s *stage, forge *forgetest.Server, program, name, dockerHost string, done func(work)) error {
+func measureShare(ctx context.Context, o choice, s *stage, forge *forgetest.Server, base, name, dockerHost string, done func(work)) error {
 	calls, err := listenForCalls(ctx, filepath.Join(s.dir, "docker.sock"), dockerHost)
 	if err != nil {
 		return err
 	}
 	s.add(calls.end)
-	x, err := newSites(ctx, s, forge, program, name, "unix://"+calls.socket)
+	x, err := newSites(ctx, s, forge, base, name, "unix://"+calls.socket)
 	if err != nil {
 		return err
 	}

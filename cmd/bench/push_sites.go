@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -61,7 +60,7 @@ const siteFile = `  - name: %s
 
 // newSites starts a tinyforge serve with two workloads that have nothing yet. name begins the names of all that it makes in
 // Docker. dockerHost is "" for the usual one. Their end is also that of the stage, at the latest.
-func newSites(ctx context.Context, s *stage, forge *forgetest.Server, program, name, dockerHost string) (x *sites, err error) {
+func newSites(ctx context.Context, s *stage, forge *forgetest.Server, base, name, dockerHost string) (x *sites, err error) {
 	x = &sites{forge: forge, all: map[string]*pushedSite{}}
 	options := []string{"--docker-network", name}
 	if dockerHost != "" {
@@ -87,7 +86,7 @@ func newSites(ctx context.Context, s *stage, forge *forgetest.Server, program, n
 	workloads := ""
 	for who, strategy := range map[string]db.Strategy{blueGreen: db.BlueGreen, recreate: db.Recreate} {
 		p := &pushedSite{repository: "acme/" + name + "-" + string(strategy), host: string(strategy) + ".test"}
-		if err := p.clone(ctx, s, forge, program); err != nil {
+		if err := p.clone(ctx, s, forge, base); err != nil {
 			return nil, err
 		}
 		x.all[who] = p
@@ -109,8 +108,8 @@ func newSites(ctx context.Context, s *stage, forge *forgetest.Server, program, n
 	return x, nil
 }
 
-// clone makes the repository, and a worktree with a program that is not pushed yet.
-func (p *pushedSite) clone(ctx context.Context, s *stage, forge *forgetest.Server, program string) error {
+// clone makes the repository, and a worktree with a Dockerfile that is not pushed yet.
+func (p *pushedSite) clone(ctx context.Context, s *stage, forge *forgetest.Server, base string) error {
 	if _, err := forge.CreateRepository(p.repository, true); err != nil {
 		return err
 	}
@@ -119,14 +118,7 @@ func (p *pushedSite) clone(ctx context.Context, s *stage, forge *forgetest.Serve
 		return err
 	}
 	p.tree = tree
-	binary, err := os.ReadFile(program)
-	if err != nil {
-		return err
-	}
-	if err := tree.Write("sampleapp", string(binary), 0o755); err != nil {
-		return err
-	}
-	return tree.Write("Dockerfile", sampleDockerfile, 0)
+	return tree.Write("Dockerfile", fmt.Sprintf(sampleDockerfile, base), 0)
 }
 
 func (x *sites) tell(ctx context.Context, s *stage, workloads string) error {

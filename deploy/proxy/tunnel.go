@@ -32,18 +32,21 @@ func (t *tunneled) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	t.x.open()
-	return &client{conn, buffered.Reader, &tunnelEnd{ReadWriteCloser: conn, x: t.x, lingers: true}}, buffered, nil
+	return &client{Conn: conn, early: buffered.Reader, end: &tunnelEnd{ReadWriteCloser: conn, x: t.x, lingers: true}}, buffered, nil
 }
 
 // client is the client's end of a tunnel.
 type client struct {
 	net.Conn
 	early *bufio.Reader // what it has sent already
+	begun sync.Once
 	end   *tunnelEnd
 }
 
-// Read implements io.Reader. One goroutine may read.
+// Read implements io.Reader. One goroutine may read. From its first call on, when the head of the answer is written, the client's end
+// is closed with the exchange: whoever writes to a client that does not read would never come to that.
 func (c *client) Read(b []byte) (int, error) {
+	c.begun.Do(func() { context.AfterFunc(c.end.x.ctx, func() { _ = c.Close() }) })
 	if c.early.Buffered() > 0 {
 		return c.early.Read(b)
 	}
@@ -67,7 +70,8 @@ type tunnelEnd struct {
 	masks   bool // it gets frames as a server does
 	lingers bool // it is read until it closes, since unread data would take the last frame away from it
 
-	gone    atomic.Bool
+	closing sync.Once
+	gone    atomic.Bool // Close is called
 	writing sync.Mutex
 	frames  frames // written
 }
@@ -101,17 +105,18 @@ func (e *tunnelEnd) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// Close implements io.Closer. It may be repeated.
-func (e *tunnelEnd) Close() error {
-	if e.gone.Swap(true) {
-		return nil
-	}
-	if e.x.endsWebsocket() {
-		cut := time.AfterFunc(goodbye, func() { _ = e.ReadWriteCloser.Close() }) // also ends a Write that is under way
-		e.say()
-		cut.Stop()
-	}
-	return e.ReadWriteCloser.Close()
+// Close implements io.Closer. It may be repeated, and returns when the end is closed.
+func (e *tunnelEnd) Close() (err error) {
+	e.closing.Do(func() {
+		e.gone.Store(true)
+		if e.x.endsWebsocket() {
+			cut := time.AfterFunc(goodbye, func() { _ = e.ReadWriteCloser.Close() }) // also ends a Write that is under way
+			e.say()
+			cut.Stop()
+		}
+		err = e.ReadWriteCloser.Close()
+	})
+	return err
 }
 
 // say writes the last frame, where it is one.

@@ -105,43 +105,43 @@ func TestTunnelEnds(t *testing.T) {
 	}
 }
 
-// What a client goes on sending does not take the last frame away from it, and neither end holds the other up by not reading.
+// What was not read of a client does not take the last frame away from it, and neither end holds the other up by not reading.
 func TestTunnelEndsWithStubbornEnds(t *testing.T) {
 	p := serve(t, Config{})
-	blue := upstream(t, "blue", func(w http.ResponseWriter, r *http.Request) {
+	full := make(chan struct{})
+	upsert(t, p, "a.test", upstream(t, "deaf", func(w http.ResponseWriter, r *http.Request) {
 		conn, _ := switchTo(t, w, r.Header.Get("Upgrade"))
 		defer conn.Close()
 		<-t.Context().Done()
-	})
-	upsert(t, p, "a.test", blue)
+	}))
 	conn, answer := askFor(t, p, "websocket", "")
-	flooded := make(chan struct{})
-	go func() {
-		defer close(flooded)
-		for frame := append([]byte("\x82\xfe\x10\x00mask"), make([]byte, 4096)...); ; {
-			if _, err := conn.Write(frame); err != nil {
-				return
-			}
-		}
-	}()
+	flood(conn, "\x82\xfe\x10\x00mask")
 	endAtOnce(t, p)
 	if rest, err := io.ReadAll(answer); err != nil || string(rest) != "\x88\x02\x03\xe9" {
 		t.Errorf("the client got %q, %v", rest, err)
 	}
-	<-flooded
 
-	upsert(t, p, "a.test", upstream(t, "flood", func(w http.ResponseWriter, r *http.Request) {
+	upsert(t, p, "a.test", upstream(t, "loud", func(w http.ResponseWriter, r *http.Request) {
 		conn, _ := switchTo(t, w, r.Header.Get("Upgrade"))
 		defer conn.Close()
-		for frame := append([]byte("\x82\x7e\x10\x00"), make([]byte, 4096)...); ; {
-			if _, err := conn.Write(frame); err != nil {
-				return
-			}
-		}
+		flood(conn, "\x82\x7e\x10\x00")
+		close(full)
+		<-t.Context().Done()
 	}))
 	askFor(t, p, "websocket", "")
+	<-full
 	endAtOnce(t, p)
 	waitFor(t, func() bool { return p.Stats()[0].InFlight == 0 })
+}
+
+// flood writes frames of 4096 bytes after a head, until nobody takes any more.
+func flood(conn net.Conn, head string) {
+	for frame := append([]byte(head), make([]byte, 4096)...); ; {
+		_ = conn.SetWriteDeadline(time.Now().Add(4 * soon))
+		if _, err := conn.Write(frame); err != nil {
+			return
+		}
+	}
 }
 
 // switchTo agrees to another protocol, as an upstream.

@@ -111,40 +111,13 @@ func (p *Proxy) server(id, scheme string) object {
 		"idle_timeout":        p.cfg.limits.idle,
 		"read_idle_timeout":   p.cfg.limits.readIdle,
 		"max_header_bytes":    maxHeaderBytes,
-		"routes": []object{{"handle": []object{
-			{"handler": "tinyforge", "proxy": id},
-			reverseProxy(),
-		}}},
+		"routes":              []object{{"handle": []object{{"handler": "tinyforge", "proxy": id}}}},
 	}
 	if len(p.cfg.TrustedProxies) > 0 {
 		s["trusted_proxies"] = object{"source": "static", "ranges": p.cfg.TrustedProxies}
 		s["trusted_proxies_strict"] = 1
 	}
 	return s
-}
-
-// reverseProxy is Caddy's, as newForwarder is ours.
-func reverseProxy() object {
-	return object{
-		"handler":           "reverse_proxy",
-		"dynamic_upstreams": object{"source": "tinyforge"},
-		"load_balancing": object{
-			"try_duration": redialFor,
-			"try_interval": redialEvery,
-			// Matches nothing: only a failed dial is repeated, when the upstream has seen nothing of the request.
-			"retry_match": []object{{"not": []object{{}}}},
-		},
-		"transport": object{
-			"protocol":      "http",
-			"compression":   false,
-			"dial_timeout":  dialTimeout,
-			"network_proxy": object{"from": "none"}, // HTTP_PROXY is not for our own containers
-			"keep_alive": object{
-				"max_idle_conns_per_host": upstreamIdleMost,
-				"idle_timeout":            upstreamIdle,
-			},
-		},
-	}
 }
 
 func (p *Proxy) tlsApp(id string) object {

@@ -16,8 +16,11 @@ type exchange struct {
 	target *target
 	tried  bool
 	guest  guest
-	err    error // why it has no target any more
 	failed error // why the upstream did not answer
+
+	websocket bool        // is asked for
+	tunnels   bool        // the upstream has agreed to another protocol
+	unclose   func() bool // of a tunnel
 
 	patience *patience // with the target; nil means endless
 
@@ -64,7 +67,7 @@ func (x *exchange) upstream() (deploy.Upstream, error) {
 		x.patience.pause()
 		t, err := x.table.await(x.ctx, x.route, x.guest)
 		x.patience.resume()
-		if x.err = err; err != nil {
+		if err != nil {
 			return deploy.Upstream{}, err
 		}
 		x.bind(t)
@@ -94,6 +97,9 @@ func (x *exchange) finish() {
 // close ends the exchange.
 func (x *exchange) close() {
 	x.patience.end()
+	if x.tunnels {
+		x.unclose()
+	}
 	x.finish()
 	x.cancel(nil)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // newForwarder is what takes requests to the upstreams of their exchanges: the standard library's reverse proxy, which costs less
-// than Caddy's. Requests for another protocol go by Caddy's, which tells both ends of a websocket when it has to end.
+// than Caddy's.
 func newForwarder() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite: rewrite,
@@ -35,8 +35,7 @@ func newForwarder() *httputil.ReverseProxy {
 
 // upgrades tells whether a request wants to go on in another protocol.
 func upgrades(r *http.Request) bool {
-	return r.ProtoMajor == 2 && r.Method == http.MethodConnect ||
-		len(r.Header["Upgrade"]) > 0 && httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade")
+	return len(r.Header["Upgrade"]) > 0 && httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade")
 }
 
 // rewrite makes the request to the upstream: that of the client, and how it came here.
@@ -44,6 +43,9 @@ func rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.Scheme, r.Out.URL.Host = schemeHTTP, r.In.Host
 	r.Out.URL.RawQuery = r.In.URL.RawQuery // as it is, readable or not
 	h := r.Out.Header
+	if h["Upgrade"] != nil {
+		spellWebsocket(h)
+	}
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 		if values := r.In.Header[name]; values != nil { // of a trusted proxy: all others are gone by now
 			h[name] = values
@@ -68,6 +70,16 @@ func rewrite(r *httputil.ProxyRequest) {
 	}
 }
 
+// spellWebsocket writes the names of a websocket's fields as RFC 6455 does: there are servers that know no others.
+func spellWebsocket(h http.Header) {
+	for _, name := range []string{"Extensions", "Key", "Protocol", "Version"} {
+		if values := h["Sec-Websocket-"+name]; values != nil {
+			delete(h, "Sec-Websocket-"+name)
+			h["Sec-WebSocket-"+name] = values
+		}
+	}
+}
+
 // redialer sends a request to the upstream of its exchange. For a second it offers one again to an upstream that cannot be
 // dialed, or to its successor: nobody has seen anything of the request then.
 type redialer struct{ transport *http.Transport }
@@ -88,7 +100,7 @@ func (t *redialer) RoundTrip(r *http.Request) (*http.Response, error) {
 		failed, ok := errors.AsType[*net.OpError](err)
 		undialed := ok && failed.Op == "dial"
 		if !undialed || time.Since(begun) >= redialFor && !x.hasMoved() { // to dial an address that is nobody's takes longer
-			return endless(response, r.Context()), err
+			return lasting(response, x), err
 		}
 		select {
 		case <-time.After(redialEvery):
@@ -98,13 +110,17 @@ func (t *redialer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// endless gives an answer that never ends by itself an end.
-func endless(response *http.Response, ctx context.Context) *http.Response {
+// lasting makes an answer that never ends by itself one that we can end in order.
+func lasting(response *http.Response, x *exchange) *http.Response {
 	if response == nil {
 		return nil
 	}
+	if tunnel, ok := response.Body.(io.ReadWriteCloser); ok {
+		response.Body = &tunnelEnd{ReadWriteCloser: tunnel, x: x, masks: true}
+		return response
+	}
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err == nil && kind == "text/event-stream" {
-		response.Body = &events{response.Body, ctx}
+		response.Body = &events{response.Body, x.ctx}
 	}
 	return response
 }

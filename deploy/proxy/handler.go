@@ -39,8 +39,8 @@ func (h *handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// ServeHTTP implements caddyhttp.MiddlewareHandler. next is Caddy's reverse proxy, for those who want another protocol.
-func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+// ServeHTTP implements caddyhttp.MiddlewareHandler. Nothing comes next.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	h.proxy.work.busy.enter()
 	defer h.proxy.work.busy.leave()
 	w, noted := h.proxy.access.begin(w, r)
@@ -67,11 +67,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			return h.fail(w, r, rt, err)
 		}
 	}
-	return h.forward(w, r, rt, o, next)
+	return h.forward(w, r, rt, o)
 }
 
 // forward takes a request to the route's target.
-func (h *handler) forward(w http.ResponseWriter, r *http.Request, rt *route, o *options, next caddyhttp.Handler) error {
+func (h *handler) forward(w http.ResponseWriter, r *http.Request, rt *route, o *options) error {
 	x, err := h.proxy.begin(r.Context(), rt, newGuest(r))
 	if err != nil {
 		return h.fail(w, r, rt, err)
@@ -86,16 +86,15 @@ func (h *handler) forward(w http.ResponseWriter, r *http.Request, rt *route, o *
 		w = x.bound(o, w, body)
 	}
 	if upgrades(out) {
-		err = next.ServeHTTP(w, out)
-	} else {
-		h.proxy.forwarder.ServeHTTP(w, out)
-		err = x.failed
+		x.websocket = asksForWebsocket(out)
+		w = &tunneled{&caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, x}
 	}
+	h.proxy.forwarder.ServeHTTP(w, out)
 	if r.Context().Err() != nil && body.cut() {
 		panic(http.ErrAbortHandler) // closes the connection, on which the rest of the body would be taken for a request
 	}
-	if err != nil {
-		return h.fail(w, r, rt, errors.Join(context.Cause(x.ctx), x.err, err))
+	if x.failed != nil && !x.tunnels {
+		return h.fail(w, r, rt, errors.Join(context.Cause(x.ctx), x.failed))
 	}
 	return nil
 }
@@ -122,16 +121,12 @@ func (h *handler) complain(ctx context.Context, rt *route, status int, err error
 	if status == http.StatusServiceUnavailable || !rt.mayComplain(time.Now()) {
 		return
 	}
-	if answer, ok := errors.AsType[caddyhttp.HandlerError](err); ok && answer.Err != nil {
-		err = answer.Err // without Caddy's trace
-	}
 	h.proxy.log.LogAttrs(ctx, slog.LevelWarn, "upstream does not answer",
 		slog.String("host", rt.host), slog.Int("status", status), slog.String("error", err.Error()))
 }
 
 // pageFor tells what a failed request is answered with.
 func pageFor(err error) page {
-	answer, _ := errors.AsType[caddyhttp.HandlerError](err)
 	switch {
 	case errors.Is(err, errDeleted), errors.Is(err, errNoPath):
 		return notFound
@@ -145,7 +140,7 @@ func pageFor(err error) page {
 		return tryAgain
 	case errors.Is(err, errBusy):
 		return busy
-	case errors.Is(err, errSlow), answer.StatusCode == http.StatusGatewayTimeout:
+	case errors.Is(err, errSlow):
 		return timedOut
 	}
 	return noAnswer

@@ -65,7 +65,7 @@ type answer struct {
 
 // WriteHeader implements http.ResponseWriter. What comes before the answer, such as early hints, does not begin it.
 func (a *answer) WriteHeader(status int) {
-	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+	if status >= http.StatusOK {
 		a.patience.end()
 	}
 	a.ResponseWriterWrapper.WriteHeader(status)

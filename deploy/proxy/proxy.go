@@ -197,8 +197,8 @@ func (p *Proxy) start(ctx context.Context, id string) (err error) {
 
 // stop ends what Run started. Caddy's own Stop does not wait for requests unless the process is Caddy's.
 func (p *Proxy) stop() error {
+	p.closeListeners() // first, for who is sent away comes back at once
 	p.Table.close()
-	p.closeListeners()
 	begun, cancel := context.WithTimeout(context.Background(), freshGrace)
 	defer cancel()
 	_ = p.work.fresh.wait(begun)

@@ -35,7 +35,6 @@ type registry struct {
 var theRegistry = sync.OnceValue(func() *registry {
 	r := &registry{proxies: map[string]*Proxy{}}
 	caddy.RegisterModule(&handler{part: part{registry: r}})
-	caddy.RegisterModule(&source{})
 	caddy.RegisterModule(&permission{part: part{registry: r}})
 	caddy.RegisterModule(&logCore{part: part{registry: r}})
 	caddy.RegisterNetwork(network, r.listener)

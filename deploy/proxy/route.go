@@ -105,7 +105,7 @@ func (tb *Table) waitAt(ctx context.Context, r *route, gate *target, g guest, li
 			return nil
 		case <-limit:
 			return errImpatient
-		case <-tb.closed:
+		case <-tb.closing.Done():
 			return errClosing
 		case <-ctx.Done():
 			return ctx.Err()

@@ -157,13 +157,14 @@ func wantEvent(t *testing.T, s *bufio.Scanner, name string) {
 	}
 }
 
-// wantEnd waits until both streams are ended, that of events in order.
+// wantEnd waits until both streams are ended, in order.
 func wantEnd(t *testing.T, c *websocket.Conn, s *bufio.Scanner) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if _, _, err := c.Read(ctx); err == nil || ctx.Err() != nil {
-		t.Errorf("the websocket goes on: %v", err)
+	_, _, err := c.Read(ctx)
+	if status := websocket.CloseStatus(err); status != websocket.StatusGoingAway {
+		t.Errorf("the websocket ended with %v (status %d), want going away", err, status)
 	}
 	ended := make(chan struct{})
 	go func() {

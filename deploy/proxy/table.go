@@ -28,9 +28,11 @@ type Table struct {
 
 	routes sync.Map // host -> *route
 
+	closing context.Context    // once it is done, nobody waits on a held route, and there are no tunnels
+	close   context.CancelFunc // may be repeated
+
 	mu      sync.Mutex           // serialises all that changes routes
 	retired map[string][]*target // by host: replaced targets, until they are idle
-	closed  chan struct{}        // from then on nobody waits on a held route
 }
 
 var (
@@ -45,9 +47,11 @@ var ErrServing = errors.New("the route still points there")
 var errDrained = errors.New("the release that answered has been replaced")
 
 func newTable(holdFor time.Duration, holdLimit int64) *Table {
+	closing, cancel := context.WithCancel(context.Background())
 	return &Table{
+		closing: closing, close: cancel,
 		holdFor: holdFor, holdLimit: holdLimit, room: room{most: defaultRoom}, passwords: newPasswords(),
-		retired: map[string][]*target{}, closed: make(chan struct{}),
+		retired: map[string][]*target{},
 	}
 }
 
@@ -240,9 +244,6 @@ func (tb *Table) prune(host string) {
 	}
 	tb.retired[host] = left
 }
-
-// close sends away whoever waits on a held route, now and later.
-func (tb *Table) close() { close(tb.closed) }
 
 // endAll ends everything in flight, and returns how many requests that were.
 func (tb *Table) endAll() int64 {

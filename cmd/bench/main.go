@@ -67,11 +67,18 @@ type choice struct {
 	cpuprofile, trace string // folders
 }
 
-func (o choice) profiles() bool { return o.cpuprofile != "" || o.trace != "" }
+// The folders of profiles, as Tinyforge's processes are told of them by the environment.
+const (
+	profileVariable = "TINYFORGE_TEST_CPUPROFILE"
+	traceVariable   = "TINYFORGE_TEST_TRACE"
+)
 
-// announce tells Tinyforge's processes, by the environment that they inherit, where their profiles go.
+// profiled tells whether there is such a folder.
+func profiled() bool { return os.Getenv(profileVariable)+os.Getenv(traceVariable) != "" }
+
+// announce tells Tinyforge's processes where their profiles go.
 func (o choice) announce() error {
-	for variable, folder := range map[string]string{"TINYFORGE_TEST_CPUPROFILE": o.cpuprofile, "TINYFORGE_TEST_TRACE": o.trace} {
+	for variable, folder := range map[string]string{profileVariable: o.cpuprofile, traceVariable: o.trace} {
 		if folder == "" {
 			continue
 		}

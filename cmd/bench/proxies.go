@@ -120,9 +120,13 @@ func route(host string) db.Route { return db.Route{WorkloadID: 1, Host: host} }
 
 func at(name, address string) deploy.Upstream { return deploy.Upstream{Name: name, Addr: address} }
 
-// end ends it, if there is something.
+// end ends it, if there is something; in order where it is to write a profile.
 func (p *proxied) end() {
-	if p.process != nil {
+	switch {
+	case p.process == nil:
+	case profiled():
+		p.stop()
+	default:
 		p.kill()
 	}
 }

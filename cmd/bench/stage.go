@@ -51,7 +51,7 @@ func newStage(ctx context.Context, o choice) (s *stage, err error) {
 func (s *stage) build(ctx context.Context, o choice) error {
 	s.tinyforge = filepath.Join(s.dir, "tinyforge")
 	args := []string{"build", "-trimpath", "-o", s.tinyforge}
-	if o.profiles() {
+	if profiled() {
 		args = append(args, "-tags", "profile")
 	}
 	build := exec.CommandContext(ctx, "go", append(args, "tinyforge/cmd/tinyforge")...)

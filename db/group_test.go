@@ -35,7 +35,7 @@ func TestTransactionsShareACommit(t *testing.T) {
 		"one fails in SQLite": {func(ctx context.Context, tx bun.Tx) error { _, err := tx.ExecContext(ctx, "nonsense"); return err }, t.Context(), 6,
 			func(err error, _ any) bool { return err != nil }},
 		"one panics": {func(context.Context, bun.Tx) error { panic(refused) }, t.Context(), 6,
-			func(_ error, panicked any) bool { return panicked == refused }},
+			func(_ error, panicked any) bool { return panicked == any(refused) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, current.SQLite(t))

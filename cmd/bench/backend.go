@@ -63,7 +63,7 @@ func startBackend(ctx context.Context, address string, version int64, seen func(
 	put("/ws", serveWebsocket)
 	put("/events", serveEvents)
 	b := &backend{address: l.Addr().String()}
-	b.server = &http.Server{Handler: mux, ConnState: func(c net.Conn, state http.ConnState) {
+	b.server = &http.Server{Handler: mux, ReadHeaderTimeout: answerPatience, ConnState: func(c net.Conn, state http.ConnState) {
 		if state == http.StateHijacked {
 			b.hijacked(c)
 		}

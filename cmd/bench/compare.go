@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -57,6 +59,8 @@ func compareWork(out io.Writer, a, b *work) (rows int) {
 	return rows
 }
 
+var errNoWorks = errors.New("it tells of no work")
+
 func readReport(file string) (*report, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -64,7 +68,7 @@ func readReport(file string) (*report, error) {
 	}
 	r := &report{}
 	if err := json.Unmarshal(text, r); err != nil || len(r.Works) == 0 {
-		return nil, fmt.Errorf("%s is no file that bench --json has written (%v)", file, err)
+		return nil, fmt.Errorf("%s is no file that bench --json has written: %w", file, cmp.Or(err, errNoWorks))
 	}
 	return r, nil
 }

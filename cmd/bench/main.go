@@ -145,7 +145,7 @@ func (o choice) measure(ctx context.Context, what []string) error {
 		if i < 0 {
 			return fmt.Errorf("there is no work %q: there are %s", name, strings.Join(names(), ", "))
 		}
-		s, err := newStage(ctx, o)
+		s, err := newStage(ctx)
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func peer(ctx context.Context, args []string) error {
 			return err
 		}
 	case len(args) == 6 && args[0] == "httputil":
-		if err := serveHTTPUtil(args[1], args[2], args[3], args[4], args[5]); err != nil {
+		if err := serveHTTPUtil(ctx, args[1], args[2], args[3], args[4], args[5]); err != nil {
 			return err
 		}
 	case len(args) == 3 && args[0] == "verify":
@@ -52,7 +52,7 @@ func peer(ctx context.Context, args []string) error {
 }
 
 // serveHTTPUtil is the standard library's reverse proxy, with connections to the upstream kept as by the others.
-func serveHTTPUtil(upstream, plain, secure, cert, key string) error {
+func serveHTTPUtil(ctx context.Context, upstream, plain, secure, cert, key string) error {
 	to := &url.URL{Scheme: "http", Host: upstream}
 	handler := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -66,11 +66,11 @@ func serveHTTPUtil(upstream, plain, secure, cert, key string) error {
 		plain:  (*http.Server).Serve,
 		secure: func(s *http.Server, l net.Listener) error { return s.ServeTLS(l, cert, key) },
 	} {
-		l, err := net.Listen("tcp", address)
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 		if err != nil {
 			return err
 		}
-		go func() { _ = serve(&http.Server{Handler: handler}, l) }()
+		go func() { _ = serve(&http.Server{Handler: handler, ReadHeaderTimeout: answerPatience}, l) }()
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type process struct {
 
 // start runs a program whose output goes to a file in dir. It is killed when the bench ends, however that ends.
 func start(dir, name string, env []string, command string, args ...string) (*process, error) {
-	return launch(dir, name, env, exec.Command(command, args...))
+	return launch(dir, name, env, exec.CommandContext(context.Background(), command, args...))
 }
 
 // launch is start for a command that may have a folder and a user of its own.
@@ -51,7 +51,7 @@ func launch(dir, name string, env []string, cmd *exec.Cmd) (*process, error) {
 // answers waits until somebody listens at an address.
 func (p *process) answers(ctx context.Context, address string) error {
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {
+		if c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address); err == nil {
 			return c.Close()
 		}
 		select {
@@ -152,7 +152,7 @@ func (p *process) each(f func(pid string, stat []string) error) error {
 
 // freeAddress is one on loopback at which nobody listens.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -12,7 +12,6 @@ import (
 type traffic struct {
 	name, text string
 	rounds     int
-	who        []string // of the contenders; none means all
 	secure     bool
 	clients    int
 	perSecond  float64 // 0 means as many as there can be

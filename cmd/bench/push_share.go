@@ -105,7 +105,7 @@ func listenForCalls(ctx context.Context, socket, dockerHost string) (*calls, err
 		}}
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	c := &calls{socket: socket}
-	c.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c.server = &http.Server{ReadHeaderTimeout: answerPatience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasSuffix(r.URL.Path, "/events") {
 			defer c.note(time.Now())
 		}

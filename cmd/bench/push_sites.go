@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -177,7 +178,7 @@ func (x *sites) sent(ctx context.Context, repository string) (at time.Time, err 
 			continue
 		}
 		if at = d.At; d.Err != nil || d.Code/100 != 2 {
-			return at, fmt.Errorf("a delivery was answered %d %s (%v)", d.Code, d.Answer, d.Err)
+			return at, errors.Join(fmt.Errorf("a delivery was answered %d %s", d.Code, d.Answer), d.Err)
 		}
 	}
 	if at.IsZero() {

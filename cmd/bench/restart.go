@@ -116,7 +116,7 @@ func (r *restarted) again(ctx context.Context) (took time.Duration, wrong int, e
 // refuses waits until nobody listens any more: what a killed process has started ends a little later than itself.
 func (r *restarted) refuses(ctx context.Context) error {
 	for deadline := time.Now().Add(answerPatience); time.Now().Before(deadline); {
-		c, err := net.DialTimeout("tcp", r.address, time.Second)
+		c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", r.address)
 		if err != nil {
 			return nil
 		}

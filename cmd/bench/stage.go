@@ -29,14 +29,14 @@ type stage struct {
 }
 
 // newStage builds Tinyforge and makes a folder, which goes when the stage is closed.
-func newStage(ctx context.Context, o choice) (s *stage, err error) {
+func newStage(ctx context.Context) (s *stage, err error) {
 	s = &stage{}
 	if s.dir, err = os.MkdirTemp("", "tinyforge-bench-"); err != nil {
 		return nil, err
 	}
 	s.add(func() { _ = os.RemoveAll(s.dir) })
 	if s.self, err = os.Executable(); err == nil {
-		err = s.build(ctx, o)
+		err = s.build(ctx)
 	}
 	if err == nil {
 		err = s.certify()
@@ -48,7 +48,7 @@ func newStage(ctx context.Context, o choice) (s *stage, err error) {
 	return s, nil
 }
 
-func (s *stage) build(ctx context.Context, o choice) error {
+func (s *stage) build(ctx context.Context) error {
 	s.tinyforge = filepath.Join(s.dir, "tinyforge")
 	args := []string{"build", "-trimpath", "-o", s.tinyforge}
 	if profiled() {

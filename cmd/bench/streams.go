@@ -125,7 +125,7 @@ func watchEvents(ctx context.Context, address string) (<-chan ending, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := clientOf(address).Do(r)
+	answer, err := clientOf(address).Do(r) //nolint:bodyclose // it is, when the stream has ended
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func listenAsEngine(ctx context.Context, socket string, pace time.Duration) (*to
 		return nil, err
 	}
 	e := &townEngine{socket: socket, pace: pace, all: map[string]container.InspectResponse{}, names: map[string]string{}}
-	e.server = &http.Server{Handler: e}
+	e.server = &http.Server{Handler: e, ReadHeaderTimeout: answerPatience}
 	go func() { _ = e.server.Serve(l) }()
 	return e, nil
 }

@@ -46,10 +46,10 @@ func floodName(senders int) string {
 func (h *hookSite) floodOnce(ctx context.Context, w *work, r *receiver, senders int) error {
 	var unsigned *load
 	ended := make(chan error, 1)
-	go func() (err error) {
-		defer func() { ended <- err }()
+	go func() {
+		var err error
 		unsigned, err = h.sendUnsigned(ctx, r, senders, hookWarms+hookLasts)
-		return err
+		ended <- err
 	}()
 	_, err := h.send(ctx, r, floodClients, hookWarms)
 	var signed *load

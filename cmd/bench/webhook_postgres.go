@@ -49,7 +49,7 @@ func startPostgres(ctx context.Context, s *stage) (*postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	server := exec.Command(filepath.Join(programs, "postgres"), "-D", "data", "-p", port,
+	server := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(programs, "postgres"), "-D", "data", "-p", port,
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=on", "-c", "synchronous_commit=on")
 	server.Dir, server.SysProcAttr = dir, &syscall.SysProcAttr{Credential: as}
 	if p.process, err = launch(s.dir, "postgres", nil, server); err != nil {

@@ -12,7 +12,9 @@ import (
 
 // receivers starts all of them; they end with the stage. The first one is Tinyforge on SQLite.
 func (h *hookSite) receivers(ctx context.Context, s *stage) ([]*receiver, error) {
-	s.add(func() { _ = exec.Command("docker", "network", "rm", hookNetwork).Run() })
+	s.add(func() {
+		_ = exec.CommandContext(context.WithoutCancel(ctx), "docker", "network", "rm", hookNetwork).Run()
+	})
 	mine, err := h.postgres.database(ctx, "mine")
 	if err != nil {
 		return nil, err

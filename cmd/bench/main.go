@@ -151,6 +151,7 @@ func (o choice) measure(ctx context.Context, what []string) error {
 		}
 		err = measurements()[i].run(ctx, o, s, func(w work) {
 			w.print(os.Stderr)
+			w.printGoals(os.Stderr)
 			r.Works = append(r.Works, w)
 		})
 		s.close()
@@ -158,7 +159,7 @@ func (o choice) measure(ctx context.Context, what []string) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	r.print(os.Stdout)
+	r.print(os.Stdout, true)
 	return o.keep(r)
 }
 

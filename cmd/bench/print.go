@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// print writes a report as Markdown: the machine, the versions, and a table for each work.
-func (r *report) print(out io.Writer) {
+// print writes a report as Markdown: the machine, the versions, and a table for each work, with its goals if they are wanted.
+func (r *report) print(out io.Writer, goals bool) {
 	fmt.Fprintf(out, "%s, Tinyforge %s, on %s.\n\n", r.At.Format("2 January 2006"), r.Commit, r.Machine)
 	var versions []string
 	for _, who := range slices.Sorted(maps.Keys(r.Versions)) {
@@ -20,6 +20,9 @@ func (r *report) print(out io.Writer) {
 	fmt.Fprintf(out, "Versions: %s.\n", strings.Join(versions, ", "))
 	for i := range r.Works {
 		r.Works[i].print(out)
+		if goals {
+			r.Works[i].printGoals(out)
+		}
 	}
 }
 
@@ -51,7 +54,6 @@ func (w *work) print(out io.Writer) {
 		}
 		fmt.Fprintln(out)
 	}
-	w.printGoals(out)
 }
 
 // compares tells whether somebody has a ratio of a metric to the base.

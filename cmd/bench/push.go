@@ -25,7 +25,7 @@ const (
 const pushText = "From the moment in which the forge sends the delivery of a push to the first 200 with the new version, asked for again " +
 	"2 ms after each answer, through the built-in proxy: the intake, git fetch, BuildKit, create, start, gate and route. An image of one small file, which changes, " +
 	"on one of a static program, which is there. The floor does it by the API of Docker alone, from the change of the file on, and is asked once the container is started: no webhook, no git, no gate, no route. " +
-	"Others are done by hand: docker build %s and docker run; docker-compose up -d --build."
+	"Others are done by hand: docker build %s and docker run; docker-compose, which builds and replaces."
 
 // measurePush deploys the same change by a push, by Docker's bare API and by hand.
 func measurePush(ctx context.Context, o choice, s *stage, done func(work)) error {

@@ -2,17 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"tinyforge/db/dbtest"
 )
 
 // postgres is a PostgreSQL server that is as durable as it comes: fsync and synchronous_commit are on.
@@ -23,7 +22,7 @@ type postgres struct {
 
 // startPostgres makes a cluster and runs it, as another user where we are root: it refuses to be that. Both end with the stage.
 func startPostgres(ctx context.Context, s *stage) (*postgres, error) {
-	programs, err := postgresPrograms()
+	programs, err := dbtest.Programs()
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +35,7 @@ func startPostgres(ctx context.Context, s *stage) (*postgres, error) {
 		return nil, err
 	}
 	s.add(func() { _ = os.RemoveAll(dir) })
-	as, err := unprivileged(dir)
+	as, err := own(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -92,47 +91,17 @@ func (p *postgres) url(database string) string {
 	return "postgres://bench@" + p.address + "/" + database + "?sslmode=disable"
 }
 
-// unprivileged is user postgres, or else nobody, to whom a folder is given; nil where we are not root.
-func unprivileged(dir string) (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
+// own gives a folder to who runs the server; nil where that is ourselves.
+func own(dir string) (*syscall.Credential, error) {
+	as := dbtest.Unprivileged().Credential
+	if as == nil {
 		return nil, nil
-	}
-	const nobody = 65534
-	as := &syscall.Credential{Uid: nobody, Gid: nobody}
-	if u, err := user.Lookup("postgres"); err == nil {
-		uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
-		gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
-		if uidErr == nil && gidErr == nil {
-			as = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		}
 	}
 	return as, os.Chown(dir, int(as.Uid), int(as.Gid))
 }
 
-// postgresPrograms is the folder of the newest ones.
-func postgresPrograms() (string, error) {
-	if p, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(p), nil
-	}
-	folders, err := filepath.Glob("/usr/lib/postgresql/*/bin")
-	if err != nil {
-		return "", err
-	}
-	newest, version := "", -1
-	for _, folder := range folders {
-		n, err := strconv.Atoi(filepath.Base(filepath.Dir(folder)))
-		if _, missing := os.Stat(filepath.Join(folder, "initdb")); err == nil && missing == nil && n > version {
-			newest, version = folder, n
-		}
-	}
-	if newest == "" {
-		return "", errors.New("the programs of PostgreSQL are not installed")
-	}
-	return newest, nil
-}
-
 func postgresVersion() string {
-	programs, err := postgresPrograms()
+	programs, err := dbtest.Programs()
 	if err != nil {
 		return ""
 	}

@@ -32,7 +32,7 @@ type cluster struct {
 
 // startCluster starts one and waits until it answers. Another process may take the free port first, so it tries again.
 func startCluster() (*cluster, error) {
-	programs, err := findPrograms()
+	programs, err := Programs()
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func tryCluster(programs string) (*cluster, error) {
 	cmd := exec.Command("/bin/sh", "-c", clusterScript, "cluster.sh", programs, dir, strconv.Itoa(port), superuser)
 	cmd.Stdout, cmd.Stderr = log, log // not ours: "go test" would wait for whoever holds them
 	cmd.Dir = dir
-	cmd.SysProcAttr = unprivileged()
+	cmd.SysProcAttr = Unprivileged()
 	alive, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make pipe: %w", err), os.Remove(dir))
@@ -134,7 +134,7 @@ func makeDir() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make folder: %w", err)
 	}
-	if a := unprivileged().Credential; a != nil {
+	if a := Unprivileged().Credential; a != nil {
 		if err := os.Chown(dir, int(a.Uid), int(a.Gid)); err != nil {
 			return "", errors.Join(fmt.Errorf("give folder away: %w", err), os.Remove(dir))
 		}
@@ -142,8 +142,8 @@ func makeDir() (string, error) {
 	return dir, nil
 }
 
-// findPrograms returns the folder of the newest PostgreSQL programs.
-func findPrograms() (string, error) {
+// Programs returns the folder of the newest PostgreSQL programs on this machine.
+func Programs() (string, error) {
 	if p, err := exec.LookPath("initdb"); err == nil {
 		return filepath.Dir(p), nil
 	}

@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-// unprivileged says as whom the server runs, since PostgreSQL refuses to run as root: as user postgres or nobody when we
+// Unprivileged says as whom a server runs, since PostgreSQL refuses to run as root: as user postgres or nobody when we
 // are root, else as ourselves. It gets a session of its own, so that an interrupt at the terminal ends it through its
 // standard input, with everything cleaned up.
-func unprivileged() *syscall.SysProcAttr {
+func Unprivileged() *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setsid: true}
 	if os.Geteuid() != 0 {
 		return attr

@@ -35,7 +35,7 @@ func (s *stage) serve(ctx context.Context, data string, options ...string) (*ser
 	if v.process, err = start(s.dir, "serve-"+filepath.Base(data), nil, s.tinyforge, args...); err != nil {
 		return nil, err
 	}
-	if err := v.waitReady(ctx); err != nil {
+	if err := waitReady(ctx, v.process, control); err != nil {
 		v.kill()
 		return nil, err
 	}
@@ -43,10 +43,11 @@ func (s *stage) serve(ctx context.Context, data string, options ...string) (*ser
 	return v, nil
 }
 
-func (v *serving) waitReady(ctx context.Context) error {
-	text := request("GET", "/readyz", v.control, nil)
+// waitReady waits until a tinyforge serve answers at its address that it is ready.
+func waitReady(ctx context.Context, p *process, control string) error {
+	text := request("GET", "/readyz", control, nil)
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
-		if c, err := (place{address: v.control}).dial(ctx); err == nil {
+		if c, err := (place{address: control}).dial(ctx); err == nil {
 			a, err := c.exchange(text)
 			c.close()
 			if err == nil && a.status == http.StatusOK {
@@ -54,14 +55,14 @@ func (v *serving) waitReady(ctx context.Context) error {
 			}
 		}
 		select {
-		case <-v.done:
-			return fmt.Errorf("%s ended: %s", v.name, v.said())
+		case <-p.done:
+			return fmt.Errorf("%s ended: %s", p.name, p.said())
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(time.Millisecond):
 		}
 	}
-	return fmt.Errorf("%s is not ready after a minute: %s", v.name, v.said())
+	return fmt.Errorf("%s is not ready after a minute: %s", p.name, p.said())
 }
 
 // apply tells it about forges and workloads, as a user keeps them in a file, and returns what the command said.

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"tinyforge/app/forgetest"
 )
@@ -123,7 +122,7 @@ func (h *hookSite) startTinyforge(ctx context.Context, s *stage, name, database,
 		return nil, err
 	}
 	s.add(r.kill)
-	if err := r.ready(ctx); err != nil {
+	if err := waitReady(ctx, r.process, address); err != nil {
 		return nil, err
 	}
 	apply := exec.CommandContext(ctx, s.tinyforge, "apply", "-")
@@ -133,25 +132,6 @@ func (h *hookSite) startTinyforge(ctx context.Context, s *stage, name, database,
 		return nil, fmt.Errorf("apply: %w\n%s", err, out)
 	}
 	return r, nil
-}
-
-// ready waits until a tinyforge serve answers that it is.
-func (r *receiver) ready(ctx context.Context) error {
-	if err := r.process.answers(ctx, r.address); err != nil {
-		return err
-	}
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
-		c, err := place{address: r.address}.dial(ctx)
-		if err != nil {
-			return err
-		}
-		a, err := c.exchange(request("GET", "/readyz", r.address, nil))
-		c.close()
-		if err == nil && a.status == http.StatusOK {
-			return nil
-		}
-	}
-	return fmt.Errorf("%s does not get ready: %s", r.name, r.said())
 }
 
 // manifest is what is applied. The forge is told of no deployment: thousands a second would be a load of another kind.

@@ -19,8 +19,7 @@ type exchange struct {
 	failed error // why the upstream did not answer
 
 	websocket bool        // is asked for
-	tunnels   bool        // the upstream has agreed to another protocol
-	unclose   func() bool // of a tunnel
+	unclose   func() bool // of a tunnel: the upstream has agreed to another protocol. nil of any other exchange
 
 	patience *patience // with the target; nil means endless
 
@@ -97,7 +96,7 @@ func (x *exchange) finish() {
 // close ends the exchange.
 func (x *exchange) close() {
 	x.patience.end()
-	if x.tunnels {
+	if x.unclose != nil {
 		x.unclose()
 	}
 	x.finish()

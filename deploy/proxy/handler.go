@@ -93,7 +93,7 @@ func (h *handler) forward(w http.ResponseWriter, r *http.Request, rt *route, o *
 	if r.Context().Err() != nil && body.cut() {
 		panic(http.ErrAbortHandler) // closes the connection, on which the rest of the body would be taken for a request
 	}
-	if x.failed != nil && !x.tunnels {
+	if x.failed != nil && x.unclose == nil {
 		return h.fail(w, r, rt, errors.Join(context.Cause(x.ctx), x.failed))
 	}
 	return nil

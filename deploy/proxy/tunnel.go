@@ -134,7 +134,6 @@ func (e *tunnelEnd) say() {
 // open is called when the exchange has become a tunnel: the answer has begun, and the exchange ends when the table is closed.
 func (x *exchange) open() {
 	x.patience.end()
-	x.tunnels = true
 	x.unclose = context.AfterFunc(x.table.closing, func() { x.cancel(errClosing) })
 }
 

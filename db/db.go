@@ -36,6 +36,7 @@ var (
 type DB struct {
 	bun    *bun.DB
 	group  *group // of SQLite; PostgreSQL has its own
+	intake *intake
 	keys   *Keyring
 	topics *topics
 
@@ -112,9 +113,9 @@ func ready(ctx context.Context, b *bun.DB, keys *Keyring) (*DB, error) {
 	if err := connect(ctx, b); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), b.Close())
 	}
-	d := &DB{bun: b, keys: keys, topics: newTopics(), derived: new(atomic.Pointer[[]byte])}
+	d := &DB{bun: b, keys: keys, intake: newCrowd[*arrival](intakeMost), topics: newTopics(), derived: new(atomic.Pointer[[]byte])}
 	if !d.postgres() {
-		d.group = newGroup()
+		d.group = newCrowd[transaction](groupMost)
 	}
 	return d, nil
 }
@@ -168,7 +169,7 @@ func (d *DB) forUpdate(q *bun.SelectQuery) *bun.SelectQuery {
 // was to share its commit broke: f must be repeatable.
 func (d *DB) tx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
 	if d.group != nil {
-		return d.group.run(ctx, d.bun, f)
+		return d.share(ctx, f)
 	}
 	err := d.bun.RunInTx(ctx, nil, f)
 	for range 2 {

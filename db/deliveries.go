@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -41,23 +40,31 @@ type Enqueued struct {
 // delivered before it, and where the commit is live already. Older queued deployments of the workloads are superseded.
 // Of each deployment WorkloadID, Ref, Commit, Message and Author are read.
 func (d *DB) Enqueue(ctx context.Context, del *Delivery, deployments []Deployment) (Enqueued, error) {
-	var theirs *bun.SelectQuery // deliveries of one repository
-	if del.RepositoryID != 0 {
-		theirs = d.bun.NewSelect().Model((*Repository)(nil)).Column("id").Where("id = ?", del.RepositoryID)
+	return d.take(ctx, &arrival{del: del, deployments: deployments, act: d.queuePush})
+}
+
+// Aim says what a push of a repository asks for: it returns the deployments, and writes into the delivery what is decided where there
+// are none, and Seen. repo is the zero Repository where it is not known. Of the workloads Name, RepositoryID, RefPattern, Paths and
+// Enabled are there. It may be called more than once.
+type Aim func(del *Delivery, repo Repository, workloads []Workload) []Deployment
+
+// EnqueuePush is Enqueue for a push of the repository that the forge knows by this id, and for what its workloads are then.
+func (d *DB) EnqueuePush(ctx context.Context, del *Delivery, externalID int64, aim Aim) (Enqueued, error) {
+	return d.take(ctx, &arrival{del: del, externalID: externalID, aim: aim, act: d.queuePush})
+}
+
+func (d *DB) queuePush(ctx context.Context, tx bun.Tx, del *Delivery, deployments []Deployment) ([]int64, error) {
+	if del.Accepted && del.Seen != nil {
+		if err := saveRepository(ctx, tx, del.Seen); err != nil {
+			return nil, err
+		}
 	}
-	return d.record(ctx, del, theirs, func(ctx context.Context, tx bun.Tx, del *Delivery) ([]int64, error) {
-		if del.Accepted && del.Seen != nil {
-			if err := saveRepository(ctx, tx, del.Seen); err != nil {
-				return nil, err
-			}
-		}
-		if len(deployments) == 0 || !del.Accepted && del.moves() {
-			return nil, nil
-		}
-		decision, queued, err := d.queueAll(ctx, tx, *del, deployments)
-		del.Decision = decision
-		return queued, err
-	})
+	if len(deployments) == 0 || !del.Accepted && del.moves() {
+		return nil, nil
+	}
+	decision, queued, err := d.queueAll(ctx, tx, *del, deployments)
+	del.Decision = decision
+	return queued, err
 }
 
 // moves tells whether a delivery is of a ref that we know, which it may be too late to move.
@@ -65,99 +72,7 @@ func (del *Delivery) moves() bool { return del.RepositoryID != 0 && del.Ref != "
 
 // EnqueueInstallation records a delivery that changes what we may see, and the change, in one transaction.
 func (d *DB) EnqueueInstallation(ctx context.Context, del *Delivery, c InstallationChange) (Enqueued, error) {
-	return d.record(ctx, del, nil, func(ctx context.Context, tx bun.Tx, _ *Delivery) ([]int64, error) {
+	return d.take(ctx, &arrival{del: del, act: func(ctx context.Context, tx bun.Tx, _ *Delivery, _ []Deployment) ([]int64, error) {
 		return nil, applyInstallationChange(ctx, tx, c)
-	})
-}
-
-// record judges and inserts a delivery, unless its id is known, and does what is to come of it, in one transaction. act may be
-// called again, and writes into its delivery what was decided. Those with the same row in theirs come one after the other; nil is
-// for those in whose order nothing lies.
-func (d *DB) record(ctx context.Context, del *Delivery, theirs *bun.SelectQuery,
-	act func(ctx context.Context, tx bun.Tx, del *Delivery) (queued []int64, err error),
-) (out Enqueued, err error) {
-	del.clean()
-	var recorded Delivery
-	err = d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		recorded, out = *del, Enqueued{}
-		if theirs != nil && d.postgres() { // on SQLite all come one after the other
-			if err := d.forUpdate(theirs.Conn(tx)).Scan(ctx, new(int64)); err != nil {
-				return err
-			}
-		}
-		if err := judge(ctx, tx, &recorded); err != nil {
-			return err
-		}
-		known, err := d.insertDelivery(ctx, tx, &recorded)
-		switch {
-		case err != nil:
-			return err
-		case known != nil:
-			out = Enqueued{Duplicate: true, Decision: known.Decision}
-			return nil
-		}
-		accepted, decision := recorded.Accepted, recorded.Decision
-		out.Deployments, err = act(ctx, tx, &recorded)
-		if out.Decision = recorded.Decision; err != nil || out.Decision == decision && recorded.Accepted == accepted {
-			return err
-		}
-		_, err = tx.NewUpdate().Model(&recorded).Column("accepted", "decision").WherePK().Exec(ctx)
-		return err
-	})
-	if err != nil {
-		return Enqueued{}, found("record delivery", err)
-	}
-	*del = recorded
-	if len(out.Deployments) > 0 {
-		d.notify(ctx, TopicQueued)
-		d.notify(ctx, TopicPhase)
-	}
-	return out, nil
-}
-
-// insertDelivery returns the delivery that has the id already, if there is one.
-func (d *DB) insertDelivery(ctx context.Context, tx bun.Tx, del *Delivery) (known *Delivery, err error) {
-	del.ReceivedAt = now()
-	inserted, err := affected(tx.NewInsert().Model(del).On("CONFLICT (forge_id, external_id) DO NOTHING").Exec(ctx))
-	if foreignKeyViolation(err) { // of a forge or a repository that was deleted meanwhile
-		err = ErrNotFound
-	}
-	if err != nil || inserted {
-		return nil, err
-	}
-	known = new(Delivery)
-	err = tx.NewSelect().Model(known).Where("forge_id = ? AND external_id = ?", del.ForgeID, del.ExternalID).Scan(ctx)
-	return known, err
-}
-
-// judge compares a push with what was delivered before for the same ref, and accepts it or says in Decision why it must not move
-// anything.
-func judge(ctx context.Context, tx bun.Tx, del *Delivery) error {
-	if !del.moves() {
-		return nil
-	}
-	refusal, err := refuse(ctx, tx, *del)
-	if del.Accepted = err == nil && refusal == ""; refusal != "" {
-		del.Decision = refusal
-	}
-	return err
-}
-
-func refuse(ctx context.Context, tx bun.Tx, del Delivery) (refusal string, err error) {
-	earlier := func(what string) *bun.SelectQuery {
-		return tx.NewSelect().Model((*Delivery)(nil)).ColumnExpr(what).Where("repository_id = ? AND ref = ?", del.RepositoryID, del.Ref)
-	}
-	ends := bun.List([]string{del.Before, del.After})
-	ids := earlier("max(id)").Where("accepted").
-		UnionAll(earlier("id").Where("before IN (?)", ends)).UnionAll(earlier("id").Where("after IN (?)", ends)) // each by its index
-	var known []Delivery
-	if err := tx.NewSelect().Model(&known).Where("id IN (?)", ids).Order("id").Scan(ctx); err != nil {
-		return "", err
-	}
-	for _, last := range slices.Backward(known) {
-		if last.Accepted {
-			return order(last, del, slices.DeleteFunc(known, func(d Delivery) bool { return !d.touches(del) })), nil
-		}
-	}
-	return "", nil
+	}})
 }

@@ -18,19 +18,24 @@ import (
 // a queued deployment will pull the image anyway: that one is as good as asked for by the package from then on. Of each
 // deployment WorkloadID, Ref, Commit, Message and Author are read.
 func (d *DB) EnqueuePackage(ctx context.Context, del *Delivery, deployments []Deployment) (Enqueued, error) {
-	theirs := d.bun.NewSelect().Model((*Forge)(nil)).Column("id").Where("id = ?", del.ForgeID) // packages of one forge
-	return d.record(ctx, del, theirs, func(ctx context.Context, tx bun.Tx, del *Delivery) (queued []int64, err error) {
-		told, err := toldAlready(ctx, tx, *del)
-		switch {
-		case err != nil:
-			return nil, err
-		case told:
-			del.Decision = "already delivered: " + del.After + " is what " + del.Ref + " was last moved to"
-		case len(deployments) > 0:
-			del.Decision, queued, err = d.queuePackages(ctx, tx, del, deployments)
-		}
-		return queued, err
-	})
+	return d.take(ctx, &arrival{del: del, deployments: deployments, act: d.queuePackage})
+}
+
+func (d *DB) queuePackage(ctx context.Context, tx bun.Tx, del *Delivery, deployments []Deployment) (queued []int64, err error) {
+	oneByOne := tx.NewSelect().Model((*Forge)(nil)).Column("id").Where("id = ?", del.ForgeID) // packages of one forge
+	if err := d.forUpdate(oneByOne).Scan(ctx, new(int64)); err != nil {
+		return nil, err
+	}
+	told, err := toldAlready(ctx, tx, *del)
+	switch {
+	case err != nil:
+		return nil, err
+	case told:
+		del.Decision = "already delivered: " + del.After + " is what " + del.Ref + " was last moved to"
+	case len(deployments) > 0:
+		del.Decision, queued, err = d.queuePackages(ctx, tx, del, deployments)
+	}
+	return queued, err
 }
 
 // toldAlready tells whether the last delivery of the image and tag that moved something was of the same digest.

@@ -76,8 +76,7 @@ func (d *DB) QueueCommit(ctx context.Context, workloadID int64, ref, commit, mes
 	if err != nil {
 		return Deployment{}, found("queue commit", err)
 	}
-	d.notify(ctx, TopicQueued)
-	d.notify(ctx, TopicPhase)
+	d.notify(ctx, TopicQueued, TopicPhase)
 	return dep, nil
 }
 
@@ -112,8 +111,7 @@ func (d *DB) again(ctx context.Context, deploymentID int64, cause Cause, check f
 	if err != nil {
 		return Deployment{}, found(fmt.Sprintf("queue %s", cause), err)
 	}
-	d.notify(ctx, TopicQueued)
-	d.notify(ctx, TopicPhase)
+	d.notify(ctx, TopicQueued, TopicPhase)
 	return dep, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/driver/pgdriver"
 )
 
@@ -58,12 +59,19 @@ func (t *topics) wake(topic Topic) {
 
 // notify wakes the subscribers everywhere. Call it after the commit. On PostgreSQL the other processes hear of it too;
 // an error there is not one of the caller, since everybody polls.
-func (d *DB) notify(ctx context.Context, topic Topic) {
-	d.topics.wake(topic)
-	if d.postgres() {
-		if err := pgdriver.Notify(ctx, d.bun, string(topic), ""); err != nil {
-			slog.DebugContext(ctx, "notify other processes", "topic", topic, "error", err)
-		}
+func (d *DB) notify(ctx context.Context, topics ...Topic) {
+	for _, topic := range topics {
+		d.topics.wake(topic)
+	}
+	if !d.postgres() {
+		return
+	}
+	var rows []bun.TupleValues
+	for _, topic := range topics {
+		rows = append(rows, bun.Tuple([]string{string(topic)}))
+	}
+	if _, err := d.bun.ExecContext(ctx, "SELECT pg_notify(column1, '') FROM (VALUES ?) AS topics", bun.List(rows)); err != nil {
+		slog.DebugContext(ctx, "notify other processes", "topics", topics, "error", err)
 	}
 }
 

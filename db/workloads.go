@@ -208,8 +208,7 @@ func (d *DB) DeleteWorkload(ctx context.Context, id int64, volumesToo bool) erro
 		return err
 	})
 	if err == nil {
-		d.notify(ctx, TopicWorkloads)
-		d.notify(ctx, TopicPhase)
+		d.notify(ctx, TopicWorkloads, TopicPhase)
 	}
 	return found("delete workload", err)
 }

@@ -146,27 +146,27 @@ func (h *Handler) record(ctx context.Context, row db.Forge, push app.Push) (db.E
 	if push.Package != nil {
 		return h.recordPackage(ctx, row, push, delivery)
 	}
-	repo, err := h.db.RepositoryByExternalID(ctx, row.ID, push.Repository.ExternalID)
-	switch {
-	case errors.Is(err, db.ErrNotFound):
-		delivery.Decision = "no workload uses " + push.Repository.FullName
-		return h.db.Enqueue(ctx, &delivery, nil)
-	case err != nil:
-		return db.Enqueued{}, err
+	return h.db.EnqueuePush(ctx, &delivery, push.Repository.ExternalID,
+		func(del *db.Delivery, repo db.Repository, workloads []db.Workload) []db.Deployment {
+			return aim(push, del, repo, workloads)
+		})
+}
+
+// aim is a db.Aim for a push.
+func aim(push app.Push, del *db.Delivery, repo db.Repository, workloads []db.Workload) []db.Deployment {
+	if repo.ID == 0 {
+		del.Decision = "no workload uses " + push.Repository.FullName
+		return nil
 	}
 	sent := push.Repository
 	sent.DefaultBranch = cmp.Or(sent.DefaultBranch, repo.DefaultBranch)
 	if push.RepositorySigned {
 		sent.FullName = repo.FullName // its own administrators could make it another's
 	}
-	delivery.RepositoryID, delivery.Seen = repo.ID, news(repo, sent)
-	workloads, err := h.db.WorkloadsOf(ctx, repo.ID)
-	if err != nil {
-		return db.Enqueued{}, err
-	}
+	del.Seen = news(repo, sent)
 	moved, decision := match(push, sent, workloads)
-	delivery.Decision = decision
-	return h.db.Enqueue(ctx, &delivery, deployments(push, moved))
+	del.Decision = decision
+	return deployments(push, moved)
 }
 
 // recordUnread puts a delivery that cannot be read into the database, with the reason. It goes by its text there, not by the

@@ -82,11 +82,19 @@ func measureWebhook(ctx context.Context, o choice, s *stage, done func(work)) er
 	if err != nil {
 		return err
 	}
-	killed, err := site.killAll(ctx, all)
-	if err != nil {
-		return err
+	works = append(works, flooded)
+	if profiled() { // a profile is written by who ends, not by who is killed
+		for _, r := range all {
+			r.stop()
+		}
+	} else {
+		killed, err := site.killAll(ctx, all)
+		if err != nil {
+			return err
+		}
+		works = append(works, killed)
 	}
-	for _, w := range append(works, flooded, killed) {
+	for _, w := range works {
 		done(*w)
 	}
 	return nil

@@ -30,4 +30,5 @@ const (
 	MaxHeld      = maxHeld
 	MaxHeldLarge = maxHeldLarge
 	AttemptsMost = attemptsMost
+	RowLasts     = rowLasts
 )

@@ -2,9 +2,12 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
+
+	"tinyforge/db"
 )
 
 // outcome is what came of a request.
@@ -18,6 +21,14 @@ type outcome struct {
 
 func refused(code int, decision string) outcome {
 	return outcome{code: code, Answer: Answer{Decision: decision}}
+}
+
+// unknown is the outcome of a delivery of no forge, or of one whose row could not be read.
+func unknown(err error) outcome {
+	if errors.Is(err, db.ErrNotFound) {
+		return refused(http.StatusNotFound, "unknown forge: check the webhook's address")
+	}
+	return unrecorded(err)
 }
 
 // unrecorded makes the forge show the delivery as failed, so that somebody can send it again.

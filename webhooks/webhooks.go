@@ -74,22 +74,24 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) receive(r *http.Request, name string, in *intake) outcome {
-	row, err := h.rows.read(r.Context(), name)
-	switch {
-	case errors.Is(err, db.ErrNotFound):
-		return refused(http.StatusNotFound, "unknown forge: check the webhook's address")
-	case err != nil:
-		return unrecorded(err)
+	row, err := h.rows.read(r.Context(), name, time.Now().Add(-rowLasts))
+	if err != nil {
+		return unknown(err)
 	}
 	body, err := in.read(r.Context())
 	if refusal, ok := errors.AsType[*bodyError](err); ok {
 		return refused(refusal.code, refusal.text)
 	}
-	forge, err := h.open(row)
-	if err != nil {
+	push, err := h.verify(r.Header, row, body)
+	if errors.Is(err, app.ErrSignature) { // the forge's secret may be newer than the row
+		if row, err = h.rows.read(r.Context(), name, time.Now()); err != nil {
+			return unknown(err)
+		}
+		push, err = h.verify(r.Header, row, body)
+	}
+	if errors.Is(err, errUnopened) {
 		return unrecorded(err)
 	}
-	push, err := forge.Push(r.Header, body)
 	if errors.Is(err, app.ErrSignature) {
 		return refused(http.StatusUnauthorized, "the signature does not verify: check the webhook's secret")
 	}
@@ -104,6 +106,18 @@ func (h *Handler) receive(r *http.Request, name string, in *intake) outcome {
 	})
 	out.authentic, out.unread = true, err != nil
 	return out
+}
+
+// errUnopened is that of a forge whose row cannot be used.
+var errUnopened = errors.New("open forge")
+
+// verify reads a delivery that the forge has signed.
+func (h *Handler) verify(header http.Header, row db.Forge, body []byte) (app.Push, error) {
+	forge, err := h.open(row)
+	if err != nil {
+		return app.Push{}, fmt.Errorf("%w: %w", errUnopened, err)
+	}
+	return forge.Push(header, body)
 }
 
 // answer records an authentic delivery, and says what came of it.

@@ -7,9 +7,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"tinyforge/db"
 	"tinyforge/db/migratedtest"
+	"tinyforge/webhooks"
 )
 
 var kinds = []string{"github", "gitea", "gitlab"}
@@ -19,6 +21,34 @@ func (w *world) site(kind string) (db.Forge, db.Workload) {
 	w.t.Helper()
 	forge := w.forge(kind, kind)
 	return forge, w.workload(w.repository(forge, 4711, "acme/site", "main"), "site-"+kind, "", nil)
+}
+
+// A forge's row is kept for a moment: what it says must not keep a new secret out, nor let an old one in for long.
+func TestSecretIsReplaced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, migratedtest.SQLite(t))
+	forge, _ := w.site("gitea")
+	send := func(id, secret, before, after string) reply {
+		body := push("refs/heads/main", hash(before), hash(after)).body()
+		h := signed(forge.Kind, "push", id, body)
+		h.Set("X-Gitea-Signature", hexMAC(secret, body))
+		return w.post(forge.Name, h, bytes.NewReader(body))
+	}
+	w.want(send("1", secret, "1", "2"), http.StatusAccepted, "queued")
+	const newer = "a newer secret than that one"
+	forge.Credentials.WebhookSecret = newer
+	must(t, w.db.SaveForge(t.Context(), &forge))
+	w.want(send("2", newer, "2", "3"), http.StatusAccepted, "queued")
+	w.want(send("3", newer, "3", "4"), http.StatusAccepted, "queued")
+	time.Sleep(webhooks.RowLasts)
+	w.want(send("4", secret, "4", "5"), http.StatusUnauthorized, "the signature does not verify")
+
+	other := w.forge("other", "gitea")
+	w.want(w.deliver(other, "ping", "1", []byte("{}")), http.StatusOK, "")
+	must(t, w.db.DeleteForge(t.Context(), other.ID))
+	h := signed(other.Kind, "push", "2", nil)
+	h.Del("X-Gitea-Signature")
+	w.want(w.post(other.Name, h, http.NoBody), http.StatusNotFound, "unknown forge")
 }
 
 func TestUnverifiedDeliveriesDoNothing(t *testing.T) {

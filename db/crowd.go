@@ -22,14 +22,19 @@ type member[T any] struct {
 	err    error // of this one alone
 	done   chan struct{}
 	undone bool // nothing of it has happened, for a reason that may be another's
+
+	before *member[T]    // who is served first when all are served alone; nil for the first one
+	ended  chan struct{} // likewise, when this one has been
+	last   bool
 }
 
 func newCrowd[T any](most int) *crowd[T] { return &crowd[T]{most: most, turn: make(chan struct{}, 1)} }
 
 // join has what served: by alone, where nobody else waits, or with others by together, which notes the error of a member, and
-// returns one when nothing has happened of any. Each is then served alone, so that what goes wrong does so where its caller sees it.
+// returns one when nothing has happened of any. Each is then served alone, in their order, so that what goes wrong does so where its
+// caller sees it.
 func (c *crowd[T]) join(ctx context.Context, what T, alone func(ctx context.Context) error, together func(members []*member[T]) error) error {
-	m := &member[T]{ctx: ctx, what: what, done: make(chan struct{})}
+	m := &member[T]{ctx: ctx, what: what, done: make(chan struct{}), ended: make(chan struct{})}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, m)
 	c.mu.Unlock()
@@ -37,17 +42,16 @@ func (c *crowd[T]) join(ctx context.Context, what T, alone func(ctx context.Cont
 		select {
 		case <-m.done:
 			if m.undone {
-				return alone(ctx)
+				return c.afterOthers(m, alone)
 			}
 			return m.err
 		case c.turn <- struct{}{}:
 			if members := c.take(); len(members) == 1 && members[0] == m {
 				defer func() { <-c.turn }()
 				return alone(ctx)
-			} else if len(members) > 0 {
-				serve(members, together)
+			} else if len(members) == 0 || serve(members, together) {
+				<-c.turn
 			}
-			<-c.turn
 		}
 	}
 }
@@ -61,16 +65,31 @@ func (c *crowd[T]) take() []*member[T] {
 	return first
 }
 
-func serve[T any](members []*member[T], together func(members []*member[T]) error) {
-	failed := true
+// serve reports false when nothing has happened of any: the turn is theirs then, until the last one has ended.
+func serve[T any](members []*member[T], together func(members []*member[T]) error) (served bool) {
 	defer func() {
-		if panicked := recover(); panicked != nil { // it does so again by itself
-			failed = true
+		_ = recover() // who panics does so again by itself
+		for i, m := range members {
+			if m.undone, m.last = !served, i == len(members)-1; i > 0 {
+				m.before = members[i-1]
+			}
 		}
 		for _, m := range members {
-			m.undone = failed
 			close(m.done)
 		}
 	}()
-	failed = together(members) != nil
+	return together(members) == nil
+}
+
+func (c *crowd[T]) afterOthers(m *member[T], alone func(ctx context.Context) error) error {
+	if m.before != nil {
+		<-m.before.ended
+	}
+	defer func() {
+		close(m.ended)
+		if m.last {
+			<-c.turn
+		}
+	}()
+	return alone(m.ctx)
 }

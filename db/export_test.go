@@ -21,6 +21,13 @@ func (d *DB) Waiting() int {
 	return len(d.group.waiting)
 }
 
+// Arriving is how many deliveries wait to be recorded together.
+func (d *DB) Arriving() int {
+	d.intake.mu.Lock()
+	defer d.intake.mu.Unlock()
+	return len(d.intake.waiting)
+}
+
 // Spied is d with a hook that sees its statements.
 func (d *DB) Spied(hook bun.QueryHook) *DB {
 	spied := *d

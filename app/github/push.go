@@ -82,7 +82,7 @@ type pushEvent struct {
 	Created    bool            `json:"created"`
 	Deleted    bool            `json:"deleted"`
 	Forced     bool            `json:"forced"`
-	Commits    []commit        `json:"commits"`
+	Commits    []change        `json:"commits"`
 	HeadCommit *commit         `json:"head_commit"`
 	Repository repositoryEntry `json:"repository"`
 }
@@ -94,6 +94,10 @@ type commit struct {
 		Name     string `json:"name"`
 		Username string `json:"username"`
 	} `json:"author"`
+}
+
+// change is what a commit did.
+type change struct {
 	Added    []string `json:"added"`
 	Modified []string `json:"modified"`
 	Removed  []string `json:"removed"`
@@ -175,5 +179,5 @@ func (e *pushEvent) filesComplete() bool {
 	if e.Created || e.Deleted || e.Forced || len(e.Commits) == 0 || len(e.Commits) >= maxListedCommits || app.ZeroHash(e.Before) {
 		return false
 	}
-	return !slices.ContainsFunc(e.Commits, func(c commit) bool { return len(c.Added)+len(c.Modified)+len(c.Removed) == 0 })
+	return !slices.ContainsFunc(e.Commits, func(c change) bool { return len(c.Added)+len(c.Modified)+len(c.Removed) == 0 })
 }

@@ -32,20 +32,20 @@ func traffics() []traffic {
 			lasts: 1500 * time.Millisecond, path: "/", request: get, goals: []goal{
 				{Who: ours, Metric: "requests", To: caddyNow, AtLeast: 1.25}, {Who: ours, Metric: "CPU", To: caddyNow, AtMost: 0.80}}},
 		{name: "1,000 a second", text: "The same at 1,000 requests a second in all.", rounds: 5, clients: 50, perSecond: 1000,
-			lasts: 2 * time.Second, path: "/", request: get, goals: []goal{{Who: ours, Metric: "p99", To: caddyNow, AtMost: 1}}},
+			lasts: 1500 * time.Millisecond, path: "/", request: get, goals: []goal{{Who: ours, Metric: "p99", To: caddyNow, AtMost: 1}}},
 		{name: "large answers", text: "GET of 100 kB over 50 connections.", rounds: 3, clients: 50, lasts: time.Second,
 			path: "/large", request: request("GET", "/large", host, nil), goals: asFast},
 		{name: "uploads", text: "POST of 1 MB over 16 connections.", rounds: 3, clients: 16, lasts: time.Second,
 			path: "/upload", request: request("POST", "/upload", host, megabyte), goals: asFast},
-		{name: "HTTPS", text: "GET of 115 bytes over 50 connections with TLS 1.3.", rounds: 3, clients: 50, lasts: 1500 * time.Millisecond, secure: true,
+		{name: "HTTPS", text: "GET of 115 bytes over 50 connections with TLS 1.3.", rounds: 3, clients: 50, lasts: 1200 * time.Millisecond, secure: true,
 			path: "/", request: get, goals: asFast},
 		{name: "HTTP/2", text: "GET of 115 bytes over 10 connections with TLS 1.3, 5 at a time on each. Without a proxy it is the program behind the others that speaks HTTP/2.",
-			rounds: 3, clients: 10, streams: 5, lasts: 1500 * time.Millisecond, secure: true, path: "/", answer: smallAnswer(1), goals: asFast},
+			rounds: 3, clients: 10, streams: 5, lasts: 1200 * time.Millisecond, secure: true, path: "/", answer: smallAnswer(1), goals: asFast},
 		{name: "compressed", text: `GET of a file of 20 kB of a static site, over 50 connections by who takes gzip. Caddy and nginx serve the file, compressed as each does
 by itself: see the size. Tinyforge does it as it deploys a static site: the server in its container, which keeps what it has compressed,
 and the proxy before it, with the CPU time of both. HAProxy serves no files and compresses what the program behind it answers. Without a proxy it was compressed
 before. net/http + httputil compresses nothing.`,
-			rounds: 3, clients: 50, lasts: 1500 * time.Millisecond, compressed: true, path: "/page.html", request: request("GET", "/page.html", host, nil, "Accept-Encoding: gzip"),
+			rounds: 3, clients: 50, lasts: 1200 * time.Millisecond, compressed: true, path: "/page.html", request: request("GET", "/page.html", host, nil, "Accept-Encoding: gzip"),
 			answer: page(), goals: asFast},
 	}
 }

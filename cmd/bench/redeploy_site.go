@@ -147,7 +147,7 @@ func (s *site) round(ctx context.Context, swaps int) (visits []visit, done []swa
 		if one.first, err = s.awaitFirst(ctx, v.begun); err != nil {
 			return nil, nil, err
 		}
-		if err := deploy.Sleep(ctx, restTime+rand.N(anyTime)); err != nil {
+		if err := deploy.Sleep(ctx, restTime+rand.N(anyTime)); err != nil { //nolint:gosec // no secret
 			return nil, nil, err
 		}
 		done = append(done, one)

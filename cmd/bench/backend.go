@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -43,7 +44,7 @@ func startBackend(ctx context.Context, address string, version int64, seen func(
 		})
 	}
 	small := func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "hello, here is version "+text+"\n")
+		_, _ = io.WriteString(w, smallAnswer(version))
 	}
 	put("/", small)
 	put("/up", small)
@@ -51,6 +52,7 @@ func startBackend(ctx context.Context, address string, version int64, seen func(
 		w.Header().Set("Content-Length", strconv.Itoa(len(large)))
 		_, _ = io.WriteString(w, large)
 	})
+	put("/page.html", servePage())
 	put("/upload", func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, strconv.FormatInt(n, 10)+" bytes\n")
@@ -70,6 +72,19 @@ func startBackend(ctx context.Context, address string, version int64, seen func(
 	}}
 	go func() { _ = b.server.Serve(l) }()
 	return b, nil
+}
+
+// smallAnswer is what a version says.
+func smallAnswer(version int64) string { return fmt.Sprintf("hello, here is version %d\n", version) }
+
+// serveTLS serves by HTTPS too, with HTTP/2 for who wants it.
+func (b *backend) serveTLS(ctx context.Context, address, cert, key string) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	go func() { _ = b.server.ServeTLS(l, cert, key) }()
+	return nil
 }
 
 // kill ends it with all its connections, as a kill of its process does.

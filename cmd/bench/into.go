@@ -12,7 +12,7 @@ const (
 	tablesEnd   = "<!-- until here -->\n"
 )
 
-// into writes the report into a Markdown file, in place of the one that is there between its marks: without goals, which are for us.
+// into writes the report into a Markdown file, in place of the one that is there between its marks.
 func (r *report) into(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -24,7 +24,7 @@ func (r *report) into(file string) error {
 		return fmt.Errorf("write tables: %s has not the lines %q and %q, between which they belong", file, tablesBegin, tablesEnd)
 	}
 	var tables bytes.Buffer
-	r.print(&tables, false)
+	r.printReadme(&tables)
 	all := [][]byte{before, []byte(tablesBegin), tables.Bytes(), []byte(tablesEnd), after}
 	if err := os.WriteFile(file, bytes.Join(all, nil), 0o644); err != nil {
 		return fmt.Errorf("write tables: %w", err)

@@ -11,6 +11,7 @@ import (
 type load struct {
 	took    time.Duration
 	answers int
+	size    int64 // bytes of their bodies
 	failed  int
 	why     error     // the first failure
 	delays  []float64 // of the answers, in milliseconds
@@ -30,6 +31,7 @@ func (l *load) ok() error {
 // merge adds what another client was answered meanwhile.
 func (l *load) merge(other *load) {
 	l.answers += other.answers
+	l.size += other.size
 	l.failed += other.failed
 	if l.why == nil {
 		l.why = other.why
@@ -84,6 +86,7 @@ func (l *load) note(a answer, err error, took time.Duration) bool {
 		return false
 	}
 	l.answers++
+	l.size += a.size
 	l.delays = append(l.delays, float64(took)/float64(time.Millisecond))
 	return true
 }

@@ -26,7 +26,8 @@ func main() {
 }
 
 const usage = `bench [OPTIONS] WORK...    measures: %s, or all
-bench compare A B          compares two files that --json has written
+bench compare A B          compares two files that -json has written
+bench [-into FILE] print A prints one
 `
 
 func run(ctx context.Context, args []string) error {
@@ -51,6 +52,13 @@ func run(ctx context.Context, args []string) error {
 	switch what := flags.Args(); {
 	case len(what) == 3 && what[0] == "compare":
 		return compare(os.Stdout, what[1], what[2])
+	case len(what) == 2 && what[0] == "print":
+		r, err := readReport(what[1])
+		if err != nil {
+			return err
+		}
+		r.print(os.Stdout)
+		return o.keep(r)
 	case len(what) == 0:
 		flags.Usage()
 		return errors.New("say what to measure")
@@ -159,7 +167,7 @@ func (o choice) measure(ctx context.Context, what []string) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	r.print(os.Stdout, true)
+	r.print(os.Stdout)
 	return o.keep(r)
 }
 

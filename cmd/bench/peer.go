@@ -12,6 +12,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp" // what its configuration names
+	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/encode"
+	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/encode/gzip"
+	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/fileserver"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	_ "github.com/caddyserver/caddy/v2/modules/caddytls"
 	_ "github.com/caddyserver/caddy/v2/modules/logging"
@@ -22,6 +25,14 @@ func peer(ctx context.Context, args []string) error {
 	switch {
 	case len(args) == 2 && args[0] == "backend":
 		if _, err := startBackend(ctx, args[1], 1, nil); err != nil {
+			return err
+		}
+	case len(args) == 5 && args[0] == "backend":
+		b, err := startBackend(ctx, args[1], 1, nil)
+		if err == nil {
+			err = b.serveTLS(ctx, args[2], args[3], args[4])
+		}
+		if err != nil {
 			return err
 		}
 	case len(args) == 2 && args[0] == "caddy":

@@ -53,6 +53,10 @@ func startNginx(ctx context.Context, s *stage, upstream string) (*proxied, error
 
 // writeNginx makes the file of nginx's configuration, or makes it anew.
 func (s *stage) writeNginx(plain, secure, upstream string) (config string, err error) {
+	compression, content := "off", "proxy_pass http://app;"
+	if s.compress {
+		compression, content = "on", "root "+s.siteFiles()+";"
+	}
 	return s.write("nginx.conf", `daemon off;
 worker_processes auto;
 pid %[1]s/nginx.pid;
@@ -65,6 +69,7 @@ http {
   fastcgi_temp_path %[1]s/nginx-f; uwsgi_temp_path %[1]s/nginx-u; scgi_temp_path %[1]s/nginx-s;
   client_max_body_size 0;
   keepalive_requests 1000000000;
+  gzip %[9]s;
   map $http_upgrade $upgraded { default upgrade; "" ""; }
   upstream app { server %[3]s; keepalive 256; keepalive_requests 1000000000; }
   server {
@@ -81,11 +86,11 @@ http {
       proxy_set_header X-Forwarded-For $remote_addr;
       proxy_set_header X-Forwarded-Proto $scheme;
       proxy_request_buffering off;
-      proxy_pass http://app;
+      %[10]s
     }
   }
 }
-`, s.dir, s.log("nginx", "off"), upstream, plain, secure, host, s.cert, s.key)
+`, s.dir, s.log("nginx", "off"), upstream, plain, secure, host, s.cert, s.key, compression, content)
 }
 
 func startHAProxy(ctx context.Context, s *stage, upstream string) (*proxied, error) {
@@ -96,6 +101,10 @@ func startHAProxy(ctx context.Context, s *stage, upstream string) (*proxied, err
 	both, err := s.joined()
 	if err != nil {
 		return nil, err
+	}
+	compression := "" // it serves no files
+	if s.compress {
+		compression = "  compression algo gzip\n  compression type text/html\n"
 	}
 	config, err := s.write("haproxy.cfg", `global
   stats socket %[1]s level admin
@@ -109,10 +118,10 @@ frontend sites
   bind %[2]s
   bind %[3]s ssl crt %[4]s alpn h2,http/1.1
   option forwardfor
-  default_backend app
+%[6]s  default_backend app
 backend app
   server app %[5]s
-`, s.haproxySocket(), plain, secure, both, upstream)
+`, s.haproxySocket(), plain, secure, both, upstream, compression)
 	if err != nil {
 		return nil, err
 	}
@@ -138,14 +147,18 @@ func (s *stage) joined() (string, error) {
 // caddyConfig is Caddy with one upstream that stands in its configuration. admin is the address of its API, "" for none.
 func (s *stage) caddyConfig(plain, secure, upstream, admin string) ([]byte, error) {
 	type object = map[string]any
+	handle := []object{{
+		"handler": "reverse_proxy", "upstreams": []object{{"dial": upstream}},
+		"transport": object{"protocol": "http", "keep_alive": object{"max_idle_conns_per_host": 256}},
+	}}
+	if s.compress {
+		handle = []object{{"handler": "encode", "encodings": object{"gzip": object{}}}, {"handler": "file_server", "root": s.siteFiles()}}
+	}
 	server := func(address string) object {
 		o := object{
 			"listen":          []string{address},
 			"automatic_https": object{"disable": true},
-			"routes": []object{{"@id": "site", "match": []object{{"host": []string{host}}}, "handle": []object{{
-				"handler": "reverse_proxy", "upstreams": []object{{"dial": upstream}},
-				"transport": object{"protocol": "http", "keep_alive": object{"max_idle_conns_per_host": 256}},
-			}}}},
+			"routes":          []object{{"@id": "site", "match": []object{{"host": []string{host}}}, "handle": handle}},
 		}
 		if s.logs {
 			o["logs"] = object{"default_logger_name": "access"}

@@ -8,27 +8,65 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
-// print writes a report as Markdown: the machine, the versions, and a table for each work, with its goals if they are wanted.
-func (r *report) print(out io.Writer, goals bool) {
-	fmt.Fprintf(out, "%s, Tinyforge %s, on %s.\n\n", r.At.Format("2 January 2006"), r.Commit, r.Machine)
+// columns is how long a line of text may be; tables cannot be cut into lines.
+const columns = 130
+
+// print writes a report as Markdown: the machine, the versions, the summary, and a table for each work with its goals.
+func (r *report) print(out io.Writer) {
+	r.printHead(out)
+	for i := range r.Works {
+		r.Works[i].print(out)
+		r.Works[i].printGoals(out)
+	}
+}
+
+// printReadme writes it for people who want to know how fast it is: with the tables folded, and without goals, which are for us.
+func (r *report) printReadme(out io.Writer) {
+	r.printHead(out)
+	fmt.Fprint(out, "\n<details>\n<summary>All tables</summary>\n")
+	for i := range r.Works {
+		r.Works[i].print(out)
+	}
+	fmt.Fprint(out, "\n</details>\n")
+}
+
+func (r *report) printHead(out io.Writer) {
+	fmt.Fprintf(out, "%s\n", wrap(fmt.Sprintf("%s, Tinyforge %s, on %s.", r.At.Format("2 January 2006"), r.Commit, r.Machine)))
+	r.printSummary(out)
 	var versions []string
 	for _, who := range slices.Sorted(maps.Keys(r.Versions)) {
 		versions = append(versions, who+" "+r.Versions[who])
 	}
-	fmt.Fprintf(out, "Versions: %s.\n", strings.Join(versions, ", "))
-	for i := range r.Works {
-		r.Works[i].print(out)
-		if goals {
-			r.Works[i].printGoals(out)
+	fmt.Fprintf(out, "\n%s\n", wrap("Versions: "+strings.Join(versions, ", ")+"."))
+}
+
+// wrap breaks a text into lines where it has spaces.
+func wrap(text string) string {
+	var b strings.Builder
+	length := 0
+	for _, word := range strings.Fields(text) {
+		size := utf8.RuneCountInString(word)
+		switch {
+		case length == 0:
+		case length+1+size > columns:
+			b.WriteByte('\n')
+			length = 0
+		default:
+			b.WriteByte(' ')
+			length++
 		}
+		b.WriteString(word)
+		length += size
 	}
+	return b.String()
 }
 
 func (w *work) print(out io.Writer) {
 	who, metrics := w.names()
-	fmt.Fprintf(out, "\n**%s.** %s\n\n", w.Name, w.Text)
+	fmt.Fprintf(out, "\n%s\n\n", wrap(fmt.Sprintf("**%s.** %s", w.Name, w.Text)))
 	head, line := "| |", "|---|"
 	for _, m := range metrics {
 		head += fmt.Sprintf(" %s, %s |", m, w.unit(m))

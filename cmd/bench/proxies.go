@@ -20,6 +20,7 @@ type proxied struct {
 	*process
 	plain, secure string        // addresses for HTTP and HTTPS
 	client        *proxy.Client // of ours alone
+	behind        *process      // likewise: the server of a static site, nil for none
 	dir           string
 }
 
@@ -34,12 +35,13 @@ type contender struct {
 const (
 	ours     = "tinyforge"
 	caddyNow = "caddy, static"
+	noProxy  = "no proxy"
 )
 
 // contenders are all of them; nobody is between the client and the upstream at the first.
 func contenders() []contender {
 	return []contender{
-		{"no proxy", func() string { return "" }, startNone},
+		{noProxy, func() string { return "" }, startNone},
 		{ours, func() string { return "" }, startOurs},
 		{ours, func() string { return "" }, startOursSecure},
 		{caddyNow, caddyVersion, startCaddy},
@@ -61,8 +63,18 @@ func namedContenders(names ...string) (list []contender) {
 	return list
 }
 
-func startNone(_ context.Context, _ *stage, upstream string) (*proxied, error) {
-	return &proxied{plain: upstream}, nil
+// startNone starts one more of what is behind the others.
+func startNone(ctx context.Context, s *stage, _ string) (*proxied, error) {
+	plain, secure, err := addresses()
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.run(ctx, "backend", plain, secure, s.self, "peer", "backend", plain, secure, s.cert, s.key)
+	if err != nil {
+		return nil, err
+	}
+	s.add(p.kill)
+	return &proxied{plain: plain, secure: secure}, nil
 }
 
 // startOurs runs tinyforge proxy for HTTP.
@@ -122,6 +134,9 @@ func at(name, address string) deploy.Upstream { return deploy.Upstream{Name: nam
 
 // end ends it, if there is something; in order where it is to write a profile.
 func (p *proxied) end() {
+	if p.behind != nil {
+		p.behind.kill()
+	}
 	switch {
 	case p.process == nil:
 	case profiled():

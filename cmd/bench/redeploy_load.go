@@ -25,12 +25,13 @@ const (
 
 const slowTime = 30 * time.Millisecond
 
-// habits are those of the load's visitors: 500 requests a second in all. Each has to wait for an answer for long to be late.
+// habits are those of the load's visitors: 500 requests a second in all, evenly: those of one habit come each 5 or 10 ms, and the
+// habits begin so that they do not come together. Each has to wait for an answer for long to be late.
 func habits() []habit {
 	return []habit{
-		{getKept, 10, 200, request("GET", "/", host, nil)},
-		{getFresh, 10, 100, request("GET", "/", host, nil, "Connection: close")},
-		{postKept, 20, 200, request("POST", "/slow", host, make([]byte, 4<<10))},
+		{getKept, 10, 200, 0, request("GET", "/", host, nil)},
+		{getFresh, 10, 100, 1250 * time.Microsecond, request("GET", "/", host, nil, "Connection: close")},
+		{postKept, 20, 200, 2500 * time.Microsecond, request("POST", "/slow", host, make([]byte, 4<<10))},
 	}
 }
 
@@ -38,6 +39,7 @@ type habit struct {
 	kind      visitKind
 	clients   int
 	perSecond float64
+	begins    time.Duration // after the load does
 	request   []byte
 }
 
@@ -59,7 +61,7 @@ func invite(ctx context.Context, to place) *visitors {
 		for n := range h.clients {
 			v.group.Go(func() {
 				one := &visitor{habit: h, to: to, begun: v.begun}
-				visits := one.stay(ctx, every*time.Duration(n)/time.Duration(h.clients), every)
+				visits := one.stay(ctx, h.begins+every*time.Duration(n)/time.Duration(h.clients), every)
 				v.mu.Lock()
 				defer v.mu.Unlock()
 				v.all = append(v.all, visits...)

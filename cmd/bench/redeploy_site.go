@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 const (
 	warmTime  = 500 * time.Millisecond // from the begin of the load to the first swap
 	restTime  = 500 * time.Millisecond // from the end of a swap to the next
+	anyTime   = 10 * time.Millisecond  // at most, beside that: a swap is to come at any time between two requests of the load
 	drainTime = 20 * time.Second       // at most: nothing of the load takes as long
 )
 
@@ -145,7 +147,7 @@ func (s *site) round(ctx context.Context, swaps int) (visits []visit, done []swa
 		if one.first, err = s.awaitFirst(ctx, v.begun); err != nil {
 			return nil, nil, err
 		}
-		if err := deploy.Sleep(ctx, restTime); err != nil {
+		if err := deploy.Sleep(ctx, restTime+rand.N(anyTime)); err != nil { //nolint:gosec // no secret
 			return nil, nil, err
 		}
 		done = append(done, one)

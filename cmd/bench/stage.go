@@ -25,6 +25,7 @@ type stage struct {
 	tinyforge string // the program that is measured
 	cert, key string // files of the others, for HTTPS
 	logs      bool   // each request is written to a log, by all who can
+	compress  bool   // a static site is served, compressed
 	closers
 }
 

@@ -37,12 +37,15 @@ func (f files) Open(name string) (fs.File, error) {
 	if _, ok := f.site.Tag(name); !ok {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	opened, err := os.Open(filepath.Join(f.dir, name))
+	opened, err := os.Open(f.path(name))
 	if err != nil {
 		return nil, err
 	}
 	return file{opened}, nil
 }
+
+// path is where a file of the site is.
+func (f files) path(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }
 
 // file is an open file of the site.
 type file struct{ *os.File }

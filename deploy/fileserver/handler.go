@@ -17,6 +17,8 @@ import (
 // handler answers the requests for one site.
 type handler struct {
 	site     *site.Site
+	from     files
+	packs    *packs
 	files    caddyhttp.MiddlewareHandler // Caddy's file server
 	compress caddyhttp.MiddlewareHandler // Caddy's compression
 	log      *slog.Logger
@@ -28,8 +30,8 @@ func New(c site.Config, dir string, log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serve site: %w", err)
 	}
-	h := &handler{site: s, log: log}
-	if h.files, h.compress, err = modules(newFiles(dir, s)); err != nil {
+	h := &handler{site: s, from: newFiles(dir, s), packs: newPacks(), log: log}
+	if h.files, h.compress, err = modules(h.from); err != nil {
 		return nil, fmt.Errorf("serve site: %w", err)
 	}
 	return h, nil
@@ -70,6 +72,11 @@ func (h *handler) file(w http.ResponseWriter, r *http.Request, answer site.Answe
 		}
 		w = statusWriter{w, answer.Status}
 	}
+	key, keeps := h.from.keyOf(r, w.Header(), answer.File)
+	keeps = keeps && answer.Status == http.StatusOK
+	if keeps && h.packs.send(w, key) {
+		return
+	}
 	if name := contentType(answer.File); name != "" && w.Header().Get("Content-Type") == "" {
 		w.Header().Set("Content-Type", name)
 	}
@@ -78,6 +85,9 @@ func (h *handler) file(w http.ResponseWriter, r *http.Request, answer site.Answe
 	err := h.compress.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		return h.files.ServeHTTP(w, r, nil)
 	}))
+	if err == nil && keeps {
+		h.packs.keep(key, h.from.path(answer.File), w.Header())
+	}
 	if err == nil || r.Context().Err() != nil {
 		return
 	}

@@ -17,6 +17,7 @@ import (
 const (
 	askMost  = 1 << 20         // bytes of a request's body
 	askLimit = 5 * time.Second // to send it
+	askIdle  = time.Minute     // between two requests on a connection
 )
 
 // Admin lets other processes of the same user change the routes of a Proxy, over a unix socket: see Client.
@@ -45,7 +46,7 @@ func (a *Admin) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler:           a.handler(),
 		ReadHeaderTimeout: askLimit,
-		IdleTimeout:       time.Minute,
+		IdleTimeout:       askIdle,
 		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
 		ConnContext:       withConn,

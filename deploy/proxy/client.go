@@ -20,7 +20,9 @@ const (
 	callLimit = 10 * time.Second
 	patient   = 10 * time.Second // for which a proxy that answered before is waited for: it may be started anew
 	callAgain = 50 * time.Millisecond
-	replyMost = 64 << 20 // bytes: the figures of some hundred thousand hosts
+	replyMost = 64 << 20    // bytes: the figures of some hundred thousand hosts
+	keptMost  = 8           // connections that are kept for the next calls
+	keptFor   = askIdle / 2 // the proxy must not close one under a call
 )
 
 // Client is the route table of a proxy in another process. It is a deploy.Router, and safe for concurrent use. Every call
@@ -46,8 +48,8 @@ func NewClient(socket string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}
-	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
-		limit: callLimit + patient}
+	return &Client{socket: socket, limit: callLimit + patient,
+		http: &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: keptMost, IdleConnTimeout: keptFor}}}
 }
 
 // Check implements deploy.Router.
@@ -177,6 +179,7 @@ func (c *Client) once(ctx context.Context, name string, q ask) (r reply, err err
 	if err != nil {
 		return r, err
 	}
+	request.Header["Idempotency-Key"] = nil // is not sent: it lets a call be repeated whose kept connection the proxy had closed
 	response, err := c.http.Do(request)
 	if err != nil {
 		return r, c.away(ctx, err)

@@ -107,11 +107,12 @@ func (f *routeFiles) save(rec record) error {
 		return err
 	}
 	delete(f.known, rec.Host)
-	path := filepath.Join(f.dir.Name(), newName)
-	if err := writeSynced(path, text); err != nil {
+	path, fresh := filepath.Join(f.dir.Name(), fileName(rec.Host)), filepath.Join(f.dir.Name(), newName)
+	if err := writeSynced(fresh, text); err != nil {
 		return fmt.Errorf("keep route: %w", err)
 	}
-	if err := os.Rename(path, filepath.Join(f.dir.Name(), fileName(rec.Host))); err != nil {
+	defer keepOpen(path)()
+	if err := os.Rename(fresh, path); err != nil {
 		return fmt.Errorf("keep route: %w", err)
 	}
 	if err := f.dir.Sync(); err != nil {
@@ -164,6 +165,17 @@ func writeSynced(path string, text []byte) error {
 		err = file.Sync()
 	}
 	return errors.Join(err, file.Close())
+}
+
+// keepOpen opens a file that is about to be replaced, and returns what closes it behind the caller's back: the system frees the
+// space of a replaced file when nobody has it open any more, and until then whoever replaced it waits, with some disks for
+// longer than for all else of a change. It does nothing for a file that is not there.
+func keepOpen(path string) (let func()) {
+	file, err := os.Open(path)
+	if err != nil {
+		return func() {}
+	}
+	return func() { go func() { _ = file.Close() }() }
 }
 
 func syncFolder(path string) error {

@@ -72,6 +72,8 @@ func openSQLite(ctx context.Context, path string, keys *Keyring) (*DB, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	pool.SetMaxOpenConns(8)
+	pool.SetMaxIdleConns(8) // opening one takes longer than most queries
+	pool.SetConnMaxIdleTime(5 * time.Second)
 	return ready(ctx, bun.NewDB(pool, sqlitedialect.New()), keys)
 }
 

@@ -40,3 +40,6 @@ func (d *Deployer) Lock(workloadID int64) (unlock func()) {
 	}
 	return func() { d.busy.unlock(workloadID) }
 }
+
+// HealedAtOnce is how many workloads a pass looks at at a time.
+const HealedAtOnce = healedAtOnce

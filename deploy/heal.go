@@ -100,7 +100,9 @@ func (p *patient) route(ctx context.Context, v routesVerb) error {
 	}
 	var errs []error
 	for _, rt := range p.w.Routes() {
+		p.hosts.RLock()
 		errs = append(errs, p.routeOne(ctx, v, rt))
+		p.hosts.RUnlock()
 	}
 	if v == routesPoint || v == routesClear {
 		errs = append(errs, p.leaveHosts(ctx))
@@ -210,7 +212,12 @@ func (p *patient) others() (list []Instance) {
 // leaveHosts takes the routes away of hosts that the workload has no more, unless another one has them by now.
 func (p *patient) leaveHosts(ctx context.Context) error {
 	leaving, err := p.DB.LeavingHosts(ctx, p.w.ID)
-	if err != nil {
+	if err != nil || len(leaving) == 0 {
+		return err
+	}
+	p.hosts.Lock()
+	defer p.hosts.Unlock()
+	if leaving, err = p.DB.LeavingHosts(ctx, p.w.ID); err != nil { // another one may have claimed one while we waited
 		return err
 	}
 	for _, host := range leaving {

@@ -1,7 +1,10 @@
 package deploy_test
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -86,14 +89,23 @@ func TestWorkloadDeletedDuringABuild(t *testing.T) {
 	}
 }
 
-// whileStarting lets the recovery pass, and calls f when it has started a release again that had ended.
-func (w *world) whileStarting(id db.ReleaseID, f func()) {
+// whileStarting lets the recovery pass, and calls f while it starts releases again that had ended: that one, and those of as
+// many other workloads, whose routes it returns, as keep the pass from coming to any other one before.
+func (w *world) whileStarting(id db.ReleaseID, f func()) map[string]db.Deployment {
 	w.t.Helper()
+	routes := map[string]db.Deployment{}
 	w.runtime.Exit(id, 1)
+	for n := range deploy.HealedAtOnce - 1 {
+		name := fmt.Sprintf("api-%d", n)
+		_, dep := w.second(name, name+".example.com", "b")
+		w.runtime.Exit(dep.Release.ID, 1)
+		routes[name+".example.com"] = dep
+	}
+	var once sync.Once
 	var called atomic.Bool
 	w.deployer.Runtime = w.runtime.With(deploytest.Record(func(point string) {
-		if point == "runtime.start:after" && called.CompareAndSwap(false, true) {
-			f()
+		if point == "runtime.start:after" {
+			once.Do(func() { f(); called.Store(true) })
 		}
 	}))
 	w.pass()
@@ -101,6 +113,7 @@ func (w *world) whileStarting(id db.ReleaseID, f func()) {
 	if !called.Load() {
 		w.t.Error("nothing was started")
 	}
+	return routes
 }
 
 // TestHostsChangeHandsDuringAPass: a pass that takes long does not go by what it has read at its beginning.
@@ -109,13 +122,14 @@ func TestHostsChangeHandsDuringAPass(t *testing.T) {
 	w := newWorld(t, "dockerfile", blueGreen)
 	web := w.live("a")
 	api, other := w.second("api", "api.example.com", "b") // the pass comes to it first
-	w.whileStarting(other.Release.ID, func() {
+	routes := w.whileStarting(other.Release.ID, func() {
 		w.workload.Host = "web.example.com"
 		must(t, w.db.SaveWorkload(t.Context(), &w.workload))
 		api.Routing = db.Routing{Aliases: []string{host}}
 		must(t, w.db.SaveWorkload(t.Context(), &api))
 	})
-	w.routesAre(map[string]db.Deployment{"api.example.com": other, host: other, "web.example.com": web})
+	maps.Copy(routes, map[string]db.Deployment{"api.example.com": other, host: other, "web.example.com": web})
+	w.routesAre(routes)
 }
 
 func TestWorkloadComesBackDuringAPass(t *testing.T) {

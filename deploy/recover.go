@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tinyforge/db"
 )
@@ -16,7 +19,8 @@ import (
 type Recovery struct {
 	*Deployer
 
-	said sync.Map // by the id of a workload: what cannot be mended, which is logged once
+	said  sync.Map     // by the id of a workload: what cannot be mended, which is logged once
+	hosts sync.RWMutex // held alone while hosts are given back, so that none is pointed for its next workload and deleted then
 }
 
 // NewRecovery makes a recovery.
@@ -61,6 +65,7 @@ func (r *Recovery) Run(ctx context.Context) error {
 const (
 	skippedAgain  = time.Second
 	workloadLimit = 2 * time.Minute // for what is done to one workload in a pass
+	healedAtOnce  = 8               // as many as there are connections to the database
 )
 
 // Pass compares once. What goes wrong with one workload does not keep it from the others.
@@ -92,17 +97,8 @@ func (r *Recovery) round(ctx context.Context) (skipped bool, ofWorkloads []error
 	known := map[int64]bool{}
 	for _, w := range workloads {
 		known[w.ID] = true
-		if !r.busy.tryLock(w.ID) {
-			skipped = true
-			continue
-		}
-		if err = r.heal(ctx, w.ID, instances); err != nil {
-			err = fmt.Errorf("workload %s: %w", w.Name, err)
-		}
-		r.complain(ctx, w.ID, err)
-		r.busy.unlock(w.ID)
-		ofWorkloads = append(ofWorkloads, err)
 	}
+	skipped, ofWorkloads = r.healAll(ctx, workloads, instances)
 	for _, i := range instances {
 		if !known[i.WorkloadID] {
 			r.Log.InfoContext(ctx, "remove release of a workload that is gone", "release", i.ID)
@@ -110,6 +106,30 @@ func (r *Recovery) round(ctx context.Context) (skipped bool, ofWorkloads []error
 		}
 	}
 	return skipped, ofWorkloads, errors.Join(errs...)
+}
+
+// healAll heals several workloads at a time, none of them twice; the errors are in the order of the workloads.
+func (r *Recovery) healAll(ctx context.Context, workloads []db.Workload, instances []Instance) (skipped bool, errs []error) {
+	var busy atomic.Bool
+	var group errgroup.Group
+	group.SetLimit(healedAtOnce)
+	errs = make([]error, len(workloads))
+	for n, w := range workloads {
+		group.Go(func() error {
+			if !r.busy.tryLock(w.ID) {
+				busy.Store(true)
+				return nil
+			}
+			defer r.busy.unlock(w.ID)
+			if err := r.heal(ctx, w.ID, instances); err != nil {
+				errs[n] = fmt.Errorf("workload %s: %w", w.Name, err)
+			}
+			r.complain(ctx, w.ID, errs[n])
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return busy.Load(), errs
 }
 
 // complain logs what cannot be mended once, until it is another thing or over. About is a workload's id, 0 for no workload.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -218,4 +219,24 @@ func (w *world) abandoned(letter string, phase db.Phase) db.Deployment {
 	must(w.t, w.db.Commit(w.t.Context(), dep, db.RuntimeState{WorkloadID: w.workload.ID, DeploymentID: dep.ID, ReleaseID: dep.Release.ID,
 		Commit: dep.Commit, Release: *dep.Release}))
 	return *dep
+}
+
+// TestRecoveryHealsSeveralAtATime: one that takes long to start keeps no other one down. Here each start waits for the other.
+func TestRecoveryHealsSeveralAtATime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "dockerfile", blueGreen)
+	web := w.live("a")
+	_, api := w.second("api", "api.example.com", "b")
+	w.runtime.Exit(web.Release.ID, 137)
+	w.runtime.Exit(api.Release.ID, 137)
+	var both sync.WaitGroup
+	both.Add(2)
+	w.deployer.Runtime = w.runtime.With(deploytest.Record(func(point string) {
+		if point == "runtime.start:before" {
+			both.Done()
+			both.Wait()
+		}
+	}))
+	w.pass()
+	w.routesAre(map[string]db.Deployment{host: web, "api.example.com": api})
 }

@@ -1,75 +1,83 @@
 package fileserver
 
 import (
-	"bytes"
-	"io/fs"
+	"fmt"
+	"mime"
+	"net/http"
 	"os"
+	"path"
 	"path/filepath"
-	"strings"
+	"strconv"
 	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/encode"
 
 	"tinyforge/deploy/site"
 )
 
-// files is the file system from which Caddy serves: the files of the site and, beside each, one with the tag of its
-// content, from which Caddy reads its ETag. A redeploy that changes nothing in a file leaves its tag alone, unlike its
-// time, which therefore is not told.
+// files are those of the site. A file's ETag is the tag of its content, which a redeploy that changes nothing in it leaves
+// alone, unlike its time, which therefore is not told.
 type files struct {
 	dir  string
 	site *site.Site
 }
 
-// tagSuffix is the end of the names under which tags are; no file can have such a name.
-const tagSuffix = "\x00tag"
-
-func newFiles(dir string, s *site.Site) files { return files{dir, s} }
-
-// Open implements fs.FS.
-func (f files) Open(name string) (fs.File, error) {
-	name = filepath.ToSlash(name)
-	if of, ok := strings.CutSuffix(name, tagSuffix); ok {
-		tag, ok := f.site.Tag(of)
-		if !ok {
-			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+// send answers with a file of the site, or with a compressed one that lies beside it and that the client takes, or with the
+// part of it that the client wants, or that it has not changed. Where it fails it has sent nothing.
+func (f files) send(w http.ResponseWriter, r *http.Request, name string) error {
+	h := w.Header()
+	h.Add("Vary", "Accept-Encoding")
+	opened, tag := f.beside(h, r, name)
+	if opened == nil {
+		var err error
+		if opened, err = os.Open(f.at(name)); err != nil {
+			return fmt.Errorf("open file of the site: %w", err)
 		}
-		return tagFile{bytes.NewReader([]byte(`"` + tag + `"`))}, nil
+		tag, _ = f.site.Tag(name)
 	}
-	if _, ok := f.site.Tag(name); !ok {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	defer func() { _ = opened.Close() }()
+	h.Set("Etag", `"`+tag+`"`)
+	if h.Get("Content-Type") == "" {
+		if kind := mime.TypeByExtension(path.Ext(name)); kind != "" {
+			h.Set("Content-Type", kind)
+		} else {
+			h["Content-Type"] = nil // nobody knows: net/http must not guess
+		}
 	}
-	opened, err := os.Open(f.path(name))
-	if err != nil {
-		return nil, err
-	}
-	return file{opened}, nil
+	http.ServeContent(w, r, "", time.Time{}, opened)
+	return nil
 }
 
-// path is where a file of the site is.
-func (f files) path(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }
+// suffixes are those of compressed files, and strongest the order in which they are taken of what a client likes as well.
+var (
+	suffixes  = map[string]string{"br": ".br", "zstd": ".zst", "gzip": ".gz"}
+	strongest = []string{"br", "zstd", "gzip"}
+)
 
-// file is an open file of the site.
-type file struct{ *os.File }
-
-// Stat implements fs.File.
-func (f file) Stat() (fs.FileInfo, error) {
-	info, err := f.File.Stat()
-	if err != nil {
-		return nil, err
+// beside opens the compressed file that suits the client best, and says so in the header; nil where none can be opened.
+func (f files) beside(h http.Header, r *http.Request, name string) (opened *os.File, tag string) {
+	for _, encoding := range encode.AcceptedEncodings(r, strongest) {
+		suffix, known := suffixes[encoding]
+		if !known {
+			continue
+		}
+		if tag, known = f.site.Tag(name + suffix); !known {
+			continue
+		}
+		info, err := os.Stat(f.at(name + suffix))
+		if err != nil {
+			continue
+		}
+		if opened, err = os.Open(f.at(name + suffix)); err != nil {
+			continue
+		}
+		h.Set("Content-Encoding", encoding)
+		if r.Header.Get("Range") == "" { // ServeContent tells no length of what has an encoding
+			h.Set("Content-Length", strconv.FormatInt(info.Size(), 10))
+		}
+		return opened, tag
 	}
-	return timeless{info}, nil
+	return nil, ""
 }
 
-// timeless is a file whose time is not told.
-type timeless struct{ fs.FileInfo }
-
-// ModTime implements fs.FileInfo.
-func (timeless) ModTime() time.Time { return time.Unix(0, 0) }
-
-// tagFile is a file in memory.
-type tagFile struct{ *bytes.Reader }
-
-// Stat implements fs.File. Nothing asks.
-func (tagFile) Stat() (fs.FileInfo, error) { return nil, fs.ErrInvalid }
-
-// Close implements fs.File.
-func (tagFile) Close() error { return nil }
+func (f files) at(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }

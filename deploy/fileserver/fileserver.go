@@ -1,4 +1,4 @@
-// Package fileserver serves one static site out of its image: Caddy's file server and compression, inside a server of our
+// Package fileserver serves one static site out of its image: net/http.ServeContent and Caddy's compression, inside a server of our
 // own that ends without cutting a request.
 package fileserver
 

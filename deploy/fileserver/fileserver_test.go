@@ -158,6 +158,9 @@ func TestCompression(t *testing.T) {
 	ask("/long.js", "gzip, br, zstd").wants(t, 200, "ready-made br", "Content-Encoding", "br", "Etag", `"tag-of-long.js.br"`, "Vary", "Accept-Encoding", "Content-Type", "text/javascript; charset=utf-8")
 	ask("/long.js", "zstd").wants(t, 200, "ready-made zst", "Content-Encoding", "zstd")
 	ask("/long.js", "gzip").wants(t, 200, "ready-made gz", "Content-Encoding", "gzip")
+	s.do("GET", "/long.js", "Accept-Encoding", "br", "Range", "bytes=6-9").wants(t, 206, "made", "Content-Encoding", "br", "Content-Range", "bytes 6-9/13")
+	s.do("HEAD", "/long.js", "Accept-Encoding", "br").wants(t, 200, "", "Content-Encoding", "br", "Content-Length", "13")
+	ask("/long.js", "br;q=0.1, gzip").wants(t, 200, "ready-made gz", "Content-Encoding", "gzip", "Content-Length", "13")
 	ask("/long.js", "identity").wants(t, 200, long, "Content-Encoding", "", "Vary", "Accept-Encoding")
 
 	packed := ask("/long.html", "gzip")
@@ -198,7 +201,11 @@ func TestRules(t *testing.T) {
 // A file that is there in the config and not in the folder is our own fault: visitors get a status, and the log the reason.
 func TestFileThatIsGone(t *testing.T) {
 	dir := t.TempDir()
-	s := serveDir(t, dir, site.Config{Files: map[string]string{"a.txt": "x"}})
+	s := serveDir(t, dir, site.Config{Files: map[string]string{"a.txt": "x", "b.txt": "y", "b.txt.br": "z"}})
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, site.FilesFolder), 0o755), os.WriteFile(filepath.Join(dir, site.FilesFolder, "b.txt"), []byte("b"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	s.do("GET", "/b.txt", "Accept-Encoding", "br").wants(t, 200, "b", "Content-Encoding", "", "Etag", `"y"`)
 	s.do("GET", "/a.txt").wants(t, 404, "404 Not Found\n")
 	if !strings.Contains(s.log.String(), `"level":"ERROR"`) || !strings.Contains(s.log.String(), "a.txt") {
 		t.Errorf("it logs %q", s.log.String())

@@ -3,6 +3,7 @@ package fileserver
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"path"
@@ -16,11 +17,9 @@ import (
 
 // handler answers the requests for one site.
 type handler struct {
-	site     *site.Site
-	from     files
+	files
 	packs    *packs
-	files    caddyhttp.MiddlewareHandler // Caddy's file server
-	compress caddyhttp.MiddlewareHandler // Caddy's compression
+	compress caddyhttp.MiddlewareHandler // Caddy's
 	log      *slog.Logger
 }
 
@@ -30,8 +29,8 @@ func New(c site.Config, dir string, log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serve site: %w", err)
 	}
-	h := &handler{site: s, from: newFiles(dir, s), packs: newPacks(), log: log}
-	if h.files, h.compress, err = modules(h.from); err != nil {
+	h := &handler{files: files{dir, s}, packs: newPacks(), log: log}
+	if h.compress, err = compression(); err != nil {
 		return nil, fmt.Errorf("serve site: %w", err)
 	}
 	return h, nil
@@ -64,7 +63,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.file(w, r, answer)
 }
 
-// file lets Caddy serve a file of the site.
+// file serves a file of the site, compressed where that is worth it.
 func (h *handler) file(w http.ResponseWriter, r *http.Request, answer site.Answer) {
 	if answer.Status != http.StatusOK { // a page about an error is neither cut into parts nor "not modified"
 		for _, name := range []string{"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
@@ -72,7 +71,7 @@ func (h *handler) file(w http.ResponseWriter, r *http.Request, answer site.Answe
 		}
 		w = statusWriter{w, answer.Status}
 	}
-	key, keeps := h.from.keyOf(r, w.Header(), answer.File)
+	key, keeps := h.keyOf(r, w.Header(), answer.File)
 	keeps = keeps && answer.Status == http.StatusOK
 	if keeps && h.packs.send(w, key) {
 		return
@@ -81,24 +80,29 @@ func (h *handler) file(w http.ResponseWriter, r *http.Request, answer site.Answe
 		w.Header().Set("Content-Type", name)
 	}
 	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
-	r.URL.Path = "/" + answer.File
 	err := h.compress.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		return h.files.ServeHTTP(w, r, nil)
+		return h.send(w, r, answer.File)
 	}))
 	if err == nil && keeps {
-		h.packs.keep(key, h.from.path(answer.File), w.Header())
+		h.packs.keep(key, h.at(answer.File), w.Header())
 	}
 	if err == nil || r.Context().Err() != nil {
 		return
 	}
 	h.log.ErrorContext(r.Context(), "serve file", "file", answer.File, "error", err)
-	status := http.StatusInternalServerError
-	if e, ok := errors.AsType[caddyhttp.HandlerError](err); ok && e.StatusCode != 0 {
-		status = e.StatusCode
-	}
 	w.Header().Del("Content-Type")
-	w.Header().Del("Etag")
-	plain(w, status)
+	plain(w, statusOf(err))
+}
+
+// statusOf tells visitors why there is no file. One that is there and cannot be opened may be, a moment later.
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return http.StatusNotFound
+	case errors.Is(err, fs.ErrPermission):
+		return http.StatusForbidden
+	}
+	return http.StatusServiceUnavailable
 }
 
 // plain is the answer where the site has no page for it.

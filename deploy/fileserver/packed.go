@@ -48,7 +48,7 @@ func (f files) keyOf(r *http.Request, h http.Header, file string) (key packKey, 
 			return key, false
 		}
 	}
-	for _, suffix := range []string{".br", ".zst", ".gz"} {
+	for _, suffix := range suffixes {
 		if _, ready := f.site.Tag(file + suffix); ready {
 			return key, false
 		}

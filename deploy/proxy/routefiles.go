@@ -10,8 +10,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sync/errgroup"
 
 	"tinyforge/db"
 	"tinyforge/deploy"
@@ -67,34 +70,52 @@ func (f *routeFiles) load(log *slog.Logger) ([]record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read folder of routes: %w", err)
 	}
-	var all []record
-	for _, e := range entries {
-		if e.Name() == newName {
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return e.Name() == newName })
+	kept := make([]keptRecord, len(entries))
+	var group errgroup.Group
+	group.SetLimit(readAtOnce)
+	for n, e := range entries {
+		group.Go(func() error {
+			kept[n] = readRecord(filepath.Join(f.dir.Name(), e.Name()))
+			return nil
+		})
+	}
+	_ = group.Wait()
+	all := make([]record, 0, len(kept))
+	for n, k := range kept {
+		if k.err != nil {
+			path := filepath.Join(f.dir.Name(), entries[n].Name())
+			log.Error("a route is left out: its file cannot be used", slog.String("file", path), slog.Any("error", k.err))
 			continue
 		}
-		path := filepath.Join(f.dir.Name(), e.Name())
-		rec, text, err := readRecord(path)
-		if err != nil {
-			log.Error("a route is left out: its file cannot be used", slog.String("file", path), slog.Any("error", err))
-			continue
-		}
-		f.known[rec.Host] = text
-		all = append(all, rec)
+		f.known[k.Host] = k.text
+		all = append(all, k.record)
 	}
 	return all, nil
 }
 
-func readRecord(path string) (rec record, text []byte, err error) {
-	if text, err = os.ReadFile(path); err != nil {
-		return rec, nil, err
+const readAtOnce = 8
+
+// keptRecord is what a file holds, or why it cannot be used.
+type keptRecord struct {
+	record
+	text []byte
+	err  error
+}
+
+func readRecord(path string) (k keptRecord) {
+	if k.text, k.err = os.ReadFile(path); k.err != nil {
+		return k
 	}
-	if err := json.Unmarshal(text, &rec); err != nil {
-		return rec, nil, err
+	if k.err = json.Unmarshal(k.text, &k.record); k.err != nil {
+		return k
 	}
-	if fileName(rec.Host) != filepath.Base(path) || hostKey(rec.Host) != rec.Host {
-		return rec, nil, fmt.Errorf("it is about %q", rec.Host)
+	if fileName(k.Host) != filepath.Base(path) || hostKey(k.Host) != k.Host {
+		k.err = fmt.Errorf("it is about %q", k.Host)
+		return k
 	}
-	return rec, text, errors.Join(check(rec.Host, rec.Upstream), deploy.CheckRoute(rec.route()))
+	k.err = errors.Join(check(k.Host, k.Upstream), deploy.CheckRoute(k.route()))
+	return k
 }
 
 // save makes a route durable. After an error it is kept as it was or as it was to be.

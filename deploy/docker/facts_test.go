@@ -54,7 +54,9 @@ func TestFactsLastAsLongAsTheEngine(t *testing.T) {
 	<-connected
 	look(1, "once it is connected again")
 	cancel()
-	<-left
+	if err := <-left; err != nil {
+		t.Errorf("Watch returns %v", err)
+	}
 	look(2, "when nobody watches any more")
 }
 

@@ -76,32 +76,43 @@ func (g *Git) Fetch(ctx context.Context, remote Remote, commit, dir string) (sai
 	// The folder of git is also its home: whoever removes dir after a crash removes all of it.
 	home := filepath.Join(dir, ".git")
 	defer os.RemoveAll(home)
-	format := "sha1"
-	if len(commit) == 64 {
-		format = "sha256"
+	if err := makeGitFolder(home, commit); err != nil {
+		return said, fmt.Errorf("fetch commit: %w", err)
 	}
 	local := gitCommand{dir: dir, home: home, limits: g.process}
 	online := gitCommand{dir: dir, home: home, config: dest.config, limits: g.process}
-	for _, step := range []func() error{
-		func() error { return local.do(ctx, "init", "--quiet", "--template=", "--object-format="+format) },
-		func() error {
-			return online.do(ctx, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", dest.url, commit)
-		},
-		func() error { return g.limits.check(ctx, local, commit) },
-		func() error { return local.do(ctx, "checkout", "--quiet", "--force", "--detach", commit+"^{commit}") },
-	} {
-		if err := step(); err != nil {
-			return said, gitError(ctx, "fetch commit", remote, err)
-		}
+	err = online.do(ctx, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", dest.url, commit)
+	if err == nil {
+		said, err = g.checkout(ctx, local, commit)
 	}
-	if out, err := local.run(ctx, "log", "-1", "--encoding=UTF-8", "--format=%an%n%B", commit, "--"); err == nil {
-		author, message, _ := strings.Cut(string(out), "\n")
-		said = db.CommitText{Message: FirstLine(message), Author: FirstLine(author)}
+	if err != nil {
+		return db.CommitText{}, gitError(ctx, "fetch commit", remote, err)
 	}
 	if err := os.RemoveAll(home); err != nil {
 		return said, fmt.Errorf("remove git folder: %w", err)
 	}
 	return said, nil
+}
+
+// checkout writes the files of a commit that was fetched, as far as the limits allow, and reads meanwhile what it says of itself.
+func (g *Git) checkout(ctx context.Context, local gitCommand, commit string) (said db.CommitText, err error) {
+	var reading sync.WaitGroup
+	reading.Go(func() { said = readText(ctx, local, commit) })
+	if err = g.limits.check(ctx, local, commit); err == nil {
+		err = local.do(ctx, "checkout", "--quiet", "--force", "--detach", commit+"^{commit}")
+	}
+	reading.Wait()
+	return said, err
+}
+
+// readText is what a commit says of itself; nothing where that cannot be read.
+func readText(ctx context.Context, local gitCommand, commit string) db.CommitText {
+	out, err := local.run(ctx, "log", "-1", "--encoding=UTF-8", "--format=%an%n%B", commit, "--")
+	if err != nil {
+		return db.CommitText{}
+	}
+	author, message, _ := strings.Cut(string(out), "\n")
+	return db.CommitText{Message: FirstLine(message), Author: FirstLine(author)}
 }
 
 // Heads returns the commit of each branch and tag by full ref name; of an annotated tag, the commit that it names.

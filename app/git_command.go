@@ -115,6 +115,7 @@ func (c gitCommand) settings() []string {
 		{"core.symlinks", "true"},
 		{"core.autocrlf", "false"},
 		{"core.fsmonitor", "false"},
+		{"core.fsync", "none"}, // nothing of git outlives the command that asked for it
 		{"credential.helper", ""},
 		{"http.followRedirects", "false"}, // also keeps the alternates of a dumb server out
 		{"http.proxy", deadProxy},

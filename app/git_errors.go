@@ -69,10 +69,6 @@ func gitError(ctx context.Context, op string, remote Remote, err error) error {
 	case says("early EOF", "hung up", "Empty reply", "Recv failure", "transfer closed"):
 		return fmt.Errorf("%s: %w", op, errCutOff)
 	}
-	if failure.command == "init" { // no server has told it anything yet
-		words := strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }), "; ")
-		return fmt.Errorf("%s: git init failed (%w): %s", op, failure.err, Shorten(words, 300))
-	}
 	return fmt.Errorf("%s: git %s failed (%w)", op, failure.command, failure.err)
 }
 

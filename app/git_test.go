@@ -131,7 +131,7 @@ func TestGitSaysWhyItCannotBegin(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := testGit(t, "loopback").Fetch(t.Context(), Remote{URL: "http://127.0.0.1:1/a/b.git"}, strings.Repeat("a", 40), dir)
-	if err == nil || !strings.Contains(err.Error(), "git init failed (exit status 128): fatal: ") || !strings.Contains(err.Error(), dir) {
+	if err == nil || !strings.Contains(err.Error(), "fetch commit: make git folder: ") || !strings.Contains(err.Error(), dir) {
 		t.Errorf("it says %v", err)
 	}
 }

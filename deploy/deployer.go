@@ -94,21 +94,31 @@ func (d *Deployer) limits(ctx context.Context) (Limits, error) {
 }
 
 // workloadLocks keep the runner and the recovery of one process apart. The zero value is ready.
-type workloadLocks struct{ held sync.Map }
+type workloadLocks struct{ turns sync.Map } // by the workload's id: a channel that is full while somebody has the workload
 
 // lock waits; it returns ctx's error when that is done first.
 func (l *workloadLocks) lock(ctx context.Context, workloadID int64) error {
-	for !l.tryLock(workloadID) {
-		if err := Sleep(ctx, 10*time.Millisecond); err != nil {
-			return err
-		}
+	select {
+	case l.turn(workloadID) <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return nil
 }
 
 func (l *workloadLocks) tryLock(workloadID int64) bool {
-	_, held := l.held.LoadOrStore(workloadID, true)
-	return !held
+	select {
+	case l.turn(workloadID) <- struct{}{}:
+		return true
+	default:
+		return false
+	}
 }
 
-func (l *workloadLocks) unlock(workloadID int64) { l.held.Delete(workloadID) }
+// unlock is for who has the workload. Who waits for it has it then.
+func (l *workloadLocks) unlock(workloadID int64) { <-l.turn(workloadID) }
+
+func (l *workloadLocks) turn(workloadID int64) chan struct{} {
+	turn, _ := l.turns.LoadOrStore(workloadID, make(chan struct{}, 1))
+	return turn.(chan struct{})
+}

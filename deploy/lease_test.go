@@ -111,3 +111,20 @@ func TestLeaseIsRenewed(t *testing.T) {
 	}
 	stop()
 }
+
+// TestClaimIsWrittenOnce: the row of a deployment that was claimed says that it is building; nothing has to be written before
+// that begins.
+func TestClaimIsWrittenOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "dockerfile", blueGreen)
+	dep := w.push("a")
+	w.deployer.Point = func(point string) {
+		if point != "building:before" {
+			return
+		}
+		if row := w.deployment(dep.ID); row.Phase != db.PhaseBuilding || !row.UpdatedAt.Equal(row.StartedAt) {
+			t.Errorf("it is %s, was claimed at %s and written again at %s", row.Phase, row.StartedAt, row.UpdatedAt)
+		}
+	}
+	w.run(dep)
+}

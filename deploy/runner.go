@@ -142,8 +142,10 @@ func (r *Runner) deploy(ctx, wanted context.Context, dep *db.Deployment) error {
 		r.Log.InfoContext(ctx, "deployment goes on", "deployment", dep.ID, "workload", j.workload.Name, "was", was, "phase", next)
 		j.log.Printf("Tinyforge ended while %s: it goes on with %s", was, next)
 	}
-	if err := j.enter(ctx, next); err != nil {
-		return err
+	if next != db.PhaseBuilding || dep.Attempt > 1 { // else the claim has just written it down
+		if err := j.enter(ctx, next); err != nil {
+			return err
+		}
 	}
 	for !dep.Phase.Final() {
 		s, err := stepOf(dep.Strategy, dep.Phase)

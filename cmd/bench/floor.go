@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,14 +104,16 @@ func firstAnswer(ctx context.Context, address, host string, version int) (time.T
 
 // bare deploys by the API of Docker alone, and does nothing that can be left out.
 type bare struct {
-	docker    *docker.Client
-	name      string // of containers and images
-	dir       string
-	published bool // it is reached at a port of loopback, or else at the container's own address
+	docker     *docker.Client
+	name       string // of containers and images
+	dir        string
+	published  bool   // it is reached at a port of loopback, or else at the container's own address
+	network    string // in which its containers are; "" means Docker's default one
+	stopsFirst bool   // the version of before is stopped before the next one is created
 }
 
 // once deploys a version, and returns how long that took: the file is changed, the image built, a container created and started,
-// and asked until it answers. The version of before is removed after that.
+// and asked until it answers. The version of before is removed after that, and stopped before the container is created where that is the way.
 func (b *bare) once(ctx context.Context, version int) (time.Duration, error) {
 	begun := time.Now()
 	if err := writeVersion(b.dir, version); err != nil {
@@ -118,6 +121,11 @@ func (b *bare) once(ctx context.Context, version int) (time.Duration, error) {
 	}
 	if err := b.build(ctx, version); err != nil {
 		return 0, fmt.Errorf("build image: %w", err)
+	}
+	if b.stopsFirst {
+		if err := b.docker.ContainerStop(ctx, b.container(version-1), container.StopOptions{}); err != nil && !errdefs.IsNotFound(err) {
+			return 0, err
+		}
 	}
 	address, err := b.run(ctx, version)
 	if err != nil {
@@ -161,7 +169,7 @@ func (b *bare) build(ctx context.Context, version int) error {
 
 // run starts a container, and returns where it can be reached.
 func (b *bare) run(ctx context.Context, version int) (string, error) {
-	config, hostConfig := &container.Config{Image: b.tag(version)}, &container.HostConfig{}
+	config, hostConfig := &container.Config{Image: b.tag(version)}, &container.HostConfig{NetworkMode: container.NetworkMode(b.network)}
 	port := nat.Port(samplePort + "/tcp")
 	if b.published {
 		config.ExposedPorts = nat.PortSet{port: {}}
@@ -181,7 +189,7 @@ func (b *bare) run(ctx context.Context, version int) (string, error) {
 	if bound := c.NetworkSettings.Ports[port]; b.published && len(bound) > 0 {
 		return net.JoinHostPort("127.0.0.1", bound[0].HostPort), nil
 	}
-	if n := c.NetworkSettings.Networks["bridge"]; !b.published && n != nil && n.IPAddress != "" {
+	if n := c.NetworkSettings.Networks[cmp.Or(b.network, "bridge")]; !b.published && n != nil && n.IPAddress != "" {
 		return net.JoinHostPort(n.IPAddress, samplePort), nil
 	}
 	return "", fmt.Errorf("the container %s has no address", b.container(version))

@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/docker/docker/api/types/network"
+	docker "github.com/docker/docker/client"
+
 	"tinyforge/app/forgetest"
 )
 
@@ -20,11 +23,15 @@ const (
 	recreate  = ours + ", recreate"
 	floorAt   = "floor, container's address"
 	floorPort = "floor, published port"
+	floorOwn  = "floor, network with names"
+	floorStop = "floor, network with names, old one stopped first"
 )
 
 const pushText = "From the moment in which the forge sends the delivery of a push to the first 200 with the new version, asked for again " +
 	"2 ms after each answer, through the built-in proxy: the intake, git fetch, BuildKit, create, start, gate and route. An image of one small file, which changes, " +
 	"on one of a static program, which is there. The floor does it by the API of Docker alone, from the change of the file on, and is asked once the container is started: no webhook, no git, no gate, no route. " +
+	"Its containers are in Docker's default network; in one in which containers find each other by name, as those of Tinyforge do, Docker takes longer to start them: " +
+	"that row is what blue-green can come to, and the one whose old container is stopped before the new one is created what recreate can. " +
 	"Others are done by hand: docker build %s and docker run; docker-compose, which builds and replaces."
 
 // measurePush deploys the same change by a push, by Docker's bare API and by hand.
@@ -46,12 +53,9 @@ func measurePush(ctx context.Context, o choice, s *stage, done func(work)) error
 	if err != nil {
 		return err
 	}
-	floors := [2]*bare{}
-	for i, published := range []bool{false, true} {
-		floors[i] = &bare{docker: engine, name: fmt.Sprintf("%s-floor-%d", name, i), published: published}
-		if floors[i].dir, err = s.sampleFolder(floors[i].name, base); err != nil {
-			return err
-		}
+	floors, err := newFloors(ctx, s, engine, name, base)
+	if err != nil {
+		return err
 	}
 	dir, err := s.sampleFolder("by-hand", base)
 	if err != nil {
@@ -68,13 +72,38 @@ func measurePush(ctx context.Context, o choice, s *stage, done func(work)) error
 	if err != nil {
 		return err
 	}
-	list := []pusher{{blueGreen, sites.once(blueGreen)}, {recreate, sites.once(recreate)}, {floorAt, floors[0].once}, {floorPort, floors[1].once}, {"docker CLI", hand.once}}
+	list := append([]pusher{{blueGreen, sites.once(blueGreen)}, {recreate, sites.once(recreate)}}, append(floors, pusher{"docker CLI", hand.once})...)
 	if err := measurePushed(ctx, o, list, hand.kind(), compose, done); err != nil {
 		return err
 	}
 	sites.end()
 	done(sites.phases())
 	return measureShare(ctx, o, s, forge, base, name+"-b", engine.DaemonHost(), done)
+}
+
+// newFloors are the ways by the API of Docker alone, each with containers, images and a folder of its own.
+func newFloors(ctx context.Context, s *stage, engine *docker.Client, name, base string) (list []pusher, err error) {
+	named := name + "-floors"
+	if _, err := engine.NetworkCreate(ctx, named, network.CreateOptions{Driver: "bridge"}); err != nil {
+		return nil, fmt.Errorf("make network: %w", err)
+	}
+	for i, f := range []struct {
+		who string
+		way bare
+	}{
+		{floorAt, bare{}},
+		{floorPort, bare{published: true}},
+		{floorOwn, bare{network: named}},
+		{floorStop, bare{network: named, stopsFirst: true}},
+	} {
+		b := &f.way
+		b.docker, b.name = engine, fmt.Sprintf("%s-floor-%d", name, i)
+		if b.dir, err = s.sampleFolder(b.name, base); err != nil {
+			return nil, err
+		}
+		list = append(list, pusher{f.who, b.once})
+	}
+	return list, nil
 }
 
 // measurePushed goes round them, without compose, which is slow, and then for fewer rounds with it.

@@ -29,10 +29,15 @@ func (e *Engine) buildkit(ctx context.Context) (*buildkit.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	known := e.facts.Load()
+	if known != nil && known.buildKit {
+		return kit, nil
+	}
 	if _, err := kit.ListWorkers(ctx); err != nil {
 		_ = kit.Close()
 		return nil, err
 	}
+	e.learn(known, func(f *facts) { f.buildKit = true })
 	return kit, nil
 }
 

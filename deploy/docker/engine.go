@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker/docker/client"
@@ -35,6 +36,8 @@ type Engine struct {
 
 	networkMu sync.Mutex // one ensureNetwork at a time
 	pulledMu  sync.Mutex // what was pulled is marked, or removed
+
+	facts atomic.Pointer[facts] // nil while nobody follows the events
 }
 
 // New returns an Engine. It makes no network call: whether Docker is there shows at the first use, and an engine that

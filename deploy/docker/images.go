@@ -22,13 +22,13 @@ func (e *Engine) FreeSpace(ctx context.Context) (int64, error) {
 	if !strings.HasPrefix(e.docker.DaemonHost(), "unix://") {
 		return 0, fmt.Errorf("look for free space: docker is on another machine: %w", errors.ErrUnsupported)
 	}
-	info, err := e.docker.Info(ctx)
+	root, err := e.rootFolder(ctx)
 	if err != nil {
 		return 0, e.explain("look for free space", err)
 	}
-	free, err := deploy.FreeSpace(info.DockerRootDir)
+	free, err := deploy.FreeSpace(root)
 	if err != nil {
-		return 0, fmt.Errorf("look for free space in %s: %w: %w", info.DockerRootDir, errors.ErrUnsupported, err)
+		return 0, fmt.Errorf("look for free space in %s: %w: %w", root, errors.ErrUnsupported, err)
 	}
 	return free, nil
 }

@@ -63,6 +63,8 @@ func (e *Engine) follow(ctx context.Context, changed func(db.ReleaseID)) error {
 	case err := <-errs:
 		return err
 	default:
+		e.facts.Store(new(facts))
+		defer e.facts.Store(nil)
 		changed("")
 	}
 	for {

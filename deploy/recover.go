@@ -25,7 +25,9 @@ type Recovery struct {
 
 // NewRecovery makes a recovery.
 func NewRecovery(d *Deployer) *Recovery {
-	d.Config = d.Config.withDefaults()
+	if c := d.Config.withDefaults(); c != d.Config { // a runner that has it already may read it now
+		d.Config = c
+	}
 	return &Recovery{Deployer: d}
 }
 

@@ -58,6 +58,9 @@ func (d *DB) recordTogether(members []*member[*arrival]) error {
 			arrivals = append(arrivals, m.what)
 		}
 	}
+	if len(arrivals) == 0 {
+		return nil
+	}
 	return d.record(context.Background(), arrivals)
 }
 

@@ -1,32 +1,18 @@
 package proxy
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"tinyforge/deploy"
 )
 
-// sink is a log that can be read while it is written.
-type sink struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (s *sink) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
-}
-
 // TestAccessLog has what was asked for and answered, whoever answered it, and no query.
 func TestAccessLog(t *testing.T) {
-	log := &sink{}
+	log := &lockedBuffer{}
 	p := serve(t, Config{AccessLog: log})
 	upsert(t, p, "a.test", upstream(t, "blue", func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
@@ -51,7 +37,7 @@ func TestAccessLog(t *testing.T) {
 		Seconds                                     float64
 	}
 	var got []line
-	for d := json.NewDecoder(&log.text); ; {
+	for d := json.NewDecoder(strings.NewReader(log.String())); ; {
 		var l line
 		if err := d.Decode(&l); err == io.EOF {
 			break

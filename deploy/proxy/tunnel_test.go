@@ -73,7 +73,7 @@ func TestTunnelEnds(t *testing.T) {
 		"another protocol": {"mine", early, "\x81\x02hi", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			log := &sink{}
+			log := &lockedBuffer{}
 			p := serve(t, Config{AccessLog: log})
 			got := make(chan string, 1)
 			blue := upstream(t, "blue", func(w http.ResponseWriter, r *http.Request) {
@@ -96,11 +96,7 @@ func TestTunnelEnds(t *testing.T) {
 				t.Errorf("the upstream got %q, want %q", rest, tt.up)
 			}
 			must(t, conn.Close())
-			p.cancel()
-			must(t, p.wait(t))
-			if !strings.Contains(log.text.String(), `"status":101`) {
-				t.Errorf("access log %q", log.text.String())
-			}
+			waitFor(t, func() bool { return strings.Contains(log.String(), `"status":101`) })
 		})
 	}
 }

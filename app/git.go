@@ -97,9 +97,14 @@ func (g *Git) Fetch(ctx context.Context, remote Remote, commit, dir string) (sai
 // checkout writes the files of a commit that was fetched, as far as the limits allow, and reads meanwhile what it says of itself.
 func (g *Git) checkout(ctx context.Context, local gitCommand, commit string) (said db.CommitText, err error) {
 	var reading sync.WaitGroup
-	reading.Go(func() { said = readText(ctx, local, commit) })
+	read, cancel := context.WithCancel(ctx)
+	defer cancel()
+	reading.Go(func() { said = readText(read, local, commit) })
 	if err = g.limits.check(ctx, local, commit); err == nil {
 		err = local.do(ctx, "checkout", "--quiet", "--force", "--detach", commit+"^{commit}")
+	}
+	if err != nil {
+		cancel()
 	}
 	reading.Wait()
 	return said, err

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // crowd lets those who wait for each other be served together, by one of them, whose turn it is. It is safe for concurrent use. Who is
@@ -30,9 +31,12 @@ type member[T any] struct {
 
 func newCrowd[T any](most int) *crowd[T] { return &crowd[T]{most: most, turn: make(chan struct{}, 1)} }
 
-// join has what served: by alone, where nobody else waits, or with others by together, which notes the error of a member, and
-// returns one when nothing has happened of any. Each is then served alone, in their order, so that what goes wrong does so where its
-// caller sees it.
+// waitMost is how long somebody who is served alone waits for the one before.
+const waitMost = time.Second
+
+// join returns when what was served: by alone, where nobody else waits, or with others by together, which notes the error of a member, and
+// returns one when nothing has happened of any. Each is then served alone, so that what goes wrong does so where its caller sees it, and
+// in their order, unless one takes longer than waitMost.
 func (c *crowd[T]) join(ctx context.Context, what T, alone func(ctx context.Context) error, together func(members []*member[T]) error) error {
 	m := &member[T]{ctx: ctx, what: what, done: make(chan struct{}), ended: make(chan struct{})}
 	c.mu.Lock()
@@ -83,7 +87,10 @@ func serve[T any](members []*member[T], together func(members []*member[T]) erro
 
 func (c *crowd[T]) afterOthers(m *member[T], alone func(ctx context.Context) error) error {
 	if m.before != nil {
-		<-m.before.ended
+		select {
+		case <-m.before.ended:
+		case <-time.After(waitMost):
+		}
 	}
 	defer func() {
 		close(m.ended)

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -24,7 +25,14 @@ type Delivery struct {
 	// Seen is what the delivery says of its repository where that is news, nil otherwise. It is saved with the delivery
 	// when that is accepted: a copy that comes late must not bring an old name back.
 	Seen *Repository `bun:"-"`
+
+	// Under is the Sealed of the forge's row under which the delivery was verified: it is not recorded when that is not what it is
+	// any more. nil is for one that nobody needs to verify.
+	Under []byte `bun:"-"`
 }
+
+// ErrForgeStale is returned for a delivery that was verified under what its forge's row was before.
+var ErrForgeStale = errors.New("the forge has changed since it was verified")
 
 // Enqueued is what became of a delivery.
 type Enqueued struct {

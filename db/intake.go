@@ -1,6 +1,7 @@
 package db
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -24,6 +25,7 @@ type arrival struct {
 	aim         Aim
 	externalID  int64
 	deployments []Deployment
+	ofForge     bool // its order among those of its forge matters, not of a repository
 
 	// act does what is to come of a delivery that is recorded now, and writes into it what was decided. It may be called again.
 	act func(ctx context.Context, tx bun.Tx, del *Delivery, deployments []Deployment) (queued []int64, err error)
@@ -31,6 +33,7 @@ type arrival struct {
 	recorded Delivery
 	asked    []Deployment
 	first    *arrival // with the same id; nil means this one
+	stale    bool     // its forge has changed: it is not recorded
 	out      Enqueued
 }
 
@@ -43,6 +46,9 @@ func (d *DB) take(ctx context.Context, a *arrival) (Enqueued, error) {
 	err := d.intake.join(ctx, a,
 		func(ctx context.Context) error { return d.record(ctx, []*arrival{a}) },
 		d.recordTogether)
+	if err == nil && a.stale {
+		err = ErrForgeStale
+	}
 	if err != nil {
 		return Enqueued{}, found("record delivery", err)
 	}
@@ -83,7 +89,16 @@ func (d *DB) record(ctx context.Context, arrivals []*arrival) error {
 
 func (d *DB) recordIn(ctx context.Context, tx bun.Tx, arrivals []*arrival) error {
 	for _, a := range arrivals {
-		a.recorded, a.asked, a.first, a.out = *a.del, a.deployments, nil, Enqueued{}
+		a.recorded, a.asked, a.first, a.stale, a.out = *a.del, a.deployments, nil, false, Enqueued{}
+	}
+	if len(arrivals) > 1 && d.postgres() { // or who waits for a row that somebody else holds would stop all others
+		if _, err := tx.ExecContext(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
+			return err
+		}
+	}
+	arrivals, err := upToDate(ctx, tx, arrivals)
+	if err != nil || len(arrivals) == 0 {
+		return err
 	}
 	if err := d.lookUp(ctx, tx, arrivals); err != nil {
 		return err
@@ -121,24 +136,49 @@ func (a *arrival) finish(ctx context.Context, tx bun.Tx) (err error) {
 	return err
 }
 
-// lookUp finds the repositories of the deliveries, and what they ask for. On PostgreSQL those of one repository come one after the
-// other from then on; on SQLite all do.
+// upToDate returns those whose forge is what it was when they were verified.
+func upToDate(ctx context.Context, tx bun.Tx, arrivals []*arrival) (fine []*arrival, err error) {
+	var ids []int64
+	for _, a := range arrivals {
+		if a.del.Under != nil && !slices.Contains(ids, a.del.ForgeID) {
+			ids = append(ids, a.del.ForgeID)
+		}
+	}
+	if len(ids) == 0 {
+		return arrivals, nil
+	}
+	var forges []Forge
+	if err := tx.NewSelect().Model(&forges).Column("id", "sealed").Where("id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
+		return nil, err
+	}
+	for _, a := range arrivals {
+		a.stale = a.del.Under != nil && !slices.ContainsFunc(forges, func(f Forge) bool {
+			return f.ID == a.del.ForgeID && bytes.Equal(f.Sealed, a.del.Under)
+		})
+		if !a.stale {
+			fine = append(fine, a)
+		}
+	}
+	return fine, nil
+}
+
+// lookUp finds the repositories of the deliveries, and what they ask for. On PostgreSQL those of one repository, or forge, come one
+// after the other from then on; on SQLite all do.
 func (d *DB) lookUp(ctx context.Context, tx bun.Tx, arrivals []*arrival) error {
 	var wanted []bun.TupleValues
-	var ids []int64
+	var ids, forges []int64
 	for _, a := range arrivals {
 		switch {
 		case a.aim != nil:
 			wanted = append(wanted, bun.Tuple([]int64{a.del.ForgeID, a.externalID}))
 		case a.del.RepositoryID != 0:
 			ids = append(ids, a.del.RepositoryID)
+		case a.ofForge:
+			forges = append(forges, a.del.ForgeID)
 		}
 	}
-	if len(ids) > 0 && d.postgres() {
-		theirs := tx.NewSelect().Model((*Repository)(nil)).Column("id").Where("id IN (?)", bun.List(ids)).Order("id")
-		if err := d.forUpdate(theirs).Scan(ctx, new([]int64)); err != nil {
-			return err
-		}
+	if err := errors.Join(d.lock(ctx, tx, (*Forge)(nil), forges), d.lock(ctx, tx, (*Repository)(nil), ids)); err != nil {
+		return err
 	}
 	if len(wanted) == 0 {
 		return nil
@@ -166,6 +206,14 @@ func (d *DB) lookUp(ctx context.Context, tx bun.Tx, arrivals []*arrival) error {
 		a.recorded.clean()
 	}
 	return nil
+}
+
+// lock locks rows of a model on PostgreSQL.
+func (d *DB) lock(ctx context.Context, tx bun.Tx, model any, ids []int64) error {
+	if len(ids) == 0 || !d.postgres() {
+		return nil
+	}
+	return d.forUpdate(tx.NewSelect().Model(model).Column("id").Where("id IN (?)", bun.List(ids)).Order("id")).Scan(ctx, new([]int64))
 }
 
 // followers are the workloads of some repositories, by the ID of those, with what says which pushes they follow: nothing of them is

@@ -106,7 +106,14 @@ func TestOpenWaitsForAWriter(t *testing.T) {
 	if _, err := db.Open(ctx, address, newKeys(t)); err == nil || !strings.Contains(err.Error(), "does not let go of it") {
 		t.Errorf("who waits no longer gets %v", err)
 	}
-	time.AfterFunc(100*time.Millisecond, func() { _, _ = writer.ExecContext(context.WithoutCancel(t.Context()), "COMMIT") })
+	time.AfterFunc(100*time.Millisecond, func() {
+		for { // it is refused while the one who opens reads
+			if _, err := writer.ExecContext(context.WithoutCancel(t.Context()), "COMMIT"); err == nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
 	open(t, address, newKeys(t))
 }
 

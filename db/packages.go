@@ -18,14 +18,10 @@ import (
 // a queued deployment will pull the image anyway: that one is as good as asked for by the package from then on. Of each
 // deployment WorkloadID, Ref, Commit, Message and Author are read.
 func (d *DB) EnqueuePackage(ctx context.Context, del *Delivery, deployments []Deployment) (Enqueued, error) {
-	return d.take(ctx, &arrival{del: del, deployments: deployments, act: d.queuePackage})
+	return d.take(ctx, &arrival{del: del, deployments: deployments, ofForge: true, act: d.queuePackage})
 }
 
 func (d *DB) queuePackage(ctx context.Context, tx bun.Tx, del *Delivery, deployments []Deployment) (queued []int64, err error) {
-	oneByOne := tx.NewSelect().Model((*Forge)(nil)).Column("id").Where("id = ?", del.ForgeID) // packages of one forge
-	if err := d.forUpdate(oneByOne).Scan(ctx, new(int64)); err != nil {
-		return nil, err
-	}
 	told, err := toldAlready(ctx, tx, *del)
 	switch {
 	case err != nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -121,6 +122,9 @@ func (p *patient) routeOne(ctx context.Context, v routesVerb, rt db.Route) error
 	}
 	switch decideRoute(v, at) {
 	case routeLive:
+		if owner, err := p.DB.WorkloadOfHost(ctx, rt.Host); err != nil || owner != p.w.Name { // given away since the row was read
+			return err
+		}
 		err := p.Router.Upsert(ctx, rt, p.upstream())
 		if err == nil && unknown == nil {
 			p.report(ctx, rt, at, was)
@@ -212,23 +216,28 @@ func (p *patient) others() (list []Instance) {
 // leaveHosts takes the routes away of hosts that the workload has no more, unless another one has them by now.
 func (p *patient) leaveHosts(ctx context.Context) error {
 	leaving, err := p.DB.LeavingHosts(ctx, p.w.ID)
-	if err != nil || len(leaving) == 0 {
-		return err
-	}
-	p.hosts.Lock()
-	defer p.hosts.Unlock()
-	if leaving, err = p.DB.LeavingHosts(ctx, p.w.ID); err != nil { // another one may have claimed one while we waited
+	if err != nil {
 		return err
 	}
 	for _, host := range leaving {
-		if err := p.Router.Delete(ctx, db.Route{WorkloadID: p.w.ID, Host: host}); err != nil {
-			return err
-		}
-		if err := p.DB.ForgetHost(ctx, p.w.ID, host); err != nil {
+		if err := p.leaveHost(ctx, host); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (p *patient) leaveHost(ctx context.Context, host string) error {
+	p.hosts.Lock()
+	defer p.hosts.Unlock()
+	leaving, err := p.DB.LeavingHosts(ctx, p.w.ID)
+	if err != nil || !slices.Contains(leaving, host) { // another one may have claimed it while we waited
+		return err
+	}
+	if err := p.Router.Delete(ctx, db.Route{WorkloadID: p.w.ID, Host: host}); err != nil {
+		return err
+	}
+	return p.DB.ForgetHost(ctx, p.w.ID, host)
 }
 
 // reap removes the releases of a workload that nothing justifies: not live and not routed.

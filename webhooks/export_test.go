@@ -30,5 +30,4 @@ const (
 	MaxHeld      = maxHeld
 	MaxHeldLarge = maxHeldLarge
 	AttemptsMost = attemptsMost
-	RowLasts     = rowLasts
 )

@@ -16,6 +16,7 @@ type outcome struct {
 	code      int
 	authentic bool  // its signature verified
 	unread    bool  // it is authentic, and cannot be read
+	doubtful  bool  // the forge may have changed since its row was read
 	err       error // what went wrong on our side, for the log
 }
 

@@ -8,8 +8,8 @@ import (
 	"tinyforge/db"
 )
 
-// rowLasts is for how long the row of a forge that was read is taken for what it is, where that lets somebody in: a secret that was
-// replaced may verify for so long.
+// rowLasts is for how long the row of a forge that was read is taken for what it is. Nobody is refused, and nothing recorded, by one
+// that is not so any more.
 const rowLasts = 100 * time.Millisecond
 
 // rows reads the rows of forges, one at a time for each name, and once for all who wait for it: a flood of unsigned deliveries

@@ -3,6 +3,7 @@
 package webhooks
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -82,20 +83,31 @@ func (h *Handler) receive(r *http.Request, name string, in *intake) outcome {
 	if refusal, ok := errors.AsType[*bodyError](err); ok {
 		return refused(refusal.code, refusal.text)
 	}
+	out := h.take(r, row, body)
+	if !out.doubtful {
+		return out
+	}
+	last := row.Sealed
+	if row, err = h.rows.read(r.Context(), name, time.Now()); err != nil {
+		return unknown(err)
+	}
+	if bytes.Equal(row.Sealed, last) {
+		return out
+	}
+	return h.take(r, row, body)
+}
+
+// take verifies and records a delivery, as its forge's row has it.
+func (h *Handler) take(r *http.Request, row db.Forge, body []byte) outcome {
 	push, err := h.verify(r.Header, row, body)
-	if errors.Is(err, app.ErrSignature) { // the forge's secret may be newer than the row
-		if row, err = h.rows.read(r.Context(), name, time.Now()); err != nil {
-			return unknown(err)
-		}
-		push, err = h.verify(r.Header, row, body)
-	}
-	if errors.Is(err, errUnopened) {
+	switch {
+	case errors.Is(err, errUnopened):
 		return unrecorded(err)
-	}
-	if errors.Is(err, app.ErrSignature) {
-		return refused(http.StatusUnauthorized, "the signature does not verify: check the webhook's secret")
-	}
-	if errors.Is(err, app.ErrIgnored) {
+	case errors.Is(err, app.ErrSignature):
+		out := refused(http.StatusUnauthorized, "the signature does not verify: check the webhook's secret")
+		out.doubtful = true
+		return out
+	case errors.Is(err, app.ErrIgnored):
 		return outcome{code: http.StatusOK, authentic: true, Answer: Answer{Decision: err.Error()}}
 	}
 	out := h.answer(r.Context(), func(ctx context.Context) (db.Enqueued, error) {
@@ -128,7 +140,9 @@ func (h *Handler) answer(ctx context.Context, record func(context.Context) (db.E
 	done, err := record(ctx)
 	switch {
 	case err != nil:
-		return unrecorded(err)
+		out := unrecorded(err)
+		out.doubtful = errors.Is(err, db.ErrForgeStale)
+		return out
 	case done.Duplicate:
 		return outcome{code: http.StatusOK, Answer: Answer{Decision: "received before: " + done.Decision}}
 	case len(done.Deployments) > 0:
@@ -150,7 +164,7 @@ func isName(s string) bool {
 func (h *Handler) record(ctx context.Context, row db.Forge, push app.Push) (db.Enqueued, error) {
 	delivery := db.Delivery{
 		ForgeID: row.ID, ExternalID: push.DeliveryID, Event: push.Event,
-		Ref: push.Ref, Before: push.Before, After: push.After,
+		Ref: push.Ref, Before: push.Before, After: push.After, Under: row.Sealed,
 	}
 	if change := push.Installation; change != nil {
 		change.Installation.ForgeID = row.ID
@@ -188,6 +202,7 @@ func aim(push app.Push, del *db.Delivery, repo db.Repository, workloads []db.Wor
 func (h *Handler) recordUnread(ctx context.Context, row db.Forge, body []byte, reason error) (db.Enqueued, error) {
 	return h.db.Enqueue(ctx, &db.Delivery{
 		ForgeID: row.ID, ExternalID: fmt.Sprintf("unread %x", sha256.Sum256(body)), Event: "unread", Decision: reason.Error(),
+		Under: row.Sealed,
 	}, nil)
 }
 

@@ -27,7 +27,7 @@ func main() {
 
 const usage = `bench [OPTIONS] WORK...    measures: %s, or all
 bench compare A B          compares two files that -json has written
-bench [-into FILE] print A prints one
+bench [-into FILE] print A prints a file that -json has written
 `
 
 func run(ctx context.Context, args []string) error {

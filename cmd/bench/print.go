@@ -40,7 +40,7 @@ func (r *report) printHead(out io.Writer) {
 	for _, who := range slices.Sorted(maps.Keys(r.Versions)) {
 		versions = append(versions, who+" "+r.Versions[who])
 	}
-	fmt.Fprintf(out, "\n%s\n", wrap("Versions: "+strings.Join(versions, ", ")+"."))
+	fmt.Fprintf(out, "\n%s\n", wrap("Versions: "+strings.Join(versions, "; ")+"."))
 }
 
 // wrap breaks a text into lines where it has spaces.
@@ -66,7 +66,16 @@ func wrap(text string) string {
 
 func (w *work) print(out io.Writer) {
 	who, metrics := w.names()
-	fmt.Fprintf(out, "\n%s\n\n", wrap(fmt.Sprintf("**%s.** %s", w.Name, w.Text)))
+	text, list, _ := strings.Cut(w.Text, remarks)
+	fmt.Fprintf(out, "\n%s\n\n", wrap(fmt.Sprintf("**%s.** %s", w.Name, text)))
+	for remark := range strings.SplitSeq(list, remarks) {
+		if remark != "" {
+			fmt.Fprintf(out, "- %s\n", wrap(remark))
+		}
+	}
+	if list != "" {
+		fmt.Fprintln(out)
+	}
 	head, line := "| |", "|---|"
 	for _, m := range metrics {
 		head += fmt.Sprintf(" %s, %s |", m, w.unit(m))

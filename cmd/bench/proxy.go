@@ -41,7 +41,7 @@ func traffics() []traffic {
 			path: "/", request: get, goals: asFast},
 		{name: "HTTP/2", text: "GET of 115 bytes over 10 connections with TLS 1.3, 5 at a time on each. Without a proxy it is the program behind the others that speaks HTTP/2.",
 			rounds: 3, clients: 10, streams: 5, lasts: 1200 * time.Millisecond, secure: true, path: "/", answer: smallAnswer(1), goals: asFast},
-		{name: "compressed", text: `GET of a file of 20 kB of a static site, over 50 connections by who takes gzip. Caddy and nginx serve the file, compressed as each does
+		{name: "compressed", text: `GET of a file of 20 kB of a static site, over 50 connections, by clients that accept gzip. Caddy and nginx serve the file, compressed as each does
 by itself: see the size. Tinyforge does it as it deploys a static site: the server in its container, which keeps what it has compressed,
 and the proxy before it, with the CPU time of both. HAProxy serves no files and compresses what the program behind it answers. Without a proxy it was compressed
 before. net/http + httputil compresses nothing.`,

@@ -25,13 +25,14 @@ const (
 	floorPort = "floor, published port"
 	floorOwn  = "floor, network with names"
 	floorStop = "floor, network with names, old one stopped first"
+	byCompose = "docker-compose"
 )
 
 const pushText = "From the moment in which the forge sends the delivery of a push to the first 200 with the new version, asked for again " +
 	"2 ms after each answer, through the built-in proxy: the intake, git fetch, BuildKit, create, start, gate and route. An image of one small file, which changes, " +
 	"on one of a static program, which is there. The floor does it by the API of Docker alone, from the change of the file on, and is asked once the container is started: no webhook, no git, no gate, no route. " +
 	"Its containers are in Docker's default network; in one in which containers find each other by name, as those of Tinyforge do, Docker takes longer to start them: " +
-	"that row is what blue-green can come to, and the one whose old container is stopped before the new one is created what recreate can. " +
+	"that row is the least that blue-green can take, and the one whose old container is stopped before the new one is created the least of recreate. " +
 	"Others are done by hand: docker build %s and docker run; docker-compose, which builds and replaces."
 
 // measurePush deploys the same change by a push, by Docker's bare API and by hand.
@@ -128,12 +129,12 @@ func measurePushed(ctx context.Context, o choice, list []pusher, kind string, co
 	if compose == nil {
 		return nil
 	}
-	w = &work{Name: "push to live, with docker-compose", Text: text, Base: floorPort}
-	if _, err := pushRounds(ctx, w, []pusher{{"docker-compose", compose.once}}, 0, 0); err != nil { // its first version, uncounted
+	w = &work{Name: "push to live, with docker-compose", Text: "The same.", Base: floorPort}
+	if _, err := pushRounds(ctx, w, []pusher{{byCompose, compose.once}}, 0, 0); err != nil { // its first version, uncounted
 		return err
 	}
 	// Its versions go on where the others' do: numbers need not follow each other for it.
-	if _, err := pushRounds(ctx, w, append(list, pusher{"docker-compose", compose.once}), next, o.times(3)); err != nil {
+	if _, err := pushRounds(ctx, w, append(list, pusher{byCompose, compose.once}), next, o.times(3)); err != nil {
 		return err
 	}
 	done(*w)
@@ -170,5 +171,5 @@ func (h *byHand) kind() string {
 	if h.buildKit {
 		return "with BuildKit"
 	}
-	return "with the classic builder, the only one that this docker command has"
+	return "with the classic builder, the only one that this docker command has,"
 }

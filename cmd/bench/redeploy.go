@@ -79,6 +79,9 @@ func note(w *work, who string, visits []visit, swaps []swap) {
 	w.add(who, "swaps", "number", float64(len(swaps)))
 	w.add(who, "requests", "number", float64(len(visits)))
 	w.add(who, "failed", "number", float64(failed))
+	if len(swaps) > 0 {
+		w.add(who, "failed in 100", "number", 100*float64(failed)/float64(len(swaps)))
+	}
 	w.add(who, "mixed", "ms", milliseconds(mixed(visits, swaps)))
 	if len(steady) > 0 && len(swapping) > 0 { // not all failed
 		w.add(who, "p99 GET, steady", "ms", percentile(steady, 99))

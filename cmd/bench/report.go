@@ -52,9 +52,12 @@ func (w *work) add(who, metric, unit string, value float64) {
 	w.Series = append(w.Series, series{who, metric, unit, []float64{value}})
 }
 
-// remark adds a line to the text, unless there is one already that begins so.
+// remarks begin so in the text.
+const remarks = "\n- "
+
+// remark adds one to the text, unless there is one already that begins so.
 func (w *work) remark(begin, rest string) {
-	if begin = "\n" + begin; !strings.Contains(w.Text, begin) {
+	if begin = remarks + begin; !strings.Contains(w.Text, begin) {
 		w.Text += begin + rest
 	}
 }

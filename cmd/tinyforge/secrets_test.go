@@ -134,7 +134,7 @@ func (s *service) imagesOf(workload string) string {
 		var inspected, history json.RawMessage
 		docker.call(http.MethodGet, "/images/"+d.Release.Image+"/json", &inspected)
 		docker.call(http.MethodGet, "/images/"+d.Release.Image+"/history", &history)
-		if len(inspected) == 0 || len(history) == 0 {
+		if d.Phase == db.PhaseLive && (len(inspected) == 0 || len(history) == 0) { // that of a failed one may have been removed
 			s.Errorf("there is no image %s", d.Release.Image)
 		}
 		all += string(inspected) + string(history)

@@ -72,7 +72,7 @@ func (f files) beside(h http.Header, r *http.Request, name string) (opened *os.F
 			continue
 		}
 		h.Set("Content-Encoding", encoding)
-		if r.Header.Get("Range") == "" { // ServeContent tells no length of what has an encoding
+		if r.Header.Get("Range") == "" && r.Header.Get("If-Match") == "" { // ServeContent tells no length of what has an encoding
 			h.Set("Content-Length", strconv.FormatInt(info.Size(), 10))
 		}
 		return opened, tag

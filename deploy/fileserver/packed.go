@@ -22,6 +22,8 @@ const (
 // packs keep files as they are sent compressed, so that a file is compressed once and not for each visitor. Whether one is sent
 // compressed, and with which header, is said by Caddy's answer to the first. They are safe for concurrent use.
 type packs struct {
+	packing sync.Mutex // one at a time, since it takes memory: what comes meanwhile is kept later
+
 	mu   sync.RWMutex
 	all  map[packKey]*packed // nil for one that is being made, or cannot be
 	size int
@@ -54,7 +56,7 @@ func (f files) keyOf(r *http.Request, h http.Header, file string) (key packKey, 
 		}
 	}
 	ruled := slices.ContainsFunc(packHeader, func(name string) bool { return h[name] != nil })
-	if ruled || r.Method != http.MethodGet || strings.Contains(h.Get("Cache-Control"), "no-transform") {
+	if ruled || r.Method != http.MethodGet || strings.Contains(strings.ToLower(strings.Join(h.Values("Cache-Control"), ",")), "no-transform") {
 		return key, false
 	}
 	offered := []string{"zstd", "gzip"}
@@ -90,7 +92,11 @@ func (p *packs) keep(key packKey, path string, answered http.Header) {
 		return
 	}
 	info, err := os.Stat(path)
-	if err != nil || info.Size() > packedMost || !p.begin(key) {
+	if err != nil || info.Size() > packedMost || !p.packing.TryLock() {
+		return
+	}
+	defer p.packing.Unlock()
+	if !p.begin(key) {
 		return
 	}
 	text, err := os.ReadFile(path)
@@ -109,11 +115,11 @@ func (p *packs) keep(key packKey, path string, answered http.Header) {
 	}
 }
 
-// begin tells whether nobody has begun with it.
+// begin tells whether nobody has begun with it, and there is room.
 func (p *packs) begin(key packKey) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, begun := p.all[key]; begun {
+	if _, begun := p.all[key]; begun || p.size >= packsMost {
 		return false
 	}
 	p.all[key] = nil
@@ -123,7 +129,7 @@ func (p *packs) begin(key packKey) bool {
 func pack(text []byte, encoding string) []byte {
 	var b bytes.Buffer
 	if encoding == "zstd" {
-		z, err := zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1))
+		z, err := zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(128<<10))
 		if err != nil {
 			return text
 		}

@@ -123,7 +123,7 @@ func growOurs(ctx context.Context, s *stage, size int, upstream string) (grown, 
 	if p.process, err = start(s.dir, ours, nil, p.cmd.Path, p.cmd.Args[1:]...); err != nil {
 		return grown{}, err
 	}
-	if err := p.answers(ctx, p.plain); err != nil {
+	if err := p.ready(ctx, p.plain); err != nil {
 		return grown{}, err
 	}
 	if n := len(p.client.Stats()); n < size { // and host's

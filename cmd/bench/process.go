@@ -48,10 +48,14 @@ func launch(dir, name string, env []string, cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-// answers waits until somebody listens at an address.
+// answers waits until somebody listens at an address, or a socket's path.
 func (p *process) answers(ctx context.Context, address string) error {
+	network := "tcp"
+	if filepath.IsAbs(address) {
+		network = "unix"
+	}
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		if c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address); err == nil {
+		if c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, network, address); err == nil {
 			return c.Close()
 		}
 		select {

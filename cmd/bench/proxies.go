@@ -104,13 +104,21 @@ func startProxy(ctx context.Context, s *stage, upstream string, p *proxied, addr
 		return nil, err
 	}
 	p.client = proxy.NewClient(p.socket())
-	if err = p.answers(ctx, address); err == nil {
+	if err = p.ready(ctx, address); err == nil {
 		err = p.client.Upsert(ctx, route(host), at("bench-1", upstream))
 	}
 	if err != nil {
 		p.kill()
 	}
 	return p, err
+}
+
+// ready waits until it serves and takes orders.
+func (p *proxied) ready(ctx context.Context, address string) error {
+	if err := p.answers(ctx, address); err != nil {
+		return err
+	}
+	return p.answers(ctx, p.socket())
 }
 
 // startAnew runs tinyforge proxy with the data and the addresses of p, which are nobody's now. It does not wait for it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 )
 
@@ -46,7 +47,7 @@ func compareWork(out io.Writer, a, b *work) (rows int) {
 			continue
 		}
 		is, err := b.ratio(ours, b.Base, m)
-		if err != nil {
+		if err != nil || math.IsNaN(was.Median) || math.IsNaN(is.Median) { // none of both is no ratio
 			continue
 		}
 		word := fmt.Sprintf("x %s", figure(is.Median/was.Median))

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -158,12 +159,12 @@ func (o choice) measure(ctx context.Context, what []string) error {
 			return err
 		}
 		err = measurements()[i].run(ctx, o, s, func(w work) {
-			w.print(os.Stderr)
-			w.printGoals(os.Stderr)
+			fmt.Fprintf(os.Stderr, "%s  %s: measured\n", time.Now().Format(time.TimeOnly), w.Name)
 			r.Works = append(r.Works, w)
 		})
 		s.close()
 		if err != nil {
+			r.print(os.Stdout) // what there is
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

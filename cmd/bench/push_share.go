@@ -20,7 +20,7 @@ import (
 
 const shareText = "The same pushes to a second tinyforge serve, whose calls to Docker go through a program that notes when each begins and ends. " +
 	"Docker is the time in which at least one call was under way, the stream of events aside; git is what the deployment's log says that the fetch took, with what the forge " +
-	"was asked for before it; our own share is the rest of the time from the delivery to the first 200: the webhook, the rows, the gate's requests to the site and " +
+	"was asked for before it; our own share is the time in which neither was under way, from the delivery to the first 200: the webhook, the rows, the gate's requests to the site and " +
 	"its pauses, the route, and some 2 ms until it is noticed."
 
 // measureShare tells Docker's and git's time in a deployment from ours.
@@ -41,15 +41,15 @@ func measureShare(ctx context.Context, o choice, s *stage, forge *forgetest.Serv
 	}
 	for _, p := range list {
 		for _, d := range x.all[p.name].pushed[1:] {
-			fetch, err := x.fetchTime(ctx, d.dep.ID)
+			fetch, err := x.fetch(ctx, d.dep.ID)
 			if err != nil {
 				return err
 			}
-			all, busy := d.live.Sub(d.sent), calls.busy(d.sent, d.live)
+			all := d.live.Sub(d.sent)
 			w.add(p.name, "to live", "ms", milliseconds(all))
-			w.add(p.name, "Docker", "ms", milliseconds(busy))
-			w.add(p.name, "git", "ms", milliseconds(fetch))
-			w.add(p.name, "own share", "ms", milliseconds(all-busy-fetch))
+			w.add(p.name, "Docker", "ms", milliseconds(calls.busy(d.sent, d.live)))
+			w.add(p.name, "git", "ms", milliseconds(fetch.to.Sub(fetch.from)))
+			w.add(p.name, "own share", "ms", milliseconds(all-calls.busy(d.sent, d.live, fetch)))
 		}
 		w.Goals = append(w.Goals, goal{Who: p.name, Metric: "own share", AtMost: 25})
 	}
@@ -58,22 +58,23 @@ func measureShare(ctx context.Context, o choice, s *stage, forge *forgetest.Serv
 	return nil
 }
 
-// fetchTime is what the log of a deployment says of its checkout: "Fetched acme/hello at abc in 12ms".
-func (x *sites) fetchTime(ctx context.Context, deployment int64) (time.Duration, error) {
+// fetch is when a deployment's checkout was under way, as its log says: "Fetched acme/hello at abc in 12ms".
+func (x *sites) fetch(ctx context.Context, deployment int64) (span, error) {
 	lines, err := x.store.Log(ctx, deployment, 0, 10_000)
 	if err != nil {
-		return 0, err
+		return span{}, err
 	}
-	return fetchTimeOf(lines)
+	return fetchOf(lines)
 }
 
-func fetchTimeOf(lines []db.LogLine) (time.Duration, error) {
+func fetchOf(lines []db.LogLine) (span, error) {
 	for _, l := range lines {
 		if words := strings.Fields(l.Text); len(words) > 2 && words[0] == "Fetched" {
-			return time.ParseDuration(words[len(words)-1])
+			took, err := time.ParseDuration(words[len(words)-1])
+			return span{l.At.Add(-took), l.At}, err
 		}
 	}
-	return 0, errors.New("the log of a deployment does not say how long the fetch took")
+	return span{}, errors.New("the log of a deployment does not say how long the fetch took")
 }
 
 // calls is a socket in front of Docker's that notes when calls are under way.
@@ -124,11 +125,11 @@ func (c *calls) note(from time.Time) {
 	c.noted = append(c.noted, span{from, time.Now()})
 }
 
-// busy is how much of a time at least one call was under way that has ended by now.
-func (c *calls) busy(from, to time.Time) time.Duration {
+// busy is how much of a time at least one call was under way that has ended by now, or something else.
+func (c *calls) busy(from, to time.Time, beside ...span) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return covered(c.noted, from, to)
+	return covered(slices.Concat(c.noted, beside), from, to)
 }
 
 // covered is how much of a time is in at least one of the spans.

@@ -39,11 +39,12 @@ func TestCovered(t *testing.T) {
 }
 
 func TestFetchTime(t *testing.T) {
-	lines := []db.LogLine{{Text: "Strategy blue-green: as asked"}, {Text: "Fetched acme/hello at 0123abcd in 41ms"}, {Text: "Built sha256:12"}}
-	if got, err := fetchTimeOf(lines); got != 41*time.Millisecond || err != nil {
-		t.Errorf("%s, %v", got, err)
+	at := time.UnixMilli(1_000_000)
+	lines := []db.LogLine{{Text: "Strategy blue-green: as asked"}, {Text: "Fetched acme/hello at 0123abcd in 41ms", At: at}, {Text: "Built sha256:12"}}
+	if got, err := fetchOf(lines); got != (span{at.Add(-41 * time.Millisecond), at}) || err != nil {
+		t.Errorf("%v, %v", got, err)
 	}
-	if _, err := fetchTimeOf(lines[2:]); err == nil {
+	if _, err := fetchOf(lines[2:]); err == nil {
 		t.Error("a log without a fetch is no error")
 	}
 }

@@ -39,6 +39,7 @@ func TestLeaseLost(t *testing.T) {
 			w := newWorld(t, "dockerfile", blueGreen)
 			s := stuck{make(chan struct{}), make(chan struct{})}
 			w.deployer.Config.Lease, w.deployer.Fetcher = k.lease, s
+			w.deployer.Config.Workers = 1 // another one would take what the other process is to have
 			dep := w.push("a")
 			defer w.runInBackground()()
 			<-s.begun

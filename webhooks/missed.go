@@ -101,7 +101,7 @@ func (h *Handler) lookAt(ctx context.Context, row db.Forge, forge app.Forge, rep
 		done, err := h.record(ctx, row, app.Push{
 			DeliveryID: fmt.Sprintf("%s-%d-%s-%d", EventMissed, repo.ID, commit, time.Now().UnixMicro()), Event: EventMissed,
 			Repository: repo, Ref: ref, Before: before, After: commit, Commit: commit, RepositorySigned: true,
-		})
+		}, nil)
 		if err != nil {
 			return found, queued, err
 		}

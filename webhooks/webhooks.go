@@ -114,7 +114,7 @@ func (h *Handler) take(r *http.Request, row db.Forge, body []byte) outcome {
 		if err != nil {
 			return h.recordUnread(ctx, row, body, err)
 		}
-		return h.record(ctx, row, push)
+		return h.record(ctx, row, push, row.Sealed)
 	})
 	out.authentic, out.unread = true, err != nil
 	return out
@@ -160,11 +160,11 @@ func isName(s string) bool {
 	})
 }
 
-// record puts the delivery and what it asks for into the database.
-func (h *Handler) record(ctx context.Context, row db.Forge, push app.Push) (db.Enqueued, error) {
+// record puts the delivery and what it asks for into the database. under is what it was verified under; nil for one that was not sent.
+func (h *Handler) record(ctx context.Context, row db.Forge, push app.Push, under []byte) (db.Enqueued, error) {
 	delivery := db.Delivery{
 		ForgeID: row.ID, ExternalID: push.DeliveryID, Event: push.Event,
-		Ref: push.Ref, Before: push.Before, After: push.After, Under: row.Sealed,
+		Ref: push.Ref, Before: push.Before, After: push.After, Under: under,
 	}
 	if change := push.Installation; change != nil {
 		change.Installation.ForgeID = row.ID

@@ -27,10 +27,9 @@ func TestLeaseLost(t *testing.T) {
 		lease time.Duration
 		lose  func(*world, db.Deployment)
 	}{
-		"to another process": {time.Hour, func(w *world, dep db.Deployment) {
+		"to another process": {4 * time.Second, func(w *world, _ db.Deployment) {
 			must2(w.t)(w.db.BreakLeases(w.t.Context()))
 			must2(w.t)(w.db.Claim(w.t.Context(), "another", time.Hour))
-			must(w.t, w.db.Cancel(w.t.Context(), dep.ID)) // makes the first one look
 		}},
 		"the database is gone": {2 * time.Second, func(w *world, _ db.Deployment) { must(w.t, w.db.Close()) }},
 	} {

@@ -67,15 +67,16 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // cut closes the socket and every connection through it.
 func (f *front) cut() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.server == nil {
+	server, conns := f.server, f.conns
+	f.server, f.conns = nil, map[net.Conn]struct{}{}
+	f.mu.Unlock()
+	if server == nil {
 		return
 	}
-	_ = f.server.Close()
-	for c := range f.conns {
+	_ = server.Close() // waits for who is told of a connection's state, with the lock
+	for c := range conns {
 		_ = c.Close()
 	}
-	f.server, f.conns = nil, map[net.Conn]struct{}{}
 }
 
 func (f *front) restore() {

@@ -78,8 +78,10 @@ func serverCommands() []command {
 			more: "serve must be stopped for as long as it takes: seconds. Ended anywhere, it goes on when it is run again. A key that\n" +
 				"comes from TINYFORGE_KEY is printed for you to set, in two steps.",
 			options: storeAnd(), run: configured(rotateKey)},
-		{name: "migrate", does: "bring the database up to date (serve does it too)", example: "migrate",
-			options: storeAnd(), run: configured(migrate)},
+		{name: "migrate", does: "bring the database up to date (serve does it too); --to copies it into another one",
+			more: "The other one is empty, and of either kind: so one goes from SQLite to PostgreSQL, and back. serve must be stopped.\n" +
+				"Ended anywhere, nothing is there, or all.", example: "migrate --to postgres://tinyforge@db.example.com/tinyforge",
+			options: storeAnd("to"), run: configured(migrate)},
 	}
 }
 

@@ -3,31 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"tinyforge/app"
 	"tinyforge/app/settings"
 )
-
-// migrate is the command of that name.
-func migrate(ctx context.Context, c config, _ []string, in invocation) error {
-	store, err := openStore(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }()
-	names, err := store.Migrate(ctx)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		fmt.Fprintln(in.out, "applied", name)
-	}
-	if len(names) == 0 {
-		fmt.Fprintln(in.out, "the database is up to date")
-	}
-	return nil
-}
 
 // apply is the command of that name.
 func apply(ctx context.Context, c config, args []string, in invocation) error {

@@ -200,7 +200,7 @@ func TestHelp(t *testing.T) {
 			"proxy-http", "proxy-https", "proxy-socket", "public-url", "router", "site-program", "trusted-proxies", "workers", "TINYFORGE_NPM_PASSWORD",
 		},
 		"proxy": {"access-log", "acme-ca", "acme-email", "drain", "internal-ca", "log-format", "log-level", "proxy-http", "proxy-https", "proxy-socket", "trusted-proxies"},
-		"apply": {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {},
+		"apply": {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {"to"},
 		"backup": {"with-key"}, "restore": {}, "rotate-key": {},
 		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "cancel": {},
 	}

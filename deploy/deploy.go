@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"strings"
 
 	"tinyforge/db"
 )
@@ -105,8 +106,16 @@ type Instance struct {
 // Upstream is where a release answers. Name is stable; Addr may change whenever the release is started.
 type Upstream struct {
 	Name string // the release's name, which other containers can resolve
-	Addr string // "host:port" to dial from this machine
+	Addr string // "host:port" to dial from this machine; of a release that runs several times all of them, sorted, with commas between
 	Port int
+}
+
+// Addrs are the addresses, one for each time that the release runs.
+func (u Upstream) Addrs() []string {
+	if u.Addr == "" {
+		return nil
+	}
+	return strings.Split(u.Addr, ",")
 }
 
 // Counter is a Router that counts requests.

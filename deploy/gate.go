@@ -63,8 +63,23 @@ func (g gate) probe(ctx context.Context, check db.Healthcheck) error {
 	}
 }
 
-// ask makes one attempt. It returns what was wrong with the answer, or "", and the code of that, where there is one.
+// ask makes one attempt, at every address. It returns what was wrong with the first answer that was, or "", and the code of that, where
+// there is one.
 func (g gate) ask(ctx context.Context, check db.Healthcheck, upstream Upstream) (wrong string, fault *db.Fault) {
+	all := upstream.Addrs()
+	if len(all) < 2 {
+		return g.askOne(ctx, check, upstream)
+	}
+	for _, addr := range all {
+		upstream.Addr = addr
+		if wrong, fault = g.askOne(ctx, check, upstream); wrong != "" {
+			break
+		}
+	}
+	return wrong, fault
+}
+
+func (g gate) askOne(ctx context.Context, check db.Healthcheck, upstream Upstream) (wrong string, fault *db.Fault) {
 	path, _, _ := strings.Cut(check.Path, "?")
 	status, wrong, fault := probe(ctx, upstream, g.host, check.Path, max(check.Timeout, time.Millisecond))
 	switch {
@@ -137,12 +152,14 @@ func (g gate) accepts(ctx context.Context, limit time.Duration) error {
 
 func connects(ctx context.Context, upstream Upstream) bool {
 	dialer := net.Dialer{Timeout: time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", upstream.Addr)
-	if err != nil {
-		return false
+	for _, addr := range upstream.Addrs() {
+		conn, err := dialer.DialContext(ctx, "tcp", addr)
+		if err != nil {
+			return false
+		}
+		_ = conn.Close()
 	}
-	_ = conn.Close()
-	return true
+	return upstream.Addr != ""
 }
 
 // running returns where the release answers, as long as it has not ended once.

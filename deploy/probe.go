@@ -10,7 +10,7 @@ import (
 )
 
 // Probe asks what runs at an upstream once, as a gate does, and returns the status of its answer. host is sent as the
-// request's Host; "" is the upstream's own address. The error is a *Failure.
+// request's Host; "" is the upstream's own address. Of several addresses it asks the first. The error is a *Failure.
 func Probe(ctx context.Context, up Upstream, host, path string, timeout time.Duration) (status int, err error) {
 	status, wrong, fault := probe(ctx, up, host, path, timeout)
 	if wrong != "" {
@@ -23,7 +23,8 @@ func Probe(ctx context.Context, up Upstream, host, path string, timeout time.Dur
 func probe(ctx context.Context, up Upstream, host, path string, timeout time.Duration) (status int, wrong string, fault *db.Fault) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+up.Addr+path, nil)
+	addr, _, _ := strings.Cut(up.Addr, ",")
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
 	if err != nil {
 		return 0, "is not a request that can be sent", nil
 	}

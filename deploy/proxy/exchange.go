@@ -5,8 +5,6 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"tinyforge/deploy"
 )
 
 // exchange is one request on its way: it holds a count at exactly one target, or at none.
@@ -14,6 +12,7 @@ type exchange struct {
 	table  *Table
 	route  *route
 	target *target
+	end    *endpoint // of the target, to which the request went last
 	tried  bool
 	guest  guest
 	failed error // why the upstream did not answer
@@ -58,21 +57,31 @@ func (x *exchange) bound(o *options, w http.ResponseWriter, body *upload) http.R
 	return w
 }
 
-// upstream returns where to send the request. Asked again, because that upstream could not be dialed and so has seen
-// nothing of the request, it follows the route, which may have moved meanwhile.
-func (x *exchange) upstream() (deploy.Upstream, error) {
+// next returns where to send the request, or nil where nothing is deployed. Asked again, because that could not be dialed and so has
+// seen nothing of the request, it follows the route, which may have moved meanwhile.
+func (x *exchange) next() (*endpoint, error) {
 	if x.tried && x.hasMoved() {
 		x.finish()
 		x.patience.pause()
 		t, err := x.table.await(x.ctx, x.route, x.guest)
 		x.patience.resume()
 		if err != nil {
-			return deploy.Upstream{}, err
+			return nil, err
 		}
 		x.bind(t)
 	}
 	x.tried = true
-	return x.target.up, nil
+	x.leave()
+	x.end = x.target.pick()
+	return x.end, nil
+}
+
+// leave counts the request out at its address.
+func (x *exchange) leave() {
+	if x.end != nil {
+		x.end.inflight.Add(-1)
+		x.end = nil
+	}
 }
 
 // hasMoved tells whether the route points elsewhere by now.
@@ -89,6 +98,7 @@ func (x *exchange) finish() {
 		return
 	}
 	x.unbind()
+	x.leave()
 	x.target.release()
 	x.target = nil
 }

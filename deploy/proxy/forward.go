@@ -80,27 +80,33 @@ func spellWebsocket(h http.Header) {
 	}
 }
 
-// redialer sends a request to the upstream of its exchange. For a second it offers one again to an upstream that cannot be
-// dialed, or to its successor: nobody has seen anything of the request then.
+// redialer sends a request to the upstream of its exchange. One that cannot be dialed is offered to the upstream's other addresses, and
+// for a second again, or to its successor: nobody has seen anything of the request then.
 type redialer struct{ transport *http.Transport }
 
 // RoundTrip implements http.RoundTripper.
 func (t *redialer) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := exchangeOf(r.Context())
-	for begun := time.Now(); ; {
-		up, err := x.upstream()
+	for begun, tried := time.Now(), 1; ; tried++ {
+		end, err := x.next()
 		switch {
 		case err != nil:
 			return nil, err
-		case up.Addr == "":
+		case end == nil:
 			return nil, errEmpty
 		}
-		r.URL.Host = up.Addr
+		r.URL.Host = end.addr
 		response, err := t.transport.RoundTrip(r)
 		failed, ok := errors.AsType[*net.OpError](err)
 		undialed := ok && failed.Op == "dial"
-		if !undialed || time.Since(begun) >= redialFor && !x.hasMoved() { // to dial an address that is nobody's takes longer
+		if !undialed {
 			return lasting(response, x), err
+		}
+		if another := x.target.rest(end); another && tried < len(x.target.ends) {
+			continue
+		}
+		if time.Since(begun) >= redialFor && !x.hasMoved() { // to dial an address that is nobody's takes longer
+			return nil, err
 		}
 		select {
 		case <-time.After(redialEvery):

@@ -134,16 +134,16 @@ func TestPatienceWaitsWithTheRoute(t *testing.T) {
 		must(t, err)
 		defer x.close()
 		x.bound(newOptions(rt), nil, nil)
-		_, err = x.upstream()
+		_, err = x.next()
 		must(t, err)
 		must(t, tb.Hold(t.Context(), rt))
 		go func() {
 			time.Sleep(time.Minute)
 			_ = tb.Upsert(context.Background(), rt, up("green"))
 		}()
-		got, err := x.upstream()
-		if err != nil || got != up("green") || x.ctx.Err() != nil {
-			t.Errorf("got %+v, %v (%v)", got, err, context.Cause(x.ctx))
+		_, err = x.next()
+		if err != nil || x.target.up != up("green") || x.ctx.Err() != nil {
+			t.Errorf("got %+v, %v (%v)", x.target.up, err, context.Cause(x.ctx))
 		}
 		<-x.ctx.Done()
 		if err := context.Cause(x.ctx); !errors.Is(err, errSlow) {

@@ -275,10 +275,15 @@ func check(host string, up deploy.Upstream) error {
 	if up == (deploy.Upstream{}) {
 		return nil
 	}
-	// Caddy reads "/" as a network and "{" as a placeholder.
-	_, port, err := net.SplitHostPort(up.Addr)
-	if err != nil || port == "" || strings.ContainsAny(up.Addr, "/{}") {
-		return fmt.Errorf("upstream %s: %q is not host:port", up.Name, up.Addr)
+	for _, addr := range up.Addrs() {
+		// Caddy reads "/" as a network and "{" as a placeholder.
+		_, port, err := net.SplitHostPort(addr)
+		if err != nil || port == "" || strings.ContainsAny(addr, "/{}") {
+			return fmt.Errorf("upstream %s: %q is not host:port", up.Name, addr)
+		}
+	}
+	if up.Addr == "" {
+		return fmt.Errorf("upstream %s has no address", up.Name)
 	}
 	return nil
 }

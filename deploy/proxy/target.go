@@ -11,8 +11,10 @@ import (
 // target is what a route points at, from one Upsert to the next: an upstream, nothing at all, or, on a held route, the
 // gate at which requests wait. It is never used a second time, so that its requests can be counted down to zero for good.
 type target struct {
-	up   deploy.Upstream
-	gate chan struct{} // of a held route: closed when there is a target to go on to. nil otherwise
+	up    deploy.Upstream
+	ends  []*endpoint   // of up
+	turns atomic.Uint64 // whose turn it is among them
+	gate  chan struct{} // of a held route: closed when there is a target to go on to. nil otherwise
 
 	waiting  atomic.Int64 // requests at the gate
 	inflight atomic.Int64
@@ -26,7 +28,7 @@ type target struct {
 }
 
 func newTarget(up deploy.Upstream) *target {
-	t := &target{up: up, idle: make(chan struct{})}
+	t := &target{up: up, ends: newEndpoints(up.Addrs()), idle: make(chan struct{})}
 	t.ctx, t.end = context.WithCancelCause(context.Background())
 	return t
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"sync"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -70,7 +69,7 @@ func (p place) dialHTTP2(ctx context.Context, path string) (*http2Client, error)
 }
 
 // hammerHTTP2 is hammer for some connections of HTTP/2 with some requests at a time on each.
-func hammerHTTP2(ctx context.Context, to place, connections, atOnce int, lasts time.Duration, path string) (*load, error) {
+func hammerHTTP2(ctx context.Context, to place, connections, streams int, lasts time.Duration, path string) (*load, error) {
 	all := make([]*http2Client, connections)
 	for i := range all {
 		c, err := to.dialHTTP2(ctx, path)
@@ -80,30 +79,14 @@ func hammerHTTP2(ctx context.Context, to place, connections, atOnce int, lasts t
 		defer c.conn.Close()
 		all[i] = c
 	}
-	var (
-		group sync.WaitGroup
-		mu    sync.Mutex
-		sum   = &load{}
-	)
-	begun := time.Now()
-	for _, c := range all {
-		group.Go(func() {
-			l := c.hammer(ctx, atOnce, begun.Add(lasts))
-			mu.Lock()
-			defer mu.Unlock()
-			sum.merge(l)
-		})
-	}
-	group.Wait()
-	sum.took = time.Since(begun)
-	return sum, ctx.Err()
+	return atOnce(ctx, connections, lasts, func(n int, until time.Time) *load { return all[n].hammer(ctx, streams, until) })
 }
 
 // hammer ends with the first request that fails.
-func (c *http2Client) hammer(ctx context.Context, atOnce int, until time.Time) *load {
+func (c *http2Client) hammer(ctx context.Context, streams int, until time.Time) *load {
 	l := &load{}
 	err := c.conn.SetDeadline(until.Add(answerPatience))
-	for range atOnce {
+	for range streams {
 		err = errors.Join(err, c.send())
 	}
 	for err == nil && len(c.sent) > 0 {

@@ -102,15 +102,20 @@ func together(ctx context.Context, to place, clients int, lasts time.Duration, e
 		defer c.close()
 		all[i] = c
 	}
+	return atOnce(ctx, clients, lasts, func(n int, until time.Time) *load { return each(n, all[n], until) })
+}
+
+// atOnce lets clients that are connected begin at once, and sums up what they did.
+func atOnce(ctx context.Context, clients int, lasts time.Duration, each func(n int, until time.Time) *load) (*load, error) {
 	var (
 		group sync.WaitGroup
 		mu    sync.Mutex
 		sum   = &load{}
 	)
 	begun := time.Now()
-	for i, c := range all {
+	for n := range clients {
 		group.Go(func() {
-			l := each(i, c, begun.Add(lasts))
+			l := each(n, begun.Add(lasts))
 			mu.Lock()
 			defer mu.Unlock()
 			sum.merge(l)

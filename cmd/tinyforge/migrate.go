@@ -58,22 +58,13 @@ func (m *mover) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	from, err := db.Open(ctx, m.Database, keys)
-	if err != nil {
+	from, err := openAlone(ctx, m.config, keys)
+	if errors.Is(err, errShared) {
+		return fmt.Errorf("%w: stop it, since what it does meanwhile would be lost", err)
+	} else if err != nil {
 		return err
 	}
 	defer func() { _ = from.Close() }()
-	if n, err := from.Others(ctx); err != nil {
-		return err
-	} else if n > 0 {
-		return errors.New("another tinyforge uses the database: stop it, since what it does meanwhile would be lost")
-	}
-	if _, err := from.Migrate(ctx); err != nil {
-		return err
-	}
-	if err := from.CheckKey(ctx); err != nil {
-		return err
-	}
 	if path, sqlite := strings.CutPrefix(m.To, "sqlite://"); sqlite {
 		if err := makePrivate(path); err != nil {
 			return err

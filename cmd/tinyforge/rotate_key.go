@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"tinyforge/db"
 )
@@ -116,41 +115,14 @@ func (r *rotation) finish(ctx context.Context, keys *db.Keyring) error {
 
 // with opens the database, which nobody else may use, with a keyring.
 func (r *rotation) with(ctx context.Context, keys *db.Keyring, do func(*db.DB) error) error {
-	d, err := db.Open(ctx, r.Database, keys)
-	if err != nil {
+	d, err := openAlone(ctx, r.config, keys)
+	if errors.Is(err, errShared) {
+		return fmt.Errorf("%w: stop it, since it would go on with the old key. Give it the new one before you start it again", err)
+	} else if err != nil {
 		return err
 	}
 	defer func() { _ = d.Close() }()
-	if err := r.alone(ctx, d); err != nil { // first of all: later it has connections of its own
-		return err
-	}
-	if _, err := d.Migrate(ctx); err != nil {
-		return err
-	}
-	if err := d.CheckKey(ctx); err != nil {
-		return err
-	}
 	return do(d)
-}
-
-// alone waits a little for connections that are about to end.
-func (r *rotation) alone(ctx context.Context, d *db.DB) error {
-	deadline := time.After(3 * time.Second)
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
-	for {
-		n, err := d.Others(ctx)
-		if err != nil || n == 0 {
-			return err
-		}
-		select {
-		case <-again.C:
-		case <-deadline:
-			return errors.New("another tinyforge uses this database: stop it, since it would go on with the old key. Give it the new one before you start it again")
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 func (r *rotation) at(point string) error { return r.point(point) }

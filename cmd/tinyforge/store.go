@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"tinyforge/db"
 )
@@ -46,6 +47,48 @@ func openLocked(ctx context.Context, c config) (*db.DB, error) {
 		}
 	}
 	return db.Open(ctx, c.Database, keys)
+}
+
+// errShared is returned by openAlone for a database that others use.
+var errShared = errors.New("another tinyforge uses this database")
+
+// openAlone opens the database, brings it up to date and checks the key, where nobody else uses it. It waits a little for connections
+// that are about to end.
+func openAlone(ctx context.Context, c config, keys *db.Keyring) (*db.DB, error) {
+	d, err := db.Open(ctx, c.Database, keys)
+	if err != nil {
+		return nil, err
+	}
+	err = alone(ctx, d) // first of all: later it has connections of its own
+	if err == nil {
+		_, err = d.Migrate(ctx)
+	}
+	if err == nil {
+		err = d.CheckKey(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func alone(ctx context.Context, d *db.DB) error {
+	deadline := time.After(3 * time.Second)
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		n, err := d.Others(ctx)
+		if err != nil || n == 0 {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
+			return errShared
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // makePrivate makes the database's file, so that nobody else can read it: SQLite would make it for everybody.

@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"db/migratedtest":   {"db", "db/dbtest"},
 	"app/forgetest":     {"app", "db"},
 	"deploy/deploytest": {"deploy", "db"},
+	"deploy/swarmtest":  {"deploy/deploytest"},
 
 	"deploy/deploytest/sampleapp": {},
 }

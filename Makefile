@@ -8,7 +8,7 @@ LINTER   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 export CGO_ENABLED = 0
 
-.PHONY: help bench demo pictures test race lint chaos fuzz build image clean
+.PHONY: help bench demo pictures test race lint chaos nodes nodesdown fuzz build image clean
 
 help:            ## what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -42,6 +42,15 @@ chaos:           ## kill -9 everywhere, hundreds of times, and a table of what i
 	scripts/setup test
 	$(GO) test -c -tags chaos -o bin/chaos.test ./cmd/tinyforge
 	cd cmd/tinyforge && TINYFORGE_TEST_CHAOS_SEED=$(SEED) ../../bin/chaos.test -test.run '^TestChaos' -test.parallel 8 -test.timeout 3h
+
+nodes:           ## a Docker Swarm of three nodes on this machine, as root, until Ctrl-C; N=5 for more
+	scripts/setup test
+	$(GO) build -o bin/nodes ./cmd/nodes
+	exec bin/nodes up $(N)
+
+nodesdown:       ## ends those, and what tests that were killed left behind
+	$(GO) build -o bin/nodes ./cmd/nodes
+	bin/nodes down
 
 fuzz:            ## every fuzz target for FUZZTIME, 60s unless told
 	scripts/fuzz $(FUZZTIME)

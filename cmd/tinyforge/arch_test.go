@@ -47,6 +47,9 @@ var mayImport = map[string][]string{
 	"deploy/deploytest/sampleapp": {},
 }
 
+// onlyForUs are the commands that users never run. They may import packages for tests.
+var onlyForUs = []string{"cmd/demo", "cmd/bench", "cmd/nodes"}
+
 // confined says which packages may import a library, in tests too; "db/" is all below db. Fakes of forges are tried with
 // the forges' own clients, and the bench measures others who use these libraries.
 var confined = map[string][]string{
@@ -160,7 +163,7 @@ func violations(p imports) []string {
 		if isOurs(i) && !isCommand && !slices.Contains(may, ours(i)) {
 			report("must not import %s", ours(i))
 		}
-		if isOurs(i) && isForTests(i) && !isForTests(name) && name != "cmd/demo" && name != "cmd/bench" {
+		if isOurs(i) && isForTests(i) && !isForTests(name) && !slices.Contains(onlyForUs, name) {
 			report("must import %s in tests only", ours(i))
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 // A second's heartbeat: a silent node is down after some 3 seconds.
 func TestClusterServesAndLosesNodes(t *testing.T) {
+	t.Parallel()
 	c := swarmtest.StartWith(t, swarmtest.Config{Heartbeat: time.Second})
 	image := must(c.PushSample(t.Context(), "web", "one"))(t)
 	service := createService(t, c, image)

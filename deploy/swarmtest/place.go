@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -36,14 +37,14 @@ func takePlace() (*place, error) {
 		if err := p.clear(); err != nil || taken != nil || !p.vacant() {
 			return false, err
 		}
-		if err := os.Mkdir(p.folder, 0o700); err != nil {
+		if err := errors.Join(p.sign(), os.Mkdir(p.folder, 0o700)); err != nil {
 			return false, err
 		}
 		taken = p
 		return true, nil
 	})
 	if taken == nil {
-		return nil, errors.Join(fmt.Errorf("take place for nodes: all %d are in use; scripts below %s hold them", mostPlaces, base()), err)
+		return nil, errors.Join(fmt.Errorf("take place for nodes: all %d are in use: run make nodesdown", mostPlaces), err)
 	}
 	return taken, err
 }
@@ -69,7 +70,7 @@ func eachFree(do func(*place) (keep bool, err error)) error {
 			return err
 		}
 		keep := false
-		if syscall.Flock(int(p.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		if p.tryLock() {
 			keep, err = do(p)
 			errs = append(errs, err)
 		}
@@ -78,6 +79,40 @@ func eachFree(do func(*place) (keep bool, err error)) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Owners are the processes that have nodes now.
+func Owners() ([]int, error) {
+	files, err := filepath.Glob(filepath.Join(base(), "*.lock"))
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, file := range files {
+		lock, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		p := &place{lock: lock}
+		if !p.tryLock() {
+			text, _ := io.ReadAll(lock)
+			if pid, err := strconv.Atoi(string(text)); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+		_ = p.leave()
+	}
+	return pids, nil
+}
+
+func (p *place) tryLock() bool {
+	return syscall.Flock(int(p.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
+}
+
+// sign writes into the lock whose it is.
+func (p *place) sign() error {
+	_, err := p.lock.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
+	return errors.Join(err, p.lock.Truncate(int64(len(strconv.Itoa(os.Getpid())))))
 }
 
 func (p *place) leave() error { return p.lock.Close() }

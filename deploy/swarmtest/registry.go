@@ -51,6 +51,9 @@ func serveRegistry(address string) (*registry, error) {
 
 func (r *registry) close() { _ = r.server.Close() }
 
+// PushAt is where this machine's Docker reaches the registry.
+func (c *Cluster) PushAt() string { return c.registry.loopback }
+
 // Push pushes an image of this machine's Docker into the registry, as repository. It returns the name, by digest, at which
 // the nodes pull it.
 func (c *Cluster) Push(ctx context.Context, image, repository string) (string, error) {

@@ -98,7 +98,7 @@ func Up(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	for i := range cfg.Nodes {
 		c.Nodes = append(c.Nodes, newNode(p, i+1, i < cfg.Managers))
 	}
-	if err := c.each(func(n *Node) error { return n.boot(ctx) }); err != nil {
+	if err := c.each(func(n *Node) (err error) { n.dockerd, err = n.boot(ctx); return err }); err != nil {
 		return nil, err
 	}
 	return c, c.form(ctx, cfg)

@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"os/exec"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"tinyforge/deploy/deploytest"
 	"tinyforge/deploy/swarmtest"
 )
 
@@ -22,6 +27,9 @@ func TestClusterServesAndLosesNodes(t *testing.T) {
 	service := createService(t, c, image)
 	for _, n := range c.Nodes {
 		serves(t, c, service, n)
+	}
+	if text := visitBetween(t, taskOn(t, c, service, c.Nodes[1]), taskOn(t, c, service, c.Nodes[2])); !strings.HasSuffix(text, "one\n") {
+		t.Errorf("from node to node a task answers %q", text)
 	}
 	for _, tt := range []struct {
 		name       string
@@ -45,6 +53,7 @@ func TestClusterServesAndLosesNodes(t *testing.T) {
 			serves(t, c, service, c.Nodes[tt.node])
 		})
 	}
+	t.Run("push", func(t *testing.T) { pushesFromThisDocker(t, c) })
 	t.Run("drain", func(t *testing.T) {
 		check(t, c.Drain(t.Context(), 2))
 		await(t, "the drained node has no task", func() bool { return addressOn(t, c, service, c.Nodes[2]) == "" })
@@ -56,15 +65,32 @@ func TestClusterServesAndLosesNodes(t *testing.T) {
 	})
 }
 
+func pushesFromThisDocker(t *testing.T, c *swarmtest.Cluster) {
+	tag := fmt.Sprintf("tinyforge-test-nodes-%d", time.Now().UnixNano())
+	check(t, exec.CommandContext(t.Context(), "docker", "build", "--quiet", "--tag", tag, deploytest.SampleCheckout(t)).Run())
+	t.Cleanup(func() { _ = exec.Command("docker", "rmi", tag).Run() })
+	name := must(c.Push(t.Context(), tag, "pushed"))(t)
+	repository, digest, _ := strings.Cut(name, "@")
+	check(t, c.Nodes[1].Ask(t.Context(), "POST", "/images/create?fromImage="+url.QueryEscape(repository)+"&tag="+digest, nil, nil))
+	var image struct{ RepoDigests []string }
+	check(t, c.Nodes[1].Ask(t.Context(), "GET", "/images/"+name+"/json", nil, &image))
+	if !slices.Contains(image.RepoDigests, name) {
+		t.Errorf("pulled image is %q, want %q", image.RepoDigests, name)
+	}
+}
+
 // createService runs three replicas of the sample, of which each node has one, and returns the service's ID.
 func createService(t *testing.T, c *swarmtest.Cluster, image string) string {
 	t.Helper()
 	var made struct{ ID string }
+	var network struct{ ID string }
+	check(t, c.Ask(t.Context(), "POST", "/networks/create", map[string]any{"Name": "between", "Driver": "overlay"}, &network))
 	check(t, c.Ask(t.Context(), "POST", "/services/create", map[string]any{
 		"Name": "sample",
 		"TaskTemplate": map[string]any{
 			"ContainerSpec": map[string]any{"Image": image, "StopGracePeriod": time.Second},
 			"Placement":     map[string]any{"MaxReplicas": 1},
+			"Networks":      []any{map[string]any{"Target": network.ID}},
 		},
 		"Mode":         map[string]any{"Replicated": map[string]any{"Replicas": 3}},
 		"EndpointSpec": map[string]any{"Mode": "dnsrr", "Ports": []any{map[string]any{"TargetPort": 8080, "PublishMode": "host"}}},
@@ -76,13 +102,25 @@ func createService(t *testing.T, c *swarmtest.Cluster, image string) string {
 type task struct {
 	NodeID string
 	Status struct {
-		State      string
-		PortStatus struct{ Ports []struct{ PublishedPort int } }
+		State           string
+		ContainerStatus struct{ PID int }
+		PortStatus      struct{ Ports []struct{ PublishedPort int } }
 	}
+	NetworksAttachments []struct{ Addresses []netip.Prefix }
 }
 
 // addressOn is where a task of the service answers on a node, or "".
 func addressOn(t *testing.T, c *swarmtest.Cluster, service string, n *swarmtest.Node) string {
+	t.Helper()
+	k := taskOn(t, c, service, n)
+	if k == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", n.IP, k.Status.PortStatus.Ports[0].PublishedPort)
+}
+
+// taskOn is a running task of the service on a node, or nil.
+func taskOn(t *testing.T, c *swarmtest.Cluster, service string, n *swarmtest.Node) *task {
 	t.Helper()
 	filters, _ := json.Marshal(map[string][]string{"service": {service}, "desired-state": {"running"}})
 	var tasks []task
@@ -91,9 +129,22 @@ func addressOn(t *testing.T, c *swarmtest.Cluster, service string, n *swarmtest.
 		return k.NodeID == n.ID && k.Status.State == "running" && len(k.Status.PortStatus.Ports) > 0
 	})
 	if i < 0 {
-		return ""
+		return nil
 	}
-	return fmt.Sprintf("%s:%d", n.IP, tasks[i].Status.PortStatus.Ports[0].PublishedPort)
+	return &tasks[i]
+}
+
+// visitBetween visits, from within the task on one node, the task on another over the Swarm's own network.
+func visitBetween(t *testing.T, from, to *task) string {
+	t.Helper()
+	address := to.NetworksAttachments[0].Addresses[0].Addr().String()
+	script := "exec 3<>/dev/tcp/" + address + "/8080 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
+	out, err := exec.CommandContext(t.Context(), "timeout", "20", "nsenter", "--target", strconv.Itoa(from.Status.ContainerStatus.PID), "--net",
+		"bash", "-c", script).CombinedOutput()
+	if err != nil {
+		t.Errorf("visit %s: %v", address, err)
+	}
+	return string(out)
 }
 
 // serves waits until the node's task answers.

@@ -90,6 +90,9 @@ func (p *place) removeNamespace(i int) error {
 	if _, err := os.Lstat(netnsFile(p.namespace(i))); os.IsNotExist(err) {
 		return nil
 	}
+	if i > 0 { // a namespace ends some time later, its link with it: the port's name would not be free
+		_ = ip(ctx, "-n "+p.namespace(0)+" link del "+switchPort(i))
+	}
 	return ip(ctx, "netns del "+p.namespace(i))
 }
 

@@ -42,20 +42,20 @@ func newNode(p *place, number int, manager bool) *Node {
 
 func (n *Node) file(name string) string { return filepath.Join(n.folder, name) }
 
-// boot gives the node its power: namespace, containerd and dockerd.
-func (n *Node) boot(ctx context.Context) error {
+// boot gives the node its power: namespace, containerd, and dockerd, which it returns.
+func (n *Node) boot(ctx context.Context) (*daemon, error) {
 	if err := os.MkdirAll(n.file("run"), 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	if err := n.place.addNamespace(ctx, n.number); err != nil {
-		return err
+		return nil, err
 	}
 	if err := n.configure(); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := n.start("containerd", "--log-level", "warn", "--config", n.file("containerd.toml"), "--root", n.file("containerd"),
 		"--state", n.file("run/containerd"), "--address", n.file("run/containerd.sock")); err != nil {
-		return err
+		return nil, err
 	}
 	return n.startDocker(ctx)
 }
@@ -67,25 +67,25 @@ func (n *Node) configure() error {
 }
 
 // startDocker starts dockerd and waits until it answers.
-func (n *Node) startDocker(ctx context.Context) (err error) {
+func (n *Node) startDocker(ctx context.Context) (*daemon, error) {
 	var (
 		local = n.place.private(0)
 		pool  = fmt.Sprintf("base=%s.%d.0/20,size=24", local, 16*n.number)
 	)
-	n.dockerd, err = n.start("dockerd",
+	d, err := n.start("dockerd",
 		"--host", n.Host, "--containerd", n.file("run/containerd.sock"), "--pidfile", n.file("run/docker.pid"),
 		"--data-root", n.file("data"), "--exec-root", n.file("run/docker"), "--config-file", n.file("docker.json"),
 		"--bip", fmt.Sprintf("%s.%d.1/24", local, n.number), "--default-address-pool", pool,
 		"--cgroup-parent", n.place.cgroup(n.number), "--exec-opt", "native.cgroupdriver=cgroupfs",
 		"--insecure-registry", n.place.address(0)+"/24", "--log-level", "warn")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return until(ctx, func() (bool, error) {
-		if !n.dockerd.runs() {
+	return d, until(ctx, func() (bool, error) {
+		if !d.runs() {
 			return false, fmt.Errorf("start dockerd of %s: it ended: %s", n.Name, tail(n.file("dockerd.log")))
 		}
-		return n.call(ctx, "GET", "/_ping", nil, nil) == nil, nil
+		return n.Ask(ctx, "GET", "/_ping", nil, nil) == nil, nil
 	})
 }
 
@@ -160,10 +160,11 @@ func (c *Cluster) Restart(ctx context.Context, i int) error {
 	if dead {
 		start = n.boot
 	}
-	if err := start(ctx); err != nil {
-		return err
+	d, err := start(ctx)
+	if err != nil {
+		return fmt.Errorf("restart %s: %w", n.Name, err)
 	}
-	c.note(func() { n.dead, n.cut = false, n.cut && !dead })
+	c.note(func() { n.dockerd, n.dead, n.cut = d, false, n.cut && !dead })
 	return nil
 }
 

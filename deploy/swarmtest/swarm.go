@@ -13,12 +13,10 @@ import (
 	"time"
 )
 
-const apiVersion = "/v1.41" // of Docker 20.10
-
 // form makes one Swarm of all nodes. It returns when all are ready.
 func (c *Cluster) form(ctx context.Context, cfg Config) error {
 	first := c.Nodes[0]
-	if err := first.call(ctx, "POST", "/swarm/init", map[string]any{
+	if err := first.Ask(ctx, "POST", "/swarm/init", map[string]any{
 		"ListenAddr": first.IP + ":2377", "AdvertiseAddr": first.IP,
 		"DefaultAddrPool": []string{c.place.private(1) + ".0.0/16"}, "SubnetSize": 24,
 		"Spec": map[string]any{"Dispatcher": map[string]any{"HeartbeatPeriod": cfg.Heartbeat}},
@@ -28,7 +26,7 @@ func (c *Cluster) form(ctx context.Context, cfg Config) error {
 	var swarm struct {
 		JoinTokens struct{ Worker, Manager string }
 	}
-	if err := first.call(ctx, "GET", "/swarm", nil, &swarm); err != nil {
+	if err := first.Ask(ctx, "GET", "/swarm", nil, &swarm); err != nil {
 		return err
 	}
 	for _, n := range c.Nodes { // one after another: two managers that join at once hinder each other
@@ -37,13 +35,13 @@ func (c *Cluster) form(ctx context.Context, cfg Config) error {
 			token = swarm.JoinTokens.Manager
 		}
 		if n != first {
-			if err := n.call(ctx, "POST", "/swarm/join", map[string]any{"ListenAddr": n.IP + ":2377", "AdvertiseAddr": n.IP,
+			if err := n.Ask(ctx, "POST", "/swarm/join", map[string]any{"ListenAddr": n.IP + ":2377", "AdvertiseAddr": n.IP,
 				"RemoteAddrs": []string{first.IP + ":2377"}, "JoinToken": token}, nil); err != nil {
 				return err
 			}
 		}
 		var info struct{ Swarm struct{ NodeID string } }
-		if err := n.call(ctx, "GET", "/info", nil, &info); err != nil {
+		if err := n.Ask(ctx, "GET", "/info", nil, &info); err != nil {
 			return err
 		}
 		n.ID = info.Swarm.NodeID
@@ -131,7 +129,7 @@ func (c *Cluster) Ask(ctx context.Context, method, path string, in, out any) err
 		if !reached {
 			continue
 		}
-		err := n.call(ctx, method, path, in, out)
+		err := n.Ask(ctx, method, path, in, out)
 		if err == nil {
 			return nil
 		}
@@ -140,15 +138,15 @@ func (c *Cluster) Ask(ctx context.Context, method, path string, in, out any) err
 	return errors.Join(append(errs, fmt.Errorf("%s %s: no manager answers", method, path))...)
 }
 
-// call calls Docker's API at the node, for at most 20 seconds.
-func (n *Node) call(ctx context.Context, method, path string, in, out any) error {
+// Ask calls Docker's API, in the node's newest version, for at most 20 seconds. in and out, if not nil, are JSON.
+func (n *Node) Ask(ctx context.Context, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://docker"+apiVersion+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "http://docker"+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

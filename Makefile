@@ -3,7 +3,7 @@ GO       ?= go
 FUZZTIME ?= 60s
 WORK     ?= all
 # These take the longest and begin first, so that none of them runs alone at the end; most of it is waiting for Docker.
-LONGEST  := ./cmd/tinyforge ./app/settings ./deploy/compose ./deploy/docker ./db
+LONGEST  := ./cmd/tinyforge ./app/settings ./deploy/compose ./deploy/docker ./deploy/swarmtest ./db
 LINTER   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 export CGO_ENABLED = 0

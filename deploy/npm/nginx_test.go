@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -56,6 +57,10 @@ http {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
 	})
+	raw, err := ln.(*net.TCPListener).SyscallConn()
+	must(t, err)
+	must(t, raw.Control(func(fd uintptr) { err = syscall.SetNonblock(int(fd), true) })) // nginx takes it for granted, and Start undoes it
+	must(t, err)
 	must(t, ln.Close())
 	must(t, listens.Close())
 	if status, text := get(n.addr, host, "/"); status != http.StatusOK { // waits until its workers accept

@@ -31,7 +31,7 @@ func (w *world) tab(lang string, script bool) *chromium {
 	}
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	w.t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 5*time.Minute) // ends what hangs
 	c := &chromium{world: w, ctx: ctx}
 	console := chromedp.Console(ctx)
 	read := make(chan struct{})

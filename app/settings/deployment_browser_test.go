@@ -11,16 +11,30 @@ import (
 	"tinyforge/db"
 )
 
-// eventually waits until a script's expression is true on the page.
+// eventually waits until a script's expression is true on the page, or on the one that the page leads to by itself.
 func (c *chromium) eventually(expression string) {
 	c.t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
-	for !ask(c, chromedp.Evaluate[bool](expression)) {
-		if time.Now().After(deadline) {
-			c.t.Fatalf("%s does not become true at %s:\n%s", expression, c.at(), c.text())
+	deadline, tick := time.After(time.Minute), time.NewTicker(50*time.Millisecond)
+	defer tick.Stop()
+	for {
+		is, err := chromedp.Run(c.ctx, chromedp.Evaluate[bool](expression))
+		if err != nil && !leftMeanwhile(err) {
+			c.t.Fatalf("ask whether %s at %s: %v", expression, c.at(), err)
 		}
-		time.Sleep(50 * time.Millisecond)
+		if is {
+			return
+		}
+		select {
+		case <-deadline:
+			c.t.Fatalf("%s does not become true at %s:\n%s", expression, c.at(), c.text())
+		case <-tick.C:
+		}
 	}
+}
+
+// leftMeanwhile tells whether the page that was asked is no longer the one in the tab.
+func leftMeanwhile(err error) bool {
+	return strings.Contains(err.Error(), "Inspected target navigated or closed") || strings.Contains(err.Error(), "Execution context was destroyed")
 }
 
 // look checks how a page looks and whether everybody can use it; axe does so where the page is in English.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,7 +28,13 @@ type realNginx struct {
 
 func newRealNginx(t *testing.T) *realNginx {
 	t.Helper()
-	n := &realNginx{t: t, dir: t.TempDir(), addr: freeAddress(t)}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer ln.Close()
+	listens, err := ln.(*net.TCPListener).File()
+	must(t, err)
+	defer listens.Close()
+	n := &realNginx{t: t, dir: t.TempDir(), addr: ln.Addr().String()}
 	must(t, os.Mkdir(filepath.Join(n.dir, "hosts"), 0o700))
 	must(t, os.WriteFile(filepath.Join(n.dir, "nginx.conf"), []byte(strings.NewReplacer("DIR", n.dir, "ADDR", n.addr).Replace(`
 daemon off;
@@ -43,27 +50,23 @@ http {
 }
 `)), 0o600))
 	cmd := n.command()
+	cmd.ExtraFiles = []*os.File{listens} // an address that is only looked up may be another's before nginx has it
+	cmd.Env = append(os.Environ(), "NGINX=3;")
 	must(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
 	})
-	for range 200 {
-		if c, err := net.Dial("tcp", n.addr); err == nil {
-			_ = c.Close()
-			return n
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("nginx does not listen: %s", n.errors())
-	return nil
-}
-
-func freeAddress(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	raw, err := ln.(*net.TCPListener).SyscallConn()
 	must(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
+	must(t, raw.Control(func(fd uintptr) { err = syscall.SetNonblock(int(fd), true) })) // nginx takes it for granted, and Start undoes it
+	must(t, err)
+	must(t, ln.Close())
+	must(t, listens.Close())
+	if status, text := get(n.addr, host, "/"); status != http.StatusOK { // waits until its workers accept
+		t.Fatalf("nginx answers %d %s: %s", status, text, n.errors())
+	}
+	return n
 }
 
 func (n *realNginx) command(args ...string) *exec.Cmd {
@@ -105,6 +108,7 @@ func realWorld(t *testing.T) (*npm.Router, *deploytest.NPM, *realNginx) {
 	r, err := npm.New(npm.Config{
 		URL: manager.URL, Identity: manager.Identity, Password: manager.Password, Proxy: nginx.addr, Forward: npm.ByAddress,
 		Instance: "abcdefgh", Key: []byte("0123456789abcdef"), Grace: 10 * time.Millisecond,
+		Settle: time.Minute, // how fast nginx is, is not what these tests are about
 	}, quiet(t))
 	must(t, err)
 	return r, manager, nginx

@@ -19,6 +19,9 @@ func TestMain(m *testing.M) { os.Exit(deploytest.RunMany(m)) }
 
 const host = "www.example.com"
 
+// deadAddress is one on which nobody listens: no port of those that are given out.
+const deadAddress = "127.0.0.1:9"
+
 // world is a Nginx Proxy Manager, its nginx, and a Router of ours before it.
 type world struct {
 	t     *testing.T
@@ -40,7 +43,7 @@ func (w *world) again(change func(*npm.Config), log ...*slog.Logger) *npm.Router
 	w.t.Helper()
 	cfg := npm.Config{
 		URL: w.npm.URL, Identity: w.npm.Identity, Password: w.npm.Password, Proxy: w.nginx.Addr,
-		Instance: "abcdefgh", Key: []byte("0123456789abcdef"), Grace: 10 * time.Millisecond,
+		Instance: "abcdefgh", Key: []byte("0123456789abcdef"), Grace: 10 * time.Millisecond, Settle: time.Minute,
 	}
 	if change != nil {
 		change(&cfg)
@@ -68,6 +71,7 @@ func get(address, host, path string) (int, string) {
 		return 0, err.Error()
 	}
 	req.Host = host
+	req.Close = true // nginx may answer from before on a connection from before
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, err.Error()

@@ -13,6 +13,7 @@ import (
 
 	"tinyforge/deploy"
 	"tinyforge/deploy/deploytest"
+	"tinyforge/deploy/npm"
 )
 
 // oddity is what an NPM does to one call, in place of next or around it.
@@ -135,7 +136,10 @@ func odd(t *testing.T, name, stage string, o oddity, n int) {
 	w := &world{t: t, nginx: deploytest.NewFakeNginx(t)}
 	w.npm = deploytest.NewNPM(t, w.nginx)
 	var log lines
-	w.Router = w.again(nil, slog.New(slog.NewTextHandler(&log, nil)))
+	again := func() *npm.Router { // with the default time, since some oddities are waited for in vain
+		return w.again(func(c *npm.Config) { c.Settle = 0 }, slog.New(slog.NewTextHandler(&log, nil)))
+	}
+	w.Router = again()
 	blue, green := newApp(t, "tf-web-1", http.StatusOK), newApp(t, "tf-web-2", http.StatusOK)
 	before := http.StatusOK
 	if stage == "create" {
@@ -143,8 +147,8 @@ func odd(t *testing.T, name, stage string, o oddity, n int) {
 	} else if err := w.Upsert(t.Context(), web, blue); err != nil {
 		fault("blue: %v", err)
 	}
-	router := w.again(nil, slog.New(slog.NewTextHandler(&log, nil))) // a fresh one logs in, and looks
-	if stage != "roll back" {                                        // there, nginx cannot find green
+	router := again()         // a fresh one logs in, and looks
+	if stage != "roll back" { // there, nginx cannot find green
 		w.nginx.Name(green.Name, green.Addr)
 	}
 	o.at(w, n)
@@ -167,7 +171,7 @@ func odd(t *testing.T, name, stage string, o oddity, n int) {
 		w.nginx.Quiet()
 	}
 	w.nginx.Name(green.Name, green.Addr)
-	if err := w.again(nil, slog.New(slog.NewTextHandler(&log, nil))).Upsert(t.Context(), web, green); err != nil {
+	if err := again().Upsert(t.Context(), web, green); err != nil {
 		fault("after the trouble: %v", err)
 	} else if status, body := w.get(host, "/"); status != http.StatusOK || body != green.Name {
 		fault("after the trouble the host answers %d %q", status, body)

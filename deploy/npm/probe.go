@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	probesInRow = 5                     // both generations of nginx accept connections for a while
+	probesInRow = 8                     // both generations of nginx accept connections for 100 ms and more, and the old one need not meet each probe
 	probePause  = 20 * time.Millisecond // between them
 	refusedMost = 50                    // in a row: then nginx cannot reach it, which it has no reason to learn later
 	probeMost   = 8 * time.Second       // one: nginx itself gives up connecting after two seconds, and answering after two more
@@ -97,9 +97,10 @@ func (p *prober) settle(ctx context.Context, at place, to target, connect bool, 
 	refused := 0
 	for row := 0; row < probesInRow && refused < refusedMost; {
 		seen := p.look(limit, at)
-		if limit.Err() == nil || last == (sight{}) {
-			last = seen
+		if limit.Err() != nil && last != (sight{}) { // it may have been cut, and says nothing then
+			break
 		}
+		last = seen
 		switch {
 		case !seen.known || seen.target.said() != to.said():
 			row, refused, err = 0, 0, errElsewhere

@@ -192,7 +192,7 @@ func TestS15_DownReleaseIsNotWrittenAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	up := w.live("tf-web-1")
-	moved := deploy.Upstream{Name: up.Name, Addr: freeAddress(t), Port: up.Port}
+	moved := deploy.Upstream{Name: up.Name, Addr: deadAddress, Port: up.Port}
 	fails(t, w.Upsert(t.Context(), web, moved), "cannot connect")
 	w.npm.Wrap(nil)
 	fails(t, w.Upsert(t.Context(), web, moved), "cannot connect")
@@ -244,9 +244,9 @@ func TestS15_LoginTrouble(t *testing.T) {
 	w.npm.ForgetTokens()
 	w.live("tf-web-3")
 	must(t, w.Upsert(t.Context(), web, blue))
-	fails(t, w.again(func(c *npm.Config) { c.URL = "http://" + freeAddress(t) }).Upsert(t.Context(), web, up), "does not answer at http://", "--npm-url")
+	fails(t, w.again(func(c *npm.Config) { c.URL = "http://" + deadAddress }).Upsert(t.Context(), web, up), "does not answer at http://", "--npm-url")
 	fails(t, w.again(func(c *npm.Config) { c.URL = "http://" + w.nginx.Addr }).Upsert(t.Context(), web, up), "is not the API", "--npm-url")
-	fails(t, w.again(func(c *npm.Config) { c.Proxy, c.Settle = freeAddress(t), time.Second }).Upsert(t.Context(), web, newApp(t, "tf-web-4", 200)), "--npm-proxy")
+	fails(t, w.again(func(c *npm.Config) { c.Proxy, c.Settle = deadAddress, time.Second }).Upsert(t.Context(), web, newApp(t, "tf-web-4", 200)), "--npm-proxy")
 	w.nginx.Quiet() // it could not look itself
 	w.wants(http.StatusOK, "tf-web-1")
 }

@@ -68,6 +68,22 @@ func (e *townEngine) add(name string, workload, deployment int64) {
 	}
 }
 
+// clear forgets all containers.
+func (e *townEngine) clear() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all, e.names = map[string]container.InspectResponse{}, map[string]string{}
+}
+
+// address is where a container answers, were it there; "" when nobody told of it.
+func (e *townEngine) address(name string) string {
+	c := e.one(name)
+	if c.ContainerJSONBase == nil {
+		return ""
+	}
+	return net.JoinHostPort(c.NetworkSettings.Networks[townNetwork].IPAddress, samplePort)
+}
+
 // ServeHTTP implements http.Handler.
 func (e *townEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	time.Sleep(e.pace)

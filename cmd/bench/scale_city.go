@@ -42,16 +42,16 @@ func newScaleSite(ctx context.Context, s *stage) (*scaleSite, error) {
 
 // city is a data folder and a database in which more and more workloads are live.
 type city struct {
-	site    *scaleSite
-	kind    string // of the database
-	data    string // folder
-	address string // of the database
-	keys    *db.Keyring
-	raw     *bun.DB // the database without what we know of it
-	forge   int64
-	engine  *townEngine
-	size    int // workloads
-	pushed  int // deliveries that were answered
+	site         *scaleSite
+	kind         string // of the database
+	data         string // folder
+	address      string // of the database
+	keys         *db.Keyring
+	raw          *bun.DB         // the database without what we know of it
+	installation db.Installation // of the forge
+	engine       *townEngine
+	size         int // workloads
+	pushed       int // deliveries that were answered
 
 	mu    sync.Mutex
 	byID  map[int64]db.Workload
@@ -111,9 +111,11 @@ func (t *city) found(ctx context.Context, store *db.DB) (err error) {
 		return err
 	}
 	row := t.site.forge.Row(hookForge)
-	err = store.SaveForge(ctx, &row)
-	t.forge = row.ID
-	return err
+	if err := store.SaveForge(ctx, &row); err != nil {
+		return err
+	}
+	t.installation = db.Installation{ForgeID: row.ID, ExternalID: 1, Account: "acme"}
+	return store.SaveInstallation(ctx, &t.installation)
 }
 
 // grow lets workloads move in until there are so many, as tinyforge does it itself: each is saved, queued, claimed and committed. What
@@ -154,7 +156,7 @@ const firstRepository = 100_000_000
 
 // moveIn makes the n-th workload, and a workload live: this one, or another that moves in too.
 func (t *city) moveIn(ctx context.Context, store *db.DB, n int) error {
-	r := db.Repository{ForgeID: t.forge, DefaultBranch: "main"}
+	r := db.Repository{ForgeID: t.installation.ForgeID, InstallationID: t.installation.ID, DefaultBranch: "main"}
 	r.ExternalID, r.FullName = scaleRepository(n)
 	if err := store.SaveRepository(ctx, &r); err != nil {
 		return err

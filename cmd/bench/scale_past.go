@@ -42,18 +42,53 @@ func (t *city) keepFree(ctx context.Context, workloads int) (p past, err error) 
 // fillPast fills in what was before of the workloads that have moved in last: of each a deployment a day.
 func (t *city) fillPast(ctx context.Context, p past) error {
 	err := t.raw.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-		for day := range int64(scaleDeployments - 1) {
-			if err := t.fillDay(ctx, tx, p, day); err != nil {
-				return err
+		return t.withoutIndexes(ctx, tx, func() error {
+			for day := range int64(scaleDeployments - 1) {
+				if err := t.fillDay(ctx, tx, p, day); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 	if err != nil || t.kind == "SQLite" {
 		return err
 	}
 	_, err = t.raw.ExecContext(ctx, "VACUUM ANALYZE") // as PostgreSQL does by itself a little later
 	return err
+}
+
+// withoutIndexes makes the indexes of what is filled anew afterwards, which takes a tenth of what it takes to keep them all the time.
+func (t *city) withoutIndexes(ctx context.Context, tx bun.Tx, do func() error) error {
+	if t.kind == "SQLite" {
+		if _, err := tx.ExecContext(ctx, "PRAGMA cache_size = -500000"); err != nil { // kB, of this connection alone
+			return err
+		}
+	}
+	var list []struct{ Name, SQL string }
+	filled := bun.List([]string{"deliveries", "deployments", "log_lines"})
+	query := tx.NewSelect().TableExpr("sqlite_master").ColumnExpr("name, sql").Where("type = 'index' AND sql IS NOT NULL AND tbl_name IN (?)", filled)
+	if t.kind != "SQLite" {
+		query = tx.NewSelect().TableExpr("pg_indexes").ColumnExpr("indexname AS name, indexdef AS sql").
+			Where("tablename IN (?) AND indexname NOT IN (SELECT conname FROM pg_constraint)", filled)
+	}
+	if err := query.Scan(ctx, &list); err != nil {
+		return err
+	}
+	for _, index := range list {
+		if _, err := tx.ExecContext(ctx, "DROP INDEX ?", bun.Ident(index.Name)); err != nil {
+			return err
+		}
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	for _, index := range list {
+		if _, err := tx.ExecContext(ctx, index.SQL); err != nil {
+			return fmt.Errorf("make index %s: %w", index.Name, err)
+		}
+	}
+	return nil
 }
 
 // fillDay copies what is live, as the deployments of a day: of ten in a row two were superseded, and one failed.
@@ -70,7 +105,7 @@ func (t *city) fillDay(ctx context.Context, tx bun.Tx, p past, day int64) error 
 	id, delivery := bun.SafeQuery("? + n", p.deployment+day*p.workloads), bun.SafeQuery("? + n", p.delivery+day*p.workloads)
 	_, err := tx.ExecContext(ctx, `INSERT INTO deliveries (id, forge_id, external_id, event, repository_id, ref, before, after, accepted, decision, received_at)
 		SELECT ?, ?, 'past-' || (?), 'push', repository_id, ref, ?, ?, TRUE, 'deployment ' || (?) || ' queued', ? FROM ?`,
-		delivery, t.forge, delivery, commit(fmt.Sprintf("%d + n", p.deployment+(day-1)*p.workloads)), commit(fmt.Sprintf("%d + n", p.deployment+day*p.workloads)), id, at, newest)
+		delivery, t.installation.ForgeID, delivery, commit(fmt.Sprintf("%d + n", p.deployment+(day-1)*p.workloads)), commit(fmt.Sprintf("%d + n", p.deployment+day*p.workloads)), id, at, newest)
 	if err != nil {
 		return fmt.Errorf("deliveries: %w", err)
 	}

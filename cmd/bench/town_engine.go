@@ -101,6 +101,10 @@ func (e *townEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
+	case path == "/info":
+		say(map[string]string{"DockerRootDir": "/"})
+	case path == "/images/json":
+		say([]image.Summary{})
 	case path == "/networks":
 		say([]network.Summary{{Name: townNetwork, ID: strings.Repeat("1", 64)}})
 	case path == "/containers/json":

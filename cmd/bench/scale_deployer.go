@@ -16,6 +16,9 @@ import (
 // measureClaims claims some of what is queued, and gives it back.
 func (t *city) measureClaims(ctx context.Context, _ *stage, w *scaleWorks) error {
 	return t.with(ctx, func(ctx context.Context, store *db.DB) error {
+		if _, err := store.BreakLeases(ctx); err != nil { // of serve, which was killed
+			return err
+		}
 		queued, _, err := store.CountUnfinished(ctx)
 		if err != nil {
 			return err

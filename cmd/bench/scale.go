@@ -11,6 +11,8 @@ import (
 	"time"
 )
 
+const scaleName = "scale"
+
 // What a workload of scale has: as many routes, each with a host of its own, and as many deployments.
 const (
 	scaleRoutes      = 10
@@ -90,14 +92,14 @@ func measureScale(ctx context.Context, o choice, s *stage, done func(work)) erro
 func newScaleWorks(database string, steps sizes) *scaleWorks {
 	base, top := workloadsOf(steps[0]), workloadsOf(steps[len(steps)-1])
 	w := &scaleWorks{
-		pushes: &work{Name: "scale, pushes, " + database, Base: base, Text: fmt.Sprintf("A Tinyforge that grows. Each workload has a repository, %d routes and %d "+
+		pushes: &work{Name: "scale, pushes, " + database, Curve: true, Base: base, Text: fmt.Sprintf("A Tinyforge that grows. Each workload has a repository, %d routes and %d "+
 			"deployments with a delivery each; the newest have logs. Deliveries are %d signed pushes a second for %s, of all repositories in turn, over %d connections to "+
 			"tinyforge serve: each is answered when its deployment is queued. Claim is that of a worker, one after the other, with what the pushes have left in the queue.",
 			scaleRoutes, scaleDeployments, scalePushes, scaleLasts, scaleClients)},
-		deployments: &work{Name: "scale, deployments, " + database, Base: base, Text: fmt.Sprintf("The queue of before is worked off by Tinyforge's deployer, %d at a time, with "+
+		deployments: &work{Name: "scale, deployments, " + database, Curve: true, Base: base, Text: fmt.Sprintf("The queue of before is worked off by Tinyforge's deployer, %d at a time, with "+
 			"the built-in proxy, and with a runtime that costs nothing: an image is built and a container runs as soon as it is asked for. Routing moves %d routes, on the disk "+
 			"too. Swap is one of them, alone. Lost are pushes that were answered and at the end are neither deployed nor superseded by a newer one.", scaleWorkers, scaleRoutes)},
-		upkeep: &work{Name: "scale, start and upkeep, " + database, Base: base, Text: fmt.Sprintf("Ready is from exec of tinyforge serve to the first 200 of /readyz, with somebody who "+
+		upkeep: &work{Name: "scale, start and upkeep, " + database, Curve: true, Base: base, Text: fmt.Sprintf("Ready is from exec of tinyforge serve to the first 200 of /readyz, with somebody who "+
 			"answers in Docker's place, and memory what it holds %s later, its proxy included. Reconcile is one look at all releases and routes, of which none has to be "+
 			"mended, and tidy one look for old images and logs, both with the runtime that costs nothing. The pages are the list of workloads, the page of one, and "+
 			"/metrics, each asked for 20 times.", scaleSettles)},

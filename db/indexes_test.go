@@ -46,9 +46,10 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 			"hasten reports": func(d *db.DB) error {
 				return d.HastenReports(t.Context(), db.Way{ForgeID: f.forge.ID})
 			},
-			"log":       func(d *db.DB) error { _, err := d.Log(t.Context(), dep, 5000, 100); return err },
-			"newest":    func(d *db.DB) error { _, err := d.DeploymentsOf(t.Context(), f.read(dep).WorkloadID, 20); return err },
-			"retention": func(d *db.DB) error { _, err := d.Retention(t.Context(), 3); return err },
+			"log":        func(d *db.DB) error { _, err := d.Log(t.Context(), dep, 5000, 100); return err },
+			"newest":     func(d *db.DB) error { _, err := d.DeploymentsOf(t.Context(), f.read(dep).WorkloadID, 20); return err },
+			"retention":  func(d *db.DB) error { _, err := d.Retention(t.Context(), 3); return err },
+			"prune logs": func(d *db.DB) error { _, err := d.PruneLogs(t.Context(), time.Now().Add(-time.Hour)); return err },
 			"renew": func(d *db.DB) error {
 				return ignoreLost(d.Renew(t.Context(), &db.Deployment{ID: dep, LeaseOwner: "none"}, lease))
 			},

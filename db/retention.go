@@ -78,11 +78,17 @@ func (d *DB) rollbackTargets(ctx context.Context) ([]Deployment, error) {
 }
 
 // PruneLogs removes the log lines of deployments that ended before a time, and returns how many. Those of what is live
-// stay, and so do the deployments themselves.
+// stay, and so do the deployments themselves. It goes from one deployment that has a log to the next, in their order, as far as
+// one that was made since then: however many have lost theirs, or keep them, does not matter.
 func (d *DB) PruneLogs(ctx context.Context, before time.Time) (int, error) {
-	old := d.bun.NewSelect().Model((*Deployment)(nil)).Column("id").
-		Where("finished_at < ? AND phase <> ?", before.UTC(), PhaseLive)
-	result, err := d.bun.NewDelete().Model((*LogLine)(nil)).Where("deployment_id IN (?)", old).Exec(ctx)
+	result, err := d.bun.NewRaw(`DELETE FROM log_lines WHERE deployment_id IN (
+		WITH RECURSIVE logged (id) AS (
+			SELECT (SELECT min(deployment_id) FROM log_lines)
+			UNION ALL
+			SELECT (SELECT min(deployment_id) FROM log_lines WHERE deployment_id > logged.id) FROM logged
+			WHERE (SELECT created_at FROM deployments WHERE id = logged.id) < ?0
+		)
+		SELECT id FROM deployments WHERE id IN (SELECT id FROM logged) AND finished_at < ?0 AND phase <> ?1)`, before.UTC(), PhaseLive).Exec(ctx)
 	if err != nil {
 		return 0, found("prune logs", err)
 	}

@@ -18,7 +18,7 @@ type patient struct {
 	w     db.Workload
 	state db.RuntimeState // zero where nothing was ever live
 	live  Instance        // what the state names
-	seen  []Instance      // of all workloads, listed before any row was read
+	seen  []Instance      // its releases, listed before any row was read
 }
 
 // heal makes one workload what its rows say, as far as decide lets it. Its row is read here: the pass may have been at others
@@ -206,7 +206,7 @@ func (p *patient) startAgain(ctx context.Context, alone bool) error {
 // others are the releases of the workload that its row does not name.
 func (p *patient) others() (list []Instance) {
 	for _, i := range p.seen {
-		if i.WorkloadID == p.w.ID && i.ID != p.state.ReleaseID {
+		if i.ID != p.state.ReleaseID {
 			list = append(list, i)
 		}
 	}
@@ -267,9 +267,6 @@ func (p *patient) takeDown(ctx context.Context) error {
 		return err
 	}
 	for _, i := range p.seen {
-		if i.WorkloadID != p.w.ID {
-			continue
-		}
 		if err := p.Runtime.Remove(ctx, i.ID); err != nil {
 			return err
 		}

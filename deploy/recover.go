@@ -116,6 +116,10 @@ func (r *Recovery) healAll(ctx context.Context, workloads []db.Workload, instanc
 	var group errgroup.Group
 	group.SetLimit(healedAtOnce)
 	errs = make([]error, len(workloads))
+	of := map[int64][]Instance{}
+	for _, i := range instances {
+		of[i.WorkloadID] = append(of[i.WorkloadID], i)
+	}
 	for n, w := range workloads {
 		group.Go(func() error {
 			if !r.busy.tryLock(w.ID) {
@@ -123,7 +127,7 @@ func (r *Recovery) healAll(ctx context.Context, workloads []db.Workload, instanc
 				return nil
 			}
 			defer r.busy.unlock(w.ID)
-			if err := r.heal(ctx, w.ID, instances); err != nil {
+			if err := r.heal(ctx, w.ID, of[w.ID]); err != nil {
 				errs[n] = fmt.Errorf("workload %s: %w", w.Name, err)
 			}
 			r.complain(ctx, w.ID, errs[n])

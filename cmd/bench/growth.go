@@ -98,12 +98,14 @@ func (g grown) round(ctx context.Context, w *work, upstreams [2]string, round in
 // hostOf is the n-th site's.
 func hostOf(n int) string { return fmt.Sprintf("site-%06d.test", n) }
 
-func routesOf(size int) string {
-	text := fmt.Sprintf("%d", size)
-	if size >= 1000 {
-		text = fmt.Sprintf("%d,%03d", size/1000, size%1000)
+func routesOf(size int) string { return thousands(size) + " routes" }
+
+// thousands writes a number with commas.
+func thousands(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
 	}
-	return text + " routes"
+	return thousands(n/1000) + fmt.Sprintf(",%03d", n%1000)
 }
 
 // growOurs starts a proxy, lets it write one route down, writes the others as that one, and starts it again.

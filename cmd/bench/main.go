@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,7 +27,7 @@ func main() {
 	}
 }
 
-const usage = `bench [OPTIONS] WORK...    measures: %s, or all
+const usage = `bench [OPTIONS] WORK...    measures: %s, or all of them, but scale
 bench compare A B          compares two files that -json has written
 bench [-into FILE] print A prints a file that -json has written
 `
@@ -39,6 +40,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 0, "how often each is measured; 0 is what the work takes by itself")
 	flags.IntVar(&o.swaps, "swaps", 40, "how often Tinyforge swaps in a round of redeploy: about 270 requests come with each, so that 750 are a million in 5 rounds")
+	flags.Var(&o.sizes, "sizes", "how many workloads scale has, one `SIZE,SIZE...` after the other, each larger (default 100,1000,10000)")
 	flags.StringVar(&o.json, "json", "", "write the figures to this `FILE` too")
 	flags.StringVar(&o.into, "into", "", "write the tables into this Markdown `FILE` too, between its marks")
 	flags.StringVar(&o.cpuprofile, "cpuprofile", "", "write CPU profiles of Tinyforge's processes into this `FOLDER`")
@@ -72,6 +74,7 @@ func run(ctx context.Context, args []string) error {
 type choice struct {
 	rounds            int
 	swaps             int    // of Tinyforge in a round of redeploy
+	sizes             sizes  // of scale; none are the usual ones
 	json, into        string // files
 	cpuprofile, trace string // folders
 }
@@ -128,6 +131,7 @@ func measurements() []measurement {
 		{"webhook", measureWebhook},
 		{"growth", measureGrowth},
 		{"memory", measureMemory},
+		{scaleName, measureScale},
 	}
 }
 
@@ -140,7 +144,7 @@ func names() (list []string) {
 
 func (o choice) measure(ctx context.Context, what []string) error {
 	if len(what) == 1 && what[0] == "all" {
-		what = names()
+		what = slices.DeleteFunc(names(), func(name string) bool { return name == scaleName }) // which takes as long as all others
 	}
 	r, err := newReport(ctx)
 	if err != nil {

@@ -23,6 +23,15 @@ func (r *report) print(out io.Writer) {
 	}
 }
 
+// printScale writes how far it goes, for the section of the README that says what that means.
+func (r *report) printScale(out io.Writer) {
+	fmt.Fprintf(out, "%s\n", wrap(fmt.Sprintf("%s, Tinyforge %s, on %s; PostgreSQL %s.", r.At.Format("2 January 2006"), r.Commit, r.Machine, r.Versions["PostgreSQL"])))
+	for i := range r.Works {
+		r.Works[i].print(out)
+	}
+	fmt.Fprintln(out)
+}
+
 // printReadme writes it for people who want to know how fast it is: with the tables folded, and without goals, which are for us.
 func (r *report) printReadme(out io.Writer) {
 	r.printHead(out)
@@ -76,6 +85,10 @@ func (w *work) print(out io.Writer) {
 	if list != "" {
 		fmt.Fprintln(out)
 	}
+	if w.Curve {
+		w.printCurve(out)
+		return
+	}
 	head, line := "| |", "|---|"
 	for _, m := range metrics {
 		head += fmt.Sprintf(" %s, %s |", m, w.unit(m))
@@ -100,6 +113,23 @@ func (w *work) print(out io.Writer) {
 			}
 		}
 		fmt.Fprintln(out)
+	}
+}
+
+// printCurve writes the figures of each size beside each other, and last how often that of the smallest the largest's is.
+func (w *work) printCurve(out io.Writer) {
+	who, metrics := w.names()
+	fmt.Fprintf(out, "| | %s | %s / %s |\n|---|%s---|\n", strings.Join(who, " | "), who[len(who)-1], w.Base, strings.Repeat("---|", len(who)))
+	for _, m := range metrics {
+		fmt.Fprintf(out, "| %s, %s |", m, w.unit(m))
+		for _, name := range who {
+			fmt.Fprintf(out, " %s |", spreadOf(w.values(name, m)))
+		}
+		text := ""
+		if ratio, err := w.ratio(who[len(who)-1], w.Base, m); err == nil && len(who) > 1 && w.middle(w.Base, m) != 0 {
+			text = ratio.String()
+		}
+		fmt.Fprintf(out, " %s |\n", text)
 	}
 }
 

@@ -24,6 +24,11 @@ type serving struct {
 // serve starts one that has its data in a folder, and waits until it is ready: from exec to the first 200 of /readyz is noted.
 // The caller ends it.
 func (s *stage) serve(ctx context.Context, data string, options ...string) (*serving, error) {
+	return s.serveWith(ctx, data, nil, options...)
+}
+
+// serveWith is serve with an environment too.
+func (s *stage) serveWith(ctx context.Context, data string, env []string, options ...string) (*serving, error) {
 	control, site, err := addresses()
 	if err != nil {
 		return nil, err
@@ -32,7 +37,7 @@ func (s *stage) serve(ctx context.Context, data string, options ...string) (*ser
 		"--proxy-http", site, "--proxy-https", "off"}, options...)
 	v := &serving{data: data, control: control, site: site}
 	begun := time.Now()
-	if v.process, err = start(s.dir, "serve-"+filepath.Base(data), nil, s.tinyforge, args...); err != nil {
+	if v.process, err = start(s.dir, "serve-"+filepath.Base(data), env, s.tinyforge, args...); err != nil {
 		return nil, err
 	}
 	if err := waitReady(ctx, v.process, control); err != nil {
@@ -43,10 +48,13 @@ func (s *stage) serve(ctx context.Context, data string, options ...string) (*ser
 	return v, nil
 }
 
+// readyPatience is how long serve may take to be ready.
+const readyPatience = 3 * time.Minute
+
 // waitReady waits until a tinyforge serve answers at its address that it is ready.
 func waitReady(ctx context.Context, p *process, control string) error {
 	text := request("GET", "/readyz", control, nil)
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(readyPatience); time.Now().Before(deadline); {
 		if c, err := (place{address: control}).dial(ctx); err == nil {
 			a, err := c.exchange(text)
 			c.close()
@@ -62,7 +70,7 @@ func waitReady(ctx context.Context, p *process, control string) error {
 		case <-time.After(time.Millisecond):
 		}
 	}
-	return fmt.Errorf("%s is not ready after a minute: %s", p.name, p.said())
+	return fmt.Errorf("%s is not ready after %s: %s", p.name, readyPatience, p.said())
 }
 
 // apply tells it about forges and workloads, as a user keeps them in a file, and returns what the command said.

@@ -24,6 +24,7 @@ type work struct {
 	Base   string // to whom the others are compared
 	Series []series
 	Goals  []goal
+	Curve  bool // each of them is a size: a row of the table is a figure, and a column a size
 }
 
 // series is one figure of one of them: a value for each round.

@@ -101,11 +101,14 @@ func (t *town) settle(ctx context.Context, forge *forgetest.Server, externalID i
 	return nil
 }
 
+// claim is a claim of the bench, which keeps what it has for long.
+func claim(ctx context.Context, store *db.DB) (*db.Deployment, error) {
+	return store.Claim(ctx, "bench", time.Hour)
+}
+
 // moveIn makes one workload live.
 func (t *town) moveIn(ctx context.Context, store *db.DB, repository int64, n int) error {
-	config := `{"deploy_strategy":"blue-green","report_commit_status":false,"healthcheck":{"path":"/up","interval":"1s"}}`
-	w := db.Workload{Name: fmt.Sprintf("site-%06d", n), RepositoryID: repository, Source: "dockerfile", Config: json.RawMessage(config),
-		Host: hostOf(n), Env: map[string]string{"DATABASE_URL": "postgres://site:secret@db/site", "PORT": samplePort}, Enabled: true}
+	w := resident(repository, n)
 	if err := store.SaveWorkload(ctx, &w); err != nil {
 		return err
 	}
@@ -113,23 +116,40 @@ func (t *town) moveIn(ctx context.Context, store *db.DB, repository int64, n int
 	if _, err := store.QueueCommit(ctx, w.ID, "refs/heads/main", commit, "Show the new prices", "A Developer"); err != nil {
 		return err
 	}
-	dep, err := store.Claim(ctx, "bench", time.Hour)
+	dep, err := claim(ctx, store)
 	if err != nil || dep == nil || dep.WorkloadID != w.ID {
 		return fmt.Errorf("claim the deployment of %s: %v, %w", w.Name, dep, err)
 	}
-	id := deploy.BuildGreenName(w.Name, dep.ID)
-	dep.Strategy, dep.Release = db.BlueGreen, &db.Release{ID: id, WorkloadID: w.ID, Workload: w.Name, DeploymentID: dep.ID, Commit: commit,
-		Image: "sha256:" + fmt.Sprintf("%064x", n+1), Port: 8080, Env: w.Env, Origin: w.Origin(),
-		Healthcheck: &db.Healthcheck{Path: "/up", Interval: time.Second, Timeout: 5 * time.Second, Attempts: 10}}
-	dep.Phase = db.PhaseReaping
-	state := db.RuntimeState{WorkloadID: w.ID, DeploymentID: dep.ID, ReleaseID: id, Commit: commit, Release: *dep.Release}
-	if err := store.Commit(ctx, dep, state); err != nil {
-		return err
-	}
-	dep.Phase = db.PhaseLive
-	if err := store.Save(ctx, dep); err != nil {
+	id, err := goLive(ctx, store, w, dep)
+	if err != nil {
 		return err
 	}
 	t.engine.add(string(id), w.ID, dep.ID)
 	return nil
+}
+
+// resident is the n-th workload of a town.
+func resident(repository int64, n int) db.Workload {
+	config := `{"deploy_strategy":"blue-green","report_commit_status":false,"healthcheck":{"path":"/up","interval":"1s"}}`
+	return db.Workload{Name: fmt.Sprintf("site-%06d", n), RepositoryID: repository, Source: "dockerfile", Config: json.RawMessage(config),
+		Host: hostOf(n), Env: map[string]string{"DATABASE_URL": "postgres://site:secret@db/site", "PORT": samplePort}, Enabled: true}
+}
+
+// goLive commits a claimed deployment as the deployer does it, and returns the name of its release.
+func goLive(ctx context.Context, store *db.DB, w db.Workload, dep *db.Deployment) (db.ReleaseID, error) {
+	id := deploy.BuildGreenName(w.Name, dep.ID)
+	dep.Strategy, dep.Release = db.BlueGreen, &db.Release{ID: id, WorkloadID: w.ID, Workload: w.Name, DeploymentID: dep.ID, Commit: dep.Commit,
+		Image: "sha256:" + fmt.Sprintf("%064x", dep.ID), Port: 8080, Env: w.Env, Origin: w.Origin(),
+		Healthcheck: residentCheck()}
+	dep.Phase = db.PhaseReaping
+	state := db.RuntimeState{WorkloadID: w.ID, DeploymentID: dep.ID, ReleaseID: id, Commit: dep.Commit, Release: *dep.Release}
+	if err := store.Commit(ctx, dep, state); err != nil {
+		return "", err
+	}
+	dep.Phase = db.PhaseLive
+	return id, store.Save(ctx, dep)
+}
+
+func residentCheck() *db.Healthcheck {
+	return &db.Healthcheck{Path: "/up", Interval: time.Second, Timeout: 5 * time.Second, Attempts: 10}
 }

@@ -68,6 +68,22 @@ func (e *townEngine) add(name string, workload, deployment int64) {
 	}
 }
 
+// clear forgets all containers.
+func (e *townEngine) clear() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all, e.names = map[string]container.InspectResponse{}, map[string]string{}
+}
+
+// address is where a container answers, were it there; "" when nobody told of it.
+func (e *townEngine) address(name string) string {
+	c := e.one(name)
+	if c.ContainerJSONBase == nil {
+		return ""
+	}
+	return net.JoinHostPort(c.NetworkSettings.Networks[townNetwork].IPAddress, samplePort)
+}
+
 // ServeHTTP implements http.Handler.
 func (e *townEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	time.Sleep(e.pace)
@@ -85,6 +101,10 @@ func (e *townEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
+	case path == "/info":
+		say(map[string]string{"DockerRootDir": "/"})
+	case path == "/images/json":
+		say([]image.Summary{})
 	case path == "/networks":
 		say([]network.Summary{{Name: townNetwork, ID: strings.Repeat("1", 64)}})
 	case path == "/containers/json":

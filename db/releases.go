@@ -35,6 +35,11 @@ type Release struct {
 	LogSize      int64    `json:"log_size,omitempty"`    // bytes of one log file; 0 means the default
 	LogFiles     int      `json:"log_files,omitempty"`   // how many of them; 0 means the default
 
+	Runtime     string   `json:"runtime,omitempty"`      // which of the runtimes it is for; "" means "docker"
+	Replicas    int      `json:"replicas,omitempty"`     // how often it runs; 0 means once
+	Constraints []string `json:"constraints,omitempty"`  // on which nodes it may run, as Swarm writes them: "node.role==worker"
+	SecretFiles []string `json:"secret_files,omitempty"` // names of Env that it finds below /run/secrets, and not in its environment
+
 	Stack *ComposeStack `json:"stack,omitempty"` // set for a release of several containers; then Image is "" and all but Port unused
 
 	Origin *Origin `json:"origin,omitempty"` // nil for one from before it was kept

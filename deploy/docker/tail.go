@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"io"
 	"strconv"
 
 	"github.com/containerd/errdefs"
@@ -36,14 +37,19 @@ func (e *Engine) Tail(ctx context.Context, id db.ReleaseID) ([]string, error) {
 
 // tail returns the last lines of both output streams, in the engine's order, which is not exact between the two.
 func (e *Engine) tail(ctx context.Context, id string) ([]string, error) {
-	logs, err := e.docker.ContainerLogs(ctx, id, container.LogsOptions{
-		ShowStdout: true,
-		ShowStderr: true,
-		Tail:       strconv.Itoa(tailParts),
-	})
+	logs, err := e.docker.ContainerLogs(ctx, id, lastLines())
 	if err != nil {
 		return nil, err
 	}
+	return readTail(logs)
+}
+
+func lastLines() container.LogsOptions {
+	return container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(tailParts)}
+}
+
+// readTail closes logs.
+func readTail(logs io.ReadCloser) ([]string, error) {
 	defer logs.Close()
 	var lines []string
 	add := func(line string) { lines = append(lines, line) }

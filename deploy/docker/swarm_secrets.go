@@ -1,0 +1,125 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/swarm"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+	"tinyforge/deploy/shorten"
+)
+
+// ensureSecrets makes the secrets of a release that its containers find as files below /run/secrets. A secret cannot be changed: what
+// another config needs has another name.
+func (s *Swarm) ensureSecrets(ctx context.Context, r db.Release) ([]*swarm.SecretReference, error) {
+	if len(r.SecretFiles) == 0 {
+		return nil, nil
+	}
+	there, err := s.secretsOf(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	var list []*swarm.SecretReference
+	for i, variable := range r.SecretFiles {
+		value, known := r.Env[variable]
+		if !known {
+			return nil, &deploy.Failure{Text: fmt.Sprintf("secret_files: there is no environment variable %q: set it for the workload", shorten.Typed(variable))}
+		}
+		name := fmt.Sprintf("%s-%d-%.8s", r.ID, i, templateHash(r))
+		id := there[name]
+		if id == "" {
+			labels := s.engine.labels(r)
+			delete(labels, labelProject)
+			made, err := s.engine.docker.SecretCreate(ctx, swarm.SecretSpec{Annotations: swarm.Annotations{Name: name, Labels: labels}, Data: []byte(value)})
+			if err != nil {
+				return nil, againSecret(err)
+			}
+			id = made.ID
+		}
+		list = append(list, &swarm.SecretReference{SecretID: id, SecretName: name,
+			File: &swarm.SecretReferenceFileTarget{Name: variable, UID: "0", GID: "0", Mode: 0o444}})
+	}
+	return list, nil
+}
+
+// againSecret is for who made the same secret at the same time.
+func againSecret(err error) error {
+	if errdefs.IsConflict(err) {
+		return fmt.Errorf("make secret: another process starts this release too: %w", err)
+	}
+	return err
+}
+
+// secretsOf are the ids of a release's secrets, by name.
+func (s *Swarm) secretsOf(ctx context.Context, id db.ReleaseID) (map[string]string, error) {
+	found, err := s.engine.docker.SecretList(ctx, swarm.SecretListOptions{Filters: filters.NewArgs(
+		filters.Arg("label", labelInstance+"="+s.engine.cfg.Instance), filters.Arg("label", labelRelease+"="+string(id)))})
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string]string{}
+	for _, secret := range found {
+		byName[secret.Spec.Name] = secret.ID
+	}
+	return byName, nil
+}
+
+func (s *Swarm) removeSecrets(ctx context.Context, id db.ReleaseID) error {
+	secrets, err := s.secretsOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	for secret := range maps.Values(secrets) {
+		if err := s.engine.docker.SecretRemove(ctx, secret); err != nil && !errdefs.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// ensureNetworks makes the networks over all nodes that a release is in, and returns their ids: the one that joins all releases
+// first, then those that its workload shares.
+func (s *Swarm) ensureNetworks(ctx context.Context, r db.Release) ([]string, error) {
+	names := []string{s.engine.cfg.Network + "-swarm"}
+	for _, shared := range r.Networks {
+		names = append(names, s.engine.cfg.Network+"-swarm-"+shared)
+	}
+	ids := make([]string, len(names))
+	for i, name := range names {
+		id, err := s.ensureNetwork(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}
+
+func (s *Swarm) ensureNetwork(ctx context.Context, name string) (id string, err error) {
+	s.engine.networkMu.Lock()
+	defer s.engine.networkMu.Unlock()
+	for {
+		found, err := s.engine.networks(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		for _, n := range found {
+			if n.Labels[labelInstance] != s.engine.cfg.Instance || n.Scope != "swarm" {
+				return "", failedSwarm(fmt.Sprintf("The network %s exists in Docker and is not ours: take another name, or remove it", name))
+			}
+			return n.ID, nil
+		}
+		_, err = s.engine.docker.NetworkCreate(ctx, name, network.CreateOptions{
+			Driver: "overlay", Scope: "swarm", Labels: map[string]string{labelInstance: s.engine.cfg.Instance},
+		})
+		if err != nil && !errdefs.IsConflict(err) {
+			return "", err
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package docker
+
+import (
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+	"tinyforge/deploy/deploytest"
+	"tinyforge/deploy/swarmtest"
+)
+
+// testSwarm is a Swarm on nodes of its own, and the sample program's image as the nodes know it.
+func testSwarm(t *testing.T, cfg swarmtest.Config) (*Swarm, *swarmtest.Cluster, string) {
+	t.Helper()
+	cluster := swarmtest.StartWith(t, cfg)
+	image, err := cluster.PushSample(t.Context(), "sample", "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "tinyforge-test-" + strings.ToLower(rand.Text()[:10])
+	e, err := New(Config{Host: cluster.Nodes[0].Host, Instance: name, Network: name, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewSwarm(e, SwarmConfig{Look: 200 * time.Millisecond, Homeless: 3 * time.Second}), cluster, image
+}
+
+func swarmRelease(s *Swarm, image string) db.Release {
+	r := release(s.engine, image)
+	r.Runtime = "swarm"
+	return r
+}
+
+func TestSwarm(t *testing.T) {
+	t.Parallel()
+	s, _, image := testSwarm(t, swarmtest.Config{Nodes: 1})
+	deploytest.ExerciseRuntime(t, s, func(*testing.T) db.Release { return swarmRelease(s, image) })
+}
+
+// TestServiceOfARelease: what Swarm was told of it, and what only several nodes show.
+func TestServiceOfARelease(t *testing.T) {
+	t.Parallel()
+	s, cluster, image := testSwarm(t, swarmtest.Config{Nodes: 3})
+	r := swarmRelease(s, image)
+	r.Replicas, r.Memory, r.CPUs, r.ReadOnly, r.User = 3, 64<<20, 0.5, true, "1000:1000"
+	r.Constraints, r.Tmpfs = []string{"node.hostname!=nowhere"}, []string{"/small:1048576"}
+	r.Env["PASSWORD"], r.Env["VERSION_FILE"] = "s3cret", "/run/secrets/PASSWORD"
+	r.SecretFiles = []string{"PASSWORD"}
+	in, err := s.Start(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := in.Upstream.Addrs(); len(got) != 3 || !onEach(got, cluster) {
+		t.Errorf("three replicas answer at %q", got)
+	}
+	for _, addr := range in.Upstream.Addrs() {
+		if text, err := visit(t, addr); err != nil || text != "s3cret\n" {
+			t.Errorf("with its secret in a file it answers %q, %v", text, err)
+		}
+	}
+	service, err := s.named(t.Context(), r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := service.Spec.TaskTemplate
+	for what, ok := range map[string]bool{
+		"memory":             task.Resources.Limits.MemoryBytes == 64<<20,
+		"cpus":               task.Resources.Limits.NanoCPUs == 5e8,
+		"pids":               task.Resources.Limits.Pids == pidsLimit,
+		"constraints":        slices.Equal(task.Placement.Constraints, r.Constraints),
+		"no secret in env":   !slices.ContainsFunc(task.ContainerSpec.Env, func(s string) bool { return strings.Contains(s, "s3cret") }),
+		"capabilities":       slices.Equal(task.ContainerSpec.CapabilityDrop, []string{"ALL"}),
+		"no virtual address": service.Spec.EndpointSpec.Mode == swarm.ResolutionModeDNSRR,
+	} {
+		if !ok {
+			t.Errorf("%s: service is %+v", what, service.Spec)
+		}
+	}
+	if err := s.Remove(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := s.secretsOf(t.Context(), r.ID); err != nil || len(left) > 0 {
+		t.Errorf("secrets left: %v, %v", left, err)
+	}
+}
+
+// onEach tells whether each node has one of the addresses.
+func onEach(addrs []string, cluster *swarmtest.Cluster) bool {
+	for _, n := range cluster.Nodes {
+		if !slices.ContainsFunc(addrs, func(addr string) bool { return strings.HasPrefix(addr, n.IP+":") }) {
+			return false
+		}
+	}
+	return true
+}
+
+// TestScaledInPlace: more replicas leave those be that run, and a change that does not work is taken back by Swarm, which is a failure.
+func TestScaledInPlace(t *testing.T) {
+	t.Parallel()
+	s, _, image := testSwarm(t, swarmtest.Config{Nodes: 3})
+	r := swarmRelease(s, image)
+	r.Replicas = 2
+	before := mustStart(t, s, r).Upstream.Addrs()
+	r.Replicas = 4
+	after := mustStart(t, s, r).Upstream.Addrs()
+	if len(after) != 4 || !slices.Contains(after, before[0]) || !slices.Contains(after, before[1]) {
+		t.Errorf("scaled from %q to %q", before, after)
+	}
+	r.Replicas = 1
+	if fewer := mustStart(t, s, r).Upstream.Addrs(); len(fewer) != 1 || !slices.Contains(after, fewer[0]) {
+		t.Errorf("scaled from %q to %q", after, fewer)
+	}
+
+	broken := r
+	broken.Env = map[string]string{"VERSION": "one", "EXIT_AFTER": "0s"}
+	broken.Replicas = 2
+	_, err := s.Start(t.Context(), broken)
+	if text := failure(t, err); !strings.Contains(text, "Swarm took the change back") || !strings.Contains(text, "non-zero exit (1)") {
+		t.Errorf("failure is %q", text)
+	}
+	in := mustStart(t, s, r)
+	if text, err := visit(t, in.Upstream.Addr); err != nil || text != "one\n" || in.Restarts > 0 {
+		t.Errorf("what served before answers %q, %v, and is %+v", text, err, in)
+	}
+}
+
+// TestSwarmSaysWhyNot: each failure names what to look at.
+func TestSwarmSaysWhyNot(t *testing.T) {
+	t.Parallel()
+	s, cluster, image := testSwarm(t, swarmtest.Config{Nodes: 1})
+	for name, tt := range map[string]struct {
+		change func(*db.Release)
+		want   string
+	}{
+		"no node":   {func(r *db.Release) { r.Constraints = []string{"node.hostname==nowhere"} }, "Swarm finds no node for 1 of 1 replicas: no suitable node (scheduling constraints not satisfied on 1 node)"},
+		"no room":   {func(r *db.Release) { r.Image = cluster.Registry + "/absent@sha256:" + strings.Repeat("0", 64) }, "No node could start the container: on "},
+		"nonsense":  {func(r *db.Release) { r.Constraints = []string{"nonsense"} }, "Swarm refuses the service: "},
+		"no secret": {func(r *db.Release) { r.SecretFiles = []string{"ABSENT"} }, `secret_files: there is no environment variable "ABSENT"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := swarmRelease(s, image)
+			tt.change(&r)
+			_, err := s.Start(t.Context(), r)
+			if text := failure(t, err); !strings.HasPrefix(text, tt.want) {
+				t.Errorf("failure is %q, want %q", text, tt.want)
+			}
+			if err := s.Remove(t.Context(), r.ID); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	alone := NewSwarm(testEngine(t), SwarmConfig{})
+	_, err := alone.Start(t.Context(), swarmRelease(alone, image))
+	if text := failure(t, err); !strings.Contains(text, "no manager of a Swarm") {
+		t.Errorf("without a Swarm: %q", text)
+	}
+}
+
+func mustStart(t *testing.T, s *Swarm, r db.Release) deploy.Instance {
+	t.Helper()
+	in, err := s.Start(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+func visit(t *testing.T, addr string) (string, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/", nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	return string(text), err
+}

@@ -1,0 +1,176 @@
+package docker
+
+import (
+	"context"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/swarm"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+)
+
+// view is a service with its tasks, and the nodes they run on.
+type view struct {
+	service swarm.Service
+	tasks   []swarm.Task
+	nodes   map[string]swarm.Node
+}
+
+// Inspect implements deploy.Runtime. A release is Running when at least one replica runs on a node that Swarm thinks is up, and Upstream
+// has the addresses of all that do. Restarts counts the tasks that ended by themselves, of the five for each replica that Swarm keeps.
+func (s *Swarm) Inspect(ctx context.Context, id db.ReleaseID) (deploy.Instance, error) {
+	v, err := s.look(ctx, id)
+	if err != nil {
+		return deploy.Instance{}, s.explain("inspect release "+string(id), err)
+	}
+	return v.instance(id), nil
+}
+
+// look returns nil for a release that is absent.
+func (s *Swarm) look(ctx context.Context, id db.ReleaseID) (*view, error) {
+	service, err := s.ours(ctx, id)
+	if err != nil || service == nil {
+		return nil, err
+	}
+	tasks, err := s.engine.docker.TaskList(ctx, swarm.TaskListOptions{Filters: filters.NewArgs(filters.Arg("service", service.ID))})
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := s.nodes(ctx)
+	return &view{*service, tasks, nodes}, err
+}
+
+func (s *Swarm) nodes(ctx context.Context) (map[string]swarm.Node, error) {
+	list, err := s.engine.docker.NodeList(ctx, swarm.NodeListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	nodes := make(map[string]swarm.Node, len(list))
+	for _, n := range list {
+		nodes[n.ID] = n
+	}
+	return nodes, nil
+}
+
+// List implements deploy.Runtime.
+func (s *Swarm) List(ctx context.Context) ([]deploy.Instance, error) {
+	list, err := s.list(ctx)
+	return list, s.explain("list releases", err)
+}
+
+func (s *Swarm) list(ctx context.Context) ([]deploy.Instance, error) {
+	services, err := s.engine.docker.ServiceList(ctx, swarm.ServiceListOptions{Filters: filters.NewArgs(filters.Arg("label", labelInstance+"="+s.engine.cfg.Instance))})
+	if err != nil || len(services) == 0 {
+		return nil, err
+	}
+	tasks, err := s.engine.docker.TaskList(ctx, swarm.TaskListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := s.nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	of := map[string][]swarm.Task{}
+	for _, t := range tasks {
+		of[t.ServiceID] = append(of[t.ServiceID], t)
+	}
+	var list []deploy.Instance
+	for _, service := range services {
+		id := db.ReleaseID(service.Spec.Labels[labelRelease])
+		if !s.owns(id, service.Spec) {
+			continue
+		}
+		in := (&view{service, of[service.ID], nodes}).instance(id)
+		in.ExitCode, in.Restarts = 0, 0
+		list = append(list, in)
+	}
+	return list, nil
+}
+
+func (v *view) instance(id db.ReleaseID) deploy.Instance {
+	in := deploy.Instance{ID: id, State: deploy.Missing}
+	if v == nil {
+		return in
+	}
+	labels := v.service.Spec.Labels
+	in.WorkloadID, in.DeploymentID = number(labels, labelWorkload), number(labels, labelDeployment)
+	in.State = deploy.Exited
+	if last := v.ended(); len(last) > 0 {
+		in.ExitCode, in.Restarts = codeOf(last[0]), len(last)
+	} else if len(v.tasks) == 0 {
+		in.State = deploy.Created
+	}
+	if addrs := v.addrs(); len(addrs) > 0 && !isStopped(v.service.Spec) {
+		in.State = deploy.Running
+		in.Upstream = deploy.Upstream{Name: string(id), Addr: strings.Join(addrs, ","), Port: int(number(labels, labelPort))}
+	}
+	return in
+}
+
+// ended are the tasks that ended by themselves, the last one first, of those that run what the service is made of now.
+func (v *view) ended() []swarm.Task {
+	list := v.current(func(t swarm.Task) bool {
+		return t.Status.State == swarm.TaskStateFailed || t.Status.State == swarm.TaskStateComplete
+	})
+	slices.SortFunc(list, func(a, b swarm.Task) int { return b.Status.Timestamp.Compare(a.Status.Timestamp) })
+	return list
+}
+
+func codeOf(t swarm.Task) int {
+	if t.Status.ContainerStatus == nil {
+		return 0
+	}
+	return t.Status.ContainerStatus.ExitCode
+}
+
+// current are the tasks of the service as it is now.
+func (v *view) current(which func(swarm.Task) bool) (list []swarm.Task) {
+	for _, t := range v.tasks {
+		if t.Spec.ContainerSpec != nil && t.Spec.ContainerSpec.Labels[labelConfig] == templateOf(v.service.Spec) && which(t) {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// addrs are where the tasks answer that run, sorted.
+func (v *view) addrs() (list []string) {
+	for _, t := range v.tasks {
+		if addr := v.addr(t); addr != "" {
+			list = append(list, addr)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// addr is where a task answers, "" when it does not. The containers of a node that is down may go on: nobody is led to them.
+func (v *view) addr(t swarm.Task) string {
+	node, known := v.nodes[t.NodeID]
+	if !known || node.Status.State != swarm.NodeStateReady || t.DesiredState != swarm.TaskStateRunning || t.Status.State != swarm.TaskStateRunning {
+		return ""
+	}
+	for _, p := range t.Status.PortStatus.Ports { // one for IPv4 and one for IPv6, of the same number
+		if p.PublishedPort != 0 {
+			return net.JoinHostPort(address(node), strconv.Itoa(int(p.PublishedPort)))
+		}
+	}
+	return ""
+}
+
+// address is a node's. A manager may not know its own, and then it is where the others reach it.
+func address(node swarm.Node) string {
+	ip := net.ParseIP(node.Status.Addr)
+	if node.ManagerStatus != nil && (ip == nil || ip.IsUnspecified() || ip.IsLoopback()) {
+		if host, _, err := net.SplitHostPort(node.ManagerStatus.Addr); err == nil {
+			return host
+		}
+	}
+	return node.Status.Addr
+}

@@ -15,6 +15,7 @@ type Strategy string
 const (
 	BlueGreen Strategy = "blue-green"
 	Recreate  Strategy = "recreate"
+	Scale     Strategy = "scale" // more replicas of what serves, or fewer, in place; nobody can ask for it by name
 	Stack     Strategy = "stack" // managed by Compose; nobody can ask for it by name
 )
 
@@ -83,6 +84,7 @@ const (
 	CausePackage  Cause = "package"  // a registry has a new image for it
 	CauseRedeploy Cause = "redeploy" // somebody wants the same commit built and started anew
 	CauseManual   Cause = "manual"   // somebody chose a commit
+	CauseScale    Cause = "scale"    // somebody wants what is live to run more often, or less
 	CauseRollback Cause = "rollback" // somebody wants a release back that was live before
 )
 

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 )
@@ -70,6 +71,12 @@ type ComposeStack struct {
 	Images  []string        `json:"images"`            // all that it needs, pinned
 	Allowed []string        `json:"allowed,omitempty"` // what of the policy's refusals an administrator allowed it
 }
+
+// RuntimeDocker is the kind of runtime that a release is for which names none.
+const RuntimeDocker = "docker"
+
+// RuntimeKind is the kind of runtime that the release is for.
+func (r Release) RuntimeKind() string { return cmp.Or(r.Runtime, RuntimeDocker) }
 
 // AllImages returns the images without which the release cannot be started.
 func (r Release) AllImages() []string {

@@ -23,6 +23,10 @@ const reportLock = 0x74696e7972657074
 // Way is a way to a forge: through one of its installations, or without any.
 type Way struct{ ForgeID, InstallationID int64 }
 
+// owed are the deployments of which the forge knows something else than is true. It hears nothing of those that scale: a commit that is
+// live stays a success, whether there are more of it or not.
+const owed = "unreported AND cause <> 'scale'"
+
 // DueReports returns up to limit commits of which the forge was told something else than their deployments mean by now,
 // and whose next attempt is due. Each is kept from other callers for a minute, whatever happens to its deployments.
 // Commits that are reached by the ways except are left out; one without an installation stands for all of its forge.
@@ -38,7 +42,7 @@ func (d *DB) DueReports(ctx context.Context, limit int, except ...Way) ([]Commit
 		due := unreported(tx, except).Having("max(report_after) <= ?", t).OrderExpr("min(id)").Limit(int64(limit))
 		rows = nil
 		return tx.NewUpdate().Model((*Deployment)(nil)).Set("report_after = ?", t.Add(reportLease)).
-			Where("unreported AND (repository_id, commit_hash) IN (?)", due.Column("repository_id", "commit_hash")).
+			Where(owed+" AND (repository_id, commit_hash) IN (?)", due.Column("repository_id", "commit_hash")).
 			Returning("repository_id, commit_hash").Scan(ctx, &rows)
 	})
 	if err != nil {
@@ -57,7 +61,7 @@ func (d *DB) DueReports(ctx context.Context, limit int, except ...Way) ([]Commit
 func (d *DB) breakReportLeases(ctx context.Context) error {
 	t := now()
 	_, err := d.bun.NewUpdate().Model((*Deployment)(nil)).Set("report_after = ?", t).
-		Where("unreported AND report_after > ? AND report_after <= ?", t, t.Add(reportLease)).Exec(ctx)
+		Where(owed+" AND report_after > ? AND report_after <= ?", t, t.Add(reportLease)).Exec(ctx)
 	return found("break report leases", err)
 }
 
@@ -74,7 +78,7 @@ func (d *DB) NextReport(ctx context.Context, except ...Way) (at time.Time, ok bo
 // unreported selects the commits of which the forge knows something else than what is true. A commit is due when all of
 // its deployments are.
 func unreported(db bun.IDB, except []Way) *bun.SelectQuery {
-	q := db.NewSelect().Model((*Deployment)(nil)).Where("unreported").Group("repository_id", "commit_hash")
+	q := db.NewSelect().Model((*Deployment)(nil)).Where(owed).Group("repository_id", "commit_hash")
 	if len(except) > 0 {
 		q = q.Where("repository_id NOT IN (?)", reachedBy(db, except...))
 	}
@@ -107,7 +111,7 @@ var withdrawn = []Phase{PhaseSuperseded, PhaseCancelled}
 func (d *DB) DeploymentsOfCommit(ctx context.Context, key CommitKey) ([]Deployment, error) {
 	newest := d.bun.NewSelect().Model((*Deployment)(nil)).
 		ColumnExpr("COALESCE(max(CASE WHEN phase NOT IN (?) THEN id END), max(id))", bun.List(withdrawn)).
-		Where("repository_id = ? AND commit_hash = ?", key.RepositoryID, key.Commit).Group("workload_id")
+		Where("repository_id = ? AND commit_hash = ? AND cause <> ?", key.RepositoryID, key.Commit, CauseScale).Group("workload_id")
 	return d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("id IN (?)", newest).Order("id") })
 }
 
@@ -149,7 +153,7 @@ func (d *DB) reported(ctx context.Context, key CommitKey, told []Deployment, why
 // because of one that has no say. The next attempt is due at after. It does nothing where the forge knows all.
 func (d *DB) DelayReport(ctx context.Context, key CommitKey, after time.Time) error {
 	due := d.bun.NewSelect().TableExpr("deployments AS due").ColumnExpr("1").
-		Where("due.repository_id = ? AND due.commit_hash = ? AND due.unreported", key.RepositoryID, key.Commit)
+		Where("due.repository_id = ? AND due.commit_hash = ? AND due."+owed, key.RepositoryID, key.Commit)
 	_, err := d.bun.NewUpdate().Model((*Deployment)(nil)).
 		Set("report_attempts = report_attempts + 1, report_after = ?", after.UTC()).
 		Where("repository_id = ? AND commit_hash = ? AND EXISTS (?)", key.RepositoryID, key.Commit, due).Exec(ctx)
@@ -161,7 +165,7 @@ func (d *DB) DelayReport(ctx context.Context, key CommitKey, after time.Time) er
 func (d *DB) HastenReports(ctx context.Context, w Way) error {
 	t := now()
 	_, err := d.bun.NewUpdate().Model((*Deployment)(nil)).Set("report_after = ?", t).
-		Where("unreported AND report_attempts > 0 AND report_after > ?", t.Add(reportLease)).
+		Where(owed+" AND report_attempts > 0 AND report_after > ?", t.Add(reportLease)).
 		Where("repository_id IN (?)", reachedBy(d.bun, w)).Exec(ctx)
 	return found("hasten reports", err)
 }
@@ -177,6 +181,6 @@ func reviveReports(ctx context.Context, db bun.IDB, theirs *bun.SelectQuery) err
 
 // CountUnreported returns how many deployments mean something else than the forge was told.
 func (d *DB) CountUnreported(ctx context.Context) (int, error) {
-	n, err := d.bun.NewSelect().Model((*Deployment)(nil)).Where("unreported").Count(ctx)
+	n, err := d.bun.NewSelect().Model((*Deployment)(nil)).Where(owed).Count(ctx)
 	return int(n), found("count reports", err)
 }

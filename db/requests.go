@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -110,6 +111,34 @@ func (d *DB) again(ctx context.Context, deploymentID int64, cause Cause, check f
 	})
 	if err != nil {
 		return Deployment{}, found(fmt.Sprintf("queue %s", cause), err)
+	}
+	d.notify(ctx, TopicQueued, TopicPhase)
+	return dep, nil
+}
+
+// QueueScale queues a deployment that makes what is live run as often as the workload's config says. Where another one waits for its
+// turn, that takes the config along, and is returned. It returns ErrNotFound when nothing is live or the workload is deleted.
+func (d *DB) QueueScale(ctx context.Context, workloadID int64) (dep Deployment, err error) {
+	err = d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = ? AND deleted_at IS NULL", workloadID)
+		if err := d.forUpdate(w).Scan(ctx, new(int64)); err != nil {
+			return err
+		}
+		err := tx.NewSelect().Model(&dep).Where("workload_id = ? AND phase = ?", workloadID, PhaseQueued).OrderExpr("id DESC").Limit(1).Scan(ctx)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		var live Deployment
+		serving := tx.NewSelect().Model((*RuntimeState)(nil)).Column("deployment_id").Where("workload_id = ?", workloadID)
+		if err := tx.NewSelect().Model(&live).Where("id = (?)", serving).Scan(ctx); err != nil {
+			return err
+		}
+		dep = Deployment{WorkloadID: workloadID, RepositoryID: live.RepositoryID, Ref: live.Ref, Commit: live.Commit,
+			Message: live.Message, Author: live.Author, Cause: CauseScale}
+		return queue(ctx, tx, &dep)
+	})
+	if err != nil {
+		return Deployment{}, found("queue scale", err)
 	}
 	d.notify(ctx, TopicQueued, TopicPhase)
 	return dep, nil

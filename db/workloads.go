@@ -53,6 +53,17 @@ func (w Workload) ReportsStatus() bool {
 	return *c.Report
 }
 
+// Replicas is how often the workload's release is to run: the config's replicas, 1 unless it says more.
+func (w Workload) Replicas() int {
+	var c struct {
+		Replicas int `json:"replicas"`
+	}
+	if json.Unmarshal(w.Config, &c) != nil {
+		return 1
+	}
+	return max(1, c.Replicas)
+}
+
 // FollowsImage tells whether the workload runs an image of a registry by this tag, so that a new one concerns it: the
 // config's image, unless that is pinned by digest or names another tag for each commit. image is without a tag; a tag of ""
 // is one that is not known.
@@ -217,7 +228,7 @@ func (d *DB) DeleteWorkload(ctx context.Context, id int64, volumesToo bool) erro
 // yet reported. It reports whether the row is gone.
 func (d *DB) PurgeWorkload(ctx context.Context, id int64) (bool, error) {
 	busy := d.bun.NewSelect().Model((*Deployment)(nil)).ColumnExpr("1").
-		Where("workload_id = ? AND (phase IN (?) OR unreported)", id, bun.List(unfinished))
+		Where("workload_id = ? AND (phase IN (?) OR "+owed+")", id, bun.List(unfinished))
 	ok, err := affected(d.bun.NewDelete().Model((*Workload)(nil)).
 		Where("id = ? AND deleted_at IS NOT NULL AND NOT EXISTS (?)", id, busy).Exec(ctx))
 	return ok, found("purge workload", err)

@@ -42,8 +42,11 @@ func (j *job) startStack(ctx context.Context) error {
 	return j.start(ctx)
 }
 
-// mixed tells whether what runs may be a mix of both releases: a stack is changed service by service, in place, and only
-// starting the one that served makes it whole again.
+// mixed tells whether what runs may be a mix of both releases: a stack is changed service by service, in place, and so is what is
+// scaled; only starting the one that served makes it whole again.
 func (j *job) mixed() bool {
+	if j.dep.Strategy == db.Scale {
+		return j.blue != nil
+	}
 	return j.blue != nil && j.blue.Release.Stack != nil && j.dep.Release != nil && j.dep.Release.Stack != nil
 }

@@ -15,6 +15,9 @@ func (j *job) build(ctx context.Context) error {
 	if j.dep.RollbackTo != 0 {
 		return j.reuse(ctx)
 	}
+	if j.dep.Cause == db.CauseScale {
+		return j.scale()
+	}
 	if j.dep.Cause == db.CausePush && j.blue != nil && j.blue.Commit == j.dep.Commit {
 		return errSkip
 	}
@@ -50,6 +53,9 @@ func (j *job) build(ctx context.Context) error {
 			Checkout:     func(ctx context.Context) (string, error) { return j.checkout(ctx, &workspace) },
 			RegistryAuth: j.registryAuth,
 		}, j.log)
+		if err == nil {
+			release, err = j.publish(ctx, id, release)
+		}
 		return err
 	})
 	if err != nil {
@@ -63,6 +69,16 @@ func (j *job) build(ctx context.Context) error {
 	j.adopt(release)
 	j.log.Printf("Built %s", strings.Join(release.AllImages(), ", "))
 	return nil
+}
+
+// publish brings the images of a release that was built to where its runtime finds them.
+func (j *job) publish(ctx context.Context, id db.ReleaseID, release db.Release) (db.Release, error) {
+	p, ok := j.Runtime.(Publisher)
+	if !ok {
+		return release, nil
+	}
+	release.ID, release.WorkloadID, release.Workload, release.DeploymentID = id, j.workload.ID, j.workload.Name, j.dep.ID
+	return p.Publish(ctx, release, j.log)
 }
 
 // adopt makes a release the one of this deployment.
@@ -86,7 +102,7 @@ func (j *job) reuse(ctx context.Context) error {
 	if err := errors.Join(j.checkRoutes(ctx), j.Runtime.Ready(ctx, *old.Release)); err != nil {
 		return err
 	}
-	j.dep.Strategy, j.dep.StrategyReason = old.Strategy, old.StrategyReason
+	j.dep.Strategy, j.dep.StrategyReason = anew(old), old.StrategyReason
 	j.adopt(*old.Release)
 	j.learn(old.Release.Secrets())
 	j.log.Printf("Going back to the release of deployment %d", old.ID)

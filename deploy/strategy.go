@@ -34,6 +34,14 @@ var strategies = map[db.Strategy][]step{
 		{db.PhaseCommitting, (*job).commit},
 		{db.PhaseReaping, (*job).reap},
 	},
+	db.Scale: {
+		{db.PhaseBuilding, (*job).build},
+		{db.PhaseStarting, (*job).start},
+		{db.PhaseGating, (*job).gate},
+		{db.PhaseRouting, (*job).route},
+		{db.PhaseCommitting, (*job).commit},
+		{db.PhaseReaping, (*job).reap},
+	},
 	db.Stack: {
 		{db.PhaseBuilding, (*job).build},
 		{db.PhaseStarting, (*job).startStack},

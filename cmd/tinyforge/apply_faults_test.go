@@ -145,7 +145,7 @@ workloads[0].config.healthcheck.interval (line 9): must be a duration such as "2
 		"config ref":     {"config: {env: {A: file:none}}", `config.env.A (line 5): the file "none" cannot be read: file does not exist (for the text itself write text:file:...)`},
 		"config twice":   {"config:\n      port: 1\n      port: 2", "config.port (line 7): is given twice, first in line 6"},
 		"config number":  {"config: {cpus: .inf}", "config.cpus (line 5): must be a finite number"},
-		"config strange": {"config: {\"a.b\": 1}", "config[\"a.b\"] (line 5): is not a known key: use build_args, build_secrets, capabilities, context, cpus, deploy_strategy, dockerfile, env, healthcheck, log, memory, networks, port, read_only, report_commit_status, target, tmpfs, user, volumes"},
+		"config strange": {"config: {\"a.b\": 1}", "config[\"a.b\"] (line 5): is not a known key: use build_args, build_secrets, capabilities, constraints, context, cpus, deploy_strategy, dockerfile, env, healthcheck, log, memory, networks, port, read_only, replicas, report_commit_status, runtime, secret_files, target, tmpfs, user, volumes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := goodForges + "workloads:\n  - " + test.more + "\n"

@@ -193,6 +193,9 @@ func (s *Swarm) explain(op string, err error) error {
 	return &deploy.Failure{Text: text, Err: fmt.Errorf("%s: %w", op, err)}
 }
 
+// Scales implements deploy.Scaler.
+func (*Swarm) Scales(db.Release) bool { return true }
+
 // Ready implements deploy.Runtime: the registry has the image.
 func (s *Swarm) Ready(ctx context.Context, r db.Release) error {
 	auth, err := s.auth()

@@ -30,6 +30,7 @@ var tagTexts = map[string]string{
 	"net":        "must have lower-case letters, digits and '-', and neither begin nor end with '-'",
 	"capability": "must be one of " + strings.Join(capabilities, ", ") + ": others hand the machine over to the container",
 	"platform":   `must be a platform such as "linux/amd64" or "linux/arm/v7"`,
+	"constraint": `must compare something of a node, as docker service create --constraint does: "node.role==worker", "node.labels.disk!=slow"`,
 	"repopath":   `must be a relative path inside the repository, with "/" and without ".."`,
 }
 
@@ -38,7 +39,7 @@ func newChecker() *checker {
 	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("json") })
 	for tag, ok := range map[string]func(string) bool{
 		"urlpath": isURLPath, "mountpath": isMountPath, "name": isName, "stage": isName, "task": isTask, "repopath": isRepoPath,
-		"user": isUser, "net": isNetworkName, "capability": isCapability, "platform": isPlatform, "tmpfs": isTmpfs,
+		"user": isUser, "net": isNetworkName, "capability": isCapability, "platform": isPlatform, "tmpfs": isTmpfs, "constraint": isConstraint,
 	} {
 		must(v.RegisterValidation(tag, func(f validator.FieldLevel) bool {
 			s := f.Field().String()
@@ -67,7 +68,7 @@ func (c *checker) tags(config any) Faults {
 // jsonPath turns "dockerfileConfig.common.healthcheck.path" into "healthcheck.path".
 func jsonPath(namespace string) string {
 	_, p, _ := strings.Cut(namespace, ".")
-	return strings.TrimPrefix(strings.TrimPrefix(p, "common."), "container.")
+	return strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(p, "common."), "container."), "placement.")
 }
 
 func tagText(f validator.FieldError) string {

@@ -23,7 +23,7 @@ func TestDockerfileFields(t *testing.T) {
 		`{"build_args":{"A B":"c"}}`:    {`build_args["A B"]`, "must begin with a letter or '_' and hold only letters, digits, '_', '.' and '-'"},
 		`{"build_secrets":{"a":true}}`:  {"build_secrets.a", "must be a string, in quotes"},
 		`{"build_secrets":{"a/b":"c"}}`: {"build_secrets.a/b", tagTexts["name"]},
-		`{"image":"web"}`:               {"image", "is not a known key: use build_args, build_secrets, capabilities, context, cpus, deploy_strategy, dockerfile, env, healthcheck, log, memory, networks, port, read_only, report_commit_status, target, tmpfs, user, volumes"},
+		`{"image":"web"}`:               {"image", "is not a known key: use build_args, build_secrets, capabilities, constraints, context, cpus, deploy_strategy, dockerfile, env, healthcheck, log, memory, networks, port, read_only, replicas, report_commit_status, runtime, secret_files, target, tmpfs, user, volumes"},
 		`{"build_arg":{}}`:              {"build_arg", `is not a known key: did you mean "build_args"?`},
 	} {
 		t.Run(config, func(t *testing.T) { wantFaults(t, NewDockerfile(&builds{}).Validate(json.RawMessage(config)), want) })

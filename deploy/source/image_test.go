@@ -36,7 +36,7 @@ func TestImageFields(t *testing.T) {
 		`{"image":"web","platform":"linux/arm/v7/x"}`:                               {"platform", `must be a platform such as "linux/amd64" or "linux/arm/v7"`},
 		`{"image":"web","platform":"Linux/ARM"}`:                                    {"platform", `must be a platform such as "linux/amd64" or "linux/arm/v7"`},
 		`{"image":"web","platform":64}`:                                             {"platform", "must be a string, in quotes"},
-		`{"image":"web","dockerfile":"x"}`:                                          {"dockerfile", "is not a known key: use capabilities, cpus, deploy_strategy, env, healthcheck, image, log, memory, networks, platform, port, read_only, registry, report_commit_status, tmpfs, user, volumes"},
+		`{"image":"web","dockerfile":"x"}`:                                          {"dockerfile", "is not a known key: use capabilities, constraints, cpus, deploy_strategy, env, healthcheck, image, log, memory, networks, platform, port, read_only, registry, replicas, report_commit_status, runtime, secret_files, tmpfs, user, volumes"},
 	} {
 		t.Run(config, func(t *testing.T) { wantFaults(t, NewImage(&pulls{}).Validate(json.RawMessage(config)), want) })
 	}

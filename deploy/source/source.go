@@ -39,12 +39,13 @@ type common struct {
 	CPUs               float64           `json:"cpus" example:"0.5" validate:"omitempty,min=0.01,max=1024"`
 
 	container
+	placement
 }
 
 func (c *common) setDefaults() { c.Port = defaultPort }
 
 func (c *common) check() Faults {
-	return faults(checkStrategy(c), checkVolumes(c.Volumes), checkEnv("env", c.Env), c.container.check(c.Volumes))
+	return faults(checkStrategy(c), checkVolumes(c.Volumes), checkEnv("env", c.Env), c.container.check(c.Volumes), c.placement.check(c))
 }
 
 // release is what the config says about how to run what was built for in.
@@ -65,6 +66,11 @@ func (c *common) release(in deploy.BuildInput, image string) db.Release {
 		Networks:     c.Networks,
 		LogSize:      int64(c.Log.MaxSize),
 		LogFiles:     c.Log.MaxFiles,
+
+		Runtime:     c.Runtime,
+		Replicas:    c.Replicas,
+		Constraints: c.Constraints,
+		SecretFiles: c.SecretFiles,
 	}
 }
 

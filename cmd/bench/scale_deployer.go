@@ -210,4 +210,3 @@ func (t *city) measureUpkeep(ctx context.Context, d *deploy.Deployer, w *work) e
 	}
 	return nil
 }
-

@@ -21,6 +21,9 @@ var (
 
 	// unfinished are the phases in which something is still to be done.
 	unfinished = append([]Phase{PhaseQueued}, inProgress...)
+
+	// finished are all others.
+	finished = []Phase{PhaseLive, PhaseRetired, PhaseFailed, PhaseSuperseded, PhaseSkipped, PhaseCancelled}
 )
 
 // queueAll queues what is worth deploying and says in words what it did.

@@ -119,6 +119,9 @@ func (w *work) print(out io.Writer) {
 // printCurve writes the figures of each size beside each other, and last how often that of the smallest the largest's is.
 func (w *work) printCurve(out io.Writer) {
 	who, metrics := w.names()
+	if len(who) == 0 {
+		return
+	}
 	fmt.Fprintf(out, "| | %s | %s / %s |\n|---|%s---|\n", strings.Join(who, " | "), who[len(who)-1], w.Base, strings.Repeat("---|", len(who)))
 	for _, m := range metrics {
 		fmt.Fprintf(out, "| %s, %s |", m, w.unit(m))

@@ -53,7 +53,10 @@ func (s *sizes) Set(text string) error {
 }
 
 // scaleWorks are the tables of one database.
-type scaleWorks struct{ pushes, deployments, upkeep *work }
+type scaleWorks struct {
+	steps                       sizes
+	pushes, deployments, upkeep *work
+}
 
 // measureScale lets a Tinyforge grow on each database, and measures it at each size.
 func measureScale(ctx context.Context, o choice, s *stage, done func(work)) error {
@@ -71,20 +74,29 @@ func measureScale(ctx context.Context, o choice, s *stage, done func(work)) erro
 			return err
 		}
 		w := newScaleWorks(database, steps)
-		for _, size := range steps {
-			if err := t.grow(ctx, size); err != nil {
-				return fmt.Errorf("grow to %d workloads on %s: %w", size, database, err)
-			}
-			for range o.times(1) {
-				if err := t.measure(ctx, s, w); err != nil {
-					return fmt.Errorf("%d workloads on %s: %w", size, database, err)
-				}
-			}
-		}
+		err = t.growAll(ctx, o, s, w)
 		for _, one := range []*work{w.pushes, w.deployments, w.upkeep} {
-			done(*one)
+			done(*one) // what there is
+		}
+		if err != nil {
+			return fmt.Errorf("%s, %s: %w", database, t.who(), err)
 		}
 		t.leave()
+	}
+	return nil
+}
+
+// growAll measures at each size.
+func (t *city) growAll(ctx context.Context, o choice, s *stage, w *scaleWorks) error {
+	for _, size := range w.steps {
+		if err := t.grow(ctx, size); err != nil {
+			return fmt.Errorf("grow: %w", err)
+		}
+		for range o.times(1) {
+			if err := t.measure(ctx, s, w); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -92,6 +104,7 @@ func measureScale(ctx context.Context, o choice, s *stage, done func(work)) erro
 func newScaleWorks(database string, steps sizes) *scaleWorks {
 	base, top := workloadsOf(steps[0]), workloadsOf(steps[len(steps)-1])
 	w := &scaleWorks{
+		steps: steps,
 		pushes: &work{Name: "scale, pushes, " + database, Curve: true, Base: base, Text: fmt.Sprintf("A Tinyforge that grows. Each workload has a repository, %d routes and %d "+
 			"deployments with a delivery each; the newest have logs. Deliveries are %d signed pushes a second for %s, of all repositories in turn, over %d connections to "+
 			"tinyforge serve: each is answered when its deployment is queued. Claim is that of a worker, one after the other, with what the pushes have left in the queue.",
@@ -102,7 +115,7 @@ func newScaleWorks(database string, steps sizes) *scaleWorks {
 		upkeep: &work{Name: "scale, start and upkeep, " + database, Curve: true, Base: base, Text: fmt.Sprintf("Ready is from exec of tinyforge serve to the first 200 of /readyz, with somebody who "+
 			"answers in Docker's place, and memory what it holds %s later, its proxy included. Reconcile is one look at all releases and routes, of which none has to be "+
 			"mended, and tidy one look for old images and logs, both with the runtime that costs nothing. The pages are the list of workloads, the page of one, and "+
-			"/metrics, each asked for 20 times.", scaleSettles)},
+			"/metrics, each asked for %d times, one after the other: what is not answered after %s counts as that.", scaleSettles, scaleViews, answerPatience)},
 	}
 	w.pushes.Goals = []goal{{Who: top, Metric: "p50", To: base, AtMost: 2}, {Who: top, Metric: "claim", To: base, AtMost: 2}, {Who: top, Metric: "answered", AtLeast: scalePushes * 0.98}}
 	w.deployments.Goals = []goal{{Who: top, Metric: "swap", To: base, AtMost: 2}, {Who: top, Metric: "live", To: base, AtLeast: 0.5}, {Who: top, Metric: "lost", None: true}}

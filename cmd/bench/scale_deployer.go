@@ -193,22 +193,19 @@ func newestStates(states []db.RuntimeState, most int) []db.RuntimeState {
 	return states[:min(len(states), most)]
 }
 
-// measureUpkeep lets recovery and janitor look at all twice: the first look may have something to do.
+// measureUpkeep lets recovery and janitor look at all once.
 func (t *city) measureUpkeep(ctx context.Context, d *deploy.Deployer, w *work) error {
 	passes := []struct {
 		name string
 		pass func(context.Context) error
 	}{{"reconcile", deploy.NewRecovery(d).Pass}, {"tidy", deploy.NewJanitor(d).Pass}}
 	for _, p := range passes {
-		var took time.Duration
-		for range 2 {
-			begun := time.Now()
-			if err := p.pass(ctx); err != nil {
-				return fmt.Errorf("%s: %w", p.name, err)
-			}
-			took = time.Since(begun)
-			t.note("%s: %s", p.name, took.Round(time.Millisecond))
+		begun := time.Now()
+		if err := p.pass(ctx); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
+		took := time.Since(begun)
+		t.note("%s: %s", p.name, took.Round(time.Millisecond))
 		w.add(t.who(), p.name, "ms", milliseconds(took))
 	}
 	return nil

@@ -41,15 +41,13 @@ func (t *city) keepFree(ctx context.Context, workloads int) (p past, err error) 
 
 // fillPast fills in what was before of the workloads that have moved in last: of each a deployment a day.
 func (t *city) fillPast(ctx context.Context, p past) error {
-	err := t.raw.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-		return t.withoutIndexes(ctx, tx, func() error {
-			for day := range int64(scaleDeployments - 1) {
-				if err := t.fillDay(ctx, tx, p, day); err != nil {
-					return err
-				}
+	err := t.withoutIndexes(ctx, func() error {
+		for day := range int64(scaleDeployments - 1) {
+			if err := t.raw.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error { return t.fillDay(ctx, tx, p, day) }); err != nil {
+				return err
 			}
-			return nil
-		})
+		}
+		return nil
 	})
 	if err != nil || t.kind == "SQLite" {
 		return err
@@ -59,24 +57,24 @@ func (t *city) fillPast(ctx context.Context, p past) error {
 }
 
 // withoutIndexes makes the indexes of what is filled anew afterwards, which takes a tenth of what it takes to keep them all the time.
-func (t *city) withoutIndexes(ctx context.Context, tx bun.Tx, do func() error) error {
+func (t *city) withoutIndexes(ctx context.Context, do func() error) error {
 	if t.kind == "SQLite" {
-		if _, err := tx.ExecContext(ctx, "PRAGMA cache_size = -500000"); err != nil { // kB, of this connection alone
+		if _, err := t.raw.ExecContext(ctx, "PRAGMA cache_size = -500000"); err != nil { // kB, of this connection alone
 			return err
 		}
 	}
 	var list []struct{ Name, SQL string }
 	filled := bun.List([]string{"deliveries", "deployments", "log_lines"})
-	query := tx.NewSelect().TableExpr("sqlite_master").ColumnExpr("name, sql").Where("type = 'index' AND sql IS NOT NULL AND tbl_name IN (?)", filled)
+	query := t.raw.NewSelect().TableExpr("sqlite_master").ColumnExpr("name, sql").Where("type = 'index' AND sql IS NOT NULL AND tbl_name IN (?)", filled)
 	if t.kind != "SQLite" {
-		query = tx.NewSelect().TableExpr("pg_indexes").ColumnExpr("indexname AS name, indexdef AS sql").
+		query = t.raw.NewSelect().TableExpr("pg_indexes").ColumnExpr("indexname AS name, indexdef AS sql").
 			Where("tablename IN (?) AND indexname NOT IN (SELECT conname FROM pg_constraint)", filled)
 	}
 	if err := query.Scan(ctx, &list); err != nil {
 		return err
 	}
 	for _, index := range list {
-		if _, err := tx.ExecContext(ctx, "DROP INDEX ?", bun.Ident(index.Name)); err != nil {
+		if _, err := t.raw.ExecContext(ctx, "DROP INDEX ?", bun.Ident(index.Name)); err != nil {
 			return err
 		}
 	}
@@ -84,7 +82,7 @@ func (t *city) withoutIndexes(ctx context.Context, tx bun.Tx, do func() error) e
 		return err
 	}
 	for _, index := range list {
-		if _, err := tx.ExecContext(ctx, index.SQL); err != nil {
+		if _, err := t.raw.ExecContext(ctx, index.SQL); err != nil {
 			return fmt.Errorf("make index %s: %w", index.Name, err)
 		}
 	}

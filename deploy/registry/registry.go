@@ -36,6 +36,7 @@ type Registry struct {
 	cfg     Config
 	app     http.Handler
 	touched *touched
+	disk    string // a folder on the disk that may be full
 
 	// sweeping keeps requests that change what is marked, which hold it for reading, apart from a sweep.
 	sweeping sync.RWMutex
@@ -58,7 +59,7 @@ func New(ctx context.Context, cfg Config) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Registry{cfg: cfg, app: app, touched: newTouched()}, nil
+	return &Registry{cfg: cfg, app: app, touched: newTouched(), disk: cfg.Dir}, nil
 }
 
 // newApp is the library's handler. No cache is asked for: it would remember what a sweep has removed.
@@ -91,9 +92,14 @@ func (g *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.touched.note(r)
-	full := &fullWriter{ResponseWriter: w, dir: g.cfg.Dir}
+	full := &fullWriter{ResponseWriter: w, dir: g.disk}
 	if !changesImages(r) {
 		g.app.ServeHTTP(full, r)
+		if full.full {
+			if err := g.dropUpload(r.URL.Path); err != nil {
+				g.cfg.Log.WarnContext(r.Context(), "the disk of the registry is full", "error", err)
+			}
+		}
 		return
 	}
 	if err := readAhead(w, r); err != nil { // a slow client must not hold up the sweep

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -244,5 +245,33 @@ func TestUnfinishedUploadGoes(t *testing.T) {
 	w.sweep()
 	if left, _ := filepath.Glob(uploads); len(left) != 0 {
 		t.Errorf("%q is left", left)
+	}
+}
+
+// TestFullDisk: an error while the disk is full says so, and what came of the upload goes; another error is what it was.
+func TestFullDisk(t *testing.T) {
+	w := newWorld(t)
+	const upload = "01a21a83-73a7-711e-9bd2-2be7a5572366"
+	folder := filepath.Join(w.cfg.Dir, "docker/registry/v2/repositories/a/b/_uploads", upload)
+	w.app = http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		w.must(os.MkdirAll(folder, 0o700))
+		rw.WriteHeader(http.StatusInternalServerError)
+		_, _ = rw.Write([]byte("UNKNOWN"))
+	})
+	dir := w.cfg.Dir
+	for _, tt := range []struct {
+		disk, want string
+		status     int
+		left       bool
+	}{{dir, "UNKNOWN", http.StatusInternalServerError, true}, {"/proc", "the disk of the registry is full", http.StatusForbidden, false}} { // which has no room
+		w.disk = tt.disk
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPatch, "/v2/a/b/blobs/uploads/"+upload, nil)
+		r.SetBasicAuth("tinyforge", "open sesame")
+		answer := httptest.NewRecorder()
+		w.ServeHTTP(answer, r)
+		_, err := os.Stat(folder)
+		if answer.Code != tt.status || !strings.Contains(answer.Body.String(), tt.want) || (err == nil) != tt.left {
+			t.Errorf("with %s it answers %d %s, and the upload is left: %v", tt.disk, answer.Code, answer.Body, err == nil)
+		}
 	}
 }

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 
 	"tinyforge/deploy"
@@ -72,6 +75,21 @@ func (w *fullWriter) WriteHeader(status int) {
 		}
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// uploadPath is the address of an upload under way.
+var uploadPath = regexp.MustCompile(`^/v2/([a-z0-9]+(?:[._/-]+[a-z0-9]+)*)/blobs/uploads/([0-9a-f-]{36})$`)
+
+// dropUpload removes what came of a blob for which there was no room: its client gives up, and the disk would stay full.
+func (g *Registry) dropUpload(path string) error {
+	parts := uploadPath.FindStringSubmatch(path)
+	if parts == nil || !filepath.IsLocal(parts[1]) {
+		return nil
+	}
+	if err := os.RemoveAll(filepath.Join(g.cfg.Dir, "docker/registry/v2/repositories", filepath.Clean(parts[1]), "_uploads", parts[2])); err != nil {
+		return fmt.Errorf("remove upload: %w", err)
+	}
+	return nil
 }
 
 // Write implements http.ResponseWriter.

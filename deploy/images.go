@@ -69,8 +69,8 @@ type Images interface {
 	FreeSpace(ctx context.Context) (int64, error)
 	// PruneImages removes the images that were built for us, and those that we brought from registries, that neither a
 	// container nor Kept needs. One that was there before we asked for it, or to which somebody gave another name, stays.
-	// keep is called once, after it has looked at what exists: what is begun meanwhile is in its answer. It goes on after an
-	// error, and returns what it removed.
+	// keep is called after it has looked at what exists, for each place where that is: what is begun meanwhile is in its answer.
+	// It goes on after an error, and returns what it removed.
 	PruneImages(ctx context.Context, keep func(context.Context) (Kept, error)) (removed []string, err error)
 	// PruneBuildCache gives up what builds could reuse.
 	PruneBuildCache(ctx context.Context) error
@@ -81,5 +81,6 @@ type Images interface {
 type Kept struct {
 	Images   []string // by name or id
 	Releases []db.ReleaseID
-	Since    time.Time // what was pulled from then on stays
+	Begun    []db.ReleaseID // those of Releases whose deployment has not ended
+	Since    time.Time      // what was pulled from then on stays
 }

@@ -90,10 +90,11 @@ func (d *Deployer) kept(ctx context.Context) (Kept, error) {
 		if err != nil {
 			return kept, err
 		}
-		kept.Releases = append(kept.Releases, BuildGreenName(workload.Name, dep.ID))
+		kept.Begun = append(kept.Begun, BuildGreenName(workload.Name, dep.ID))
 		if begun := dep.StartedAt; dep.Release == nil && !begun.IsZero() && begun.Before(kept.Since) {
 			kept.Since = begun
 		}
 	}
+	kept.Releases = append(kept.Releases, kept.Begun...)
 	return kept, nil
 }

@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"deploy/compose":    {"deploy", "deploy/redact", "deploy/shorten", "db"},
 	"deploy/proxy":      {"deploy", "db"},
 	"deploy/npm":        {"deploy", "db"},
+	"deploy/registry":   {"deploy"},
 	"deploy/redact":     {},
 	"deploy/shorten":    {},
 	"deploy/site":       {"deploy/shorten"},
@@ -53,31 +54,32 @@ var onlyForUs = []string{"cmd/demo", "cmd/bench", "cmd/nodes"}
 // confined says which packages may import a library, in tests too; "db/" is all below db. Fakes of forges are tried with
 // the forges' own clients, and the bench measures others who use these libraries.
 var confined = map[string][]string{
-	"github.com/uptrace/bun":       {"db", "db/", "cmd/bench"},
-	"modernc.org/sqlite":           {"db", "db/", "cmd/bench"},
-	"code.dny.dev/ssrf":            {"app"},
-	"github.com/google/go-github":  {"app/github", "app/forgetest", "cmd/bench"},
-	"github.com/bradleyfalzon":     {"app/github", "app/forgetest"},
-	"code.gitea.io/sdk":            {"app/gitea", "app/forgetest"},
-	"gitlab.com/gitlab-org":        {"app/gitlab", "app/forgetest"},
-	"html/template":                {"templates", "app/settings", "app/forgetest", "deploy/proxy"},
-	"github.com/docker/docker":     {"deploy/docker", "cmd/bench"},
-	"github.com/docker/cli":        {"deploy/docker", "deploy/compose"},
-	"github.com/moby":              {"deploy/docker", "deploy/compose", "cmd/bench"},
-	"github.com/tonistiigi/fsutil": {"deploy/docker", "cmd/bench"},
-	"github.com/docker/compose":    {"deploy/compose"},
-	"github.com/compose-spec":      {"deploy/compose"},
-	"github.com/caddyserver":       {"deploy/proxy", "deploy/fileserver", "cmd/bench"},
-	"github.com/go-playground":     {"deploy/source", "app/settings"},
-	"golang.org/x/oauth2":          {"app", "app/settings"},
-	"github.com/alexedwards":       {"app/settings"},
-	"github.com/trustelem":         {"app/settings"},
-	"github.com/pb33f":             {"app/settings"},                                  // in tests only
-	"github.com/chromedp":          {"app/settings", "cmd/pictures", "cmd/tinyforge"}, // never in what people run
-	"github.com/prometheus":        {"cmd/"},
-	"github.com/stretchr/testify":  {}, // no mock library, and no second way to compare
-	"github.com/golang/mock":       {},
-	"go.uber.org/mock":             {},
+	"github.com/uptrace/bun":               {"db", "db/", "cmd/bench"},
+	"modernc.org/sqlite":                   {"db", "db/", "cmd/bench"},
+	"code.dny.dev/ssrf":                    {"app"},
+	"github.com/google/go-github":          {"app/github", "app/forgetest", "cmd/bench"},
+	"github.com/bradleyfalzon":             {"app/github", "app/forgetest"},
+	"code.gitea.io/sdk":                    {"app/gitea", "app/forgetest"},
+	"gitlab.com/gitlab-org":                {"app/gitlab", "app/forgetest"},
+	"html/template":                        {"templates", "app/settings", "app/forgetest", "deploy/proxy"},
+	"github.com/docker/docker":             {"deploy/docker", "cmd/bench"},
+	"github.com/docker/cli":                {"deploy/docker", "deploy/compose"},
+	"github.com/moby":                      {"deploy/docker", "deploy/compose", "cmd/bench"},
+	"github.com/tonistiigi/fsutil":         {"deploy/docker", "cmd/bench"},
+	"github.com/docker/compose":            {"deploy/compose"},
+	"github.com/compose-spec":              {"deploy/compose"},
+	"github.com/distribution/distribution": {"deploy/registry"},
+	"github.com/caddyserver":               {"deploy/proxy", "deploy/fileserver", "cmd/bench"},
+	"github.com/go-playground":             {"deploy/source", "app/settings"},
+	"golang.org/x/oauth2":                  {"app", "app/settings"},
+	"github.com/alexedwards":               {"app/settings"},
+	"github.com/trustelem":                 {"app/settings"},
+	"github.com/pb33f":                     {"app/settings"},                                  // in tests only
+	"github.com/chromedp":                  {"app/settings", "cmd/pictures", "cmd/tinyforge"}, // never in what people run
+	"github.com/prometheus":                {"cmd/"},
+	"github.com/stretchr/testify":          {}, // no mock library, and no second way to compare
+	"github.com/golang/mock":               {},
+	"go.uber.org/mock":                     {},
 }
 
 // imports is a package as "go list -json" tells of it.

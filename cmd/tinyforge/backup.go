@@ -190,10 +190,11 @@ func (b *backupWriter) dataFiles() error {
 	})
 }
 
-// notBackedUp tells of what is made anew, or is in a backup in another form: locks, checkouts, the key, the database.
+// notBackedUp tells of what is made anew, or is in a backup in another form: locks, checkouts, the key, the database, and the images
+// of tinyforge registry.
 func (c *config) notBackedUp(name string) bool {
 	top, _, _ := strings.Cut(filepath.ToSlash(name), "/")
-	return slices.Contains([]string{"key", "lock", "checkouts", "docker"}, top) || strings.HasPrefix(top, restoreMark) ||
+	return slices.Contains([]string{"key", "lock", "checkouts", "docker", "registry"}, top) || strings.HasPrefix(top, restoreMark) ||
 		strings.HasPrefix(top, "key-") || strings.HasPrefix(top, "tinyforge.db") || strings.HasSuffix(name, ".lock") || c.ofDatabase(name)
 }
 

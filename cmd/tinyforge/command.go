@@ -16,6 +16,7 @@ type command struct {
 	more       string   // what else to know before using it; "" for nothing
 	example    string   // without "tinyforge"
 	options    []string // flags and secrets that mean something to it; nil for none
+	others     []string // those of every that mean nothing to it
 	unlisted   bool     // Tinyforge runs it, people do not
 	run        func(ctx context.Context, in invocation) error
 }
@@ -50,13 +51,18 @@ func serverCommands() []command {
 		{name: "serve", does: "receive pushes, deploy, and serve the sites",
 			more:    "It runs until it is told to end; what it was doing is resumed by the next one.",
 			example: "serve --public-url https://deploy.example.com --acme-email you@example.com",
-			options: []string{every}, run: configured(runServe)},
+			options: []string{every}, others: registryOptions, run: configured(runServe)},
 		{name: "proxy", does: "serve the sites in a process of its own, for serve --router proxy",
 			more: "Sites stay up while serve is killed, started again or upgraded. It keeps its routes in the data folder, so that it\n" +
 				"serves them right after its own start. SIGTERM lets requests end.",
 			example: "proxy --acme-email you@example.com",
 			options: []string{"data", "proxy-http", "proxy-https", "acme-email", "acme-ca", "internal-ca", "trusted-proxies", "drain", "proxy-socket", "access-log", "log-format", "log-level"},
 			run:     configured(runProxy)},
+		{name: "registry", does: "keep images and give them to the nodes of a Docker Swarm, for serve --registry",
+			more: "It has one account: the user is tinyforge, and the password is TINYFORGE_REGISTRY_PASSWORD or one that is made at the first\n" +
+				"start, in the file registry-password of the data folder. Engines on other machines want HTTPS: give a certificate.",
+			example: "registry --registry-listen :5000 --registry-cert /etc/ssl/registry.pem --registry-key /etc/ssl/registry.key",
+			options: append([]string{"data", "registry-password", "log-format", "log-level"}, registryOptions...), run: configured(runRegistry)},
 		{name: "apply", args: "FILE", does: "make the forges and workloads what a YAML file says; --prune removes the others",
 			more:    "- is standard input. It says what it did, and can be run again at any time.",
 			example: "apply tinyforge.yml --public-url https://deploy.example.com",
@@ -106,7 +112,7 @@ func commandNamed(name string) (command, bool) {
 
 // uses tells whether a flag or a secret means something to the command.
 func (c command) uses(option string) bool {
-	return slices.Contains(c.options, option) || slices.Contains(c.options, every)
+	return slices.Contains(c.options, option) || slices.Contains(c.options, every) && !slices.Contains(c.others, option)
 }
 
 // usage is how the command is written, beginning with tinyforge.

@@ -51,6 +51,14 @@ type config struct {
 	DockerHost string
 	Network    string
 
+	Registry         string
+	RegistryUser     string // secret
+	RegistryPassword string // secret
+	RegistryListen   string
+	RegistryCert     string
+	RegistryKey      string
+	RegistryKeep     time.Duration
+
 	SiteProgram string
 
 	Workers  int
@@ -78,7 +86,8 @@ type given struct{ PublicURL, KeepReleases, MinFree, Listen bool }
 
 // secrets are what of the configuration no log may show.
 func (c *config) secrets() []db.Secret {
-	all := []db.Secret{{Name: "TINYFORGE_KEY", Value: c.Key}, {Name: "TINYFORGE_NPM_PASSWORD", Value: c.NPMPassword}}
+	all := []db.Secret{{Name: "TINYFORGE_KEY", Value: c.Key}, {Name: "TINYFORGE_NPM_PASSWORD", Value: c.NPMPassword},
+		{Name: "TINYFORGE_REGISTRY_PASSWORD", Value: c.RegistryPassword}}
 	if u, err := url.Parse(c.Database); err == nil && u.User != nil {
 		password, _ := u.User.Password()
 		all = append(all, db.Secret{Name: "TINYFORGE_DATABASE", Value: password})
@@ -133,7 +142,10 @@ func (c *config) checkTo(env map[string]string) error {
 func (c *config) declare(o *options) {
 	f := o.flags
 	data := "`folder` for the database, the sealing key and certificates; made when absent"
-	if o.command.name == "proxy" {
+	switch o.command.name {
+	case "registry":
+		data = "`folder` in which the registry keeps its images and its password; made when absent"
+	case "proxy":
 		data = "`folder` in which the proxy keeps its routes and certificates, and its socket without --proxy-socket; made when absent"
 	}
 	f.StringVar(&c.Data, "data", defaultData(), data)
@@ -143,6 +155,8 @@ func (c *config) declare(o *options) {
 	o.secret(&c.Database, "database")
 	o.secret(&c.Key, "key")
 	o.secret(&c.NPMPassword, "npm-password")
+	o.secret(&c.RegistryUser, "registry-user")
+	o.secret(&c.RegistryPassword, "registry-password")
 	if o.command.name == "apply" {
 		f.BoolVar(&c.Prune, "prune", false, "delete forges and workloads that are not in the file")
 	}
@@ -159,6 +173,7 @@ func (c *config) declare(o *options) {
 	f.StringVar(&c.ListenPublic, "listen-public", "", "`address` for pages and webhooks without health and metrics, for a proxy of yours; a free one on loopback when empty")
 	f.StringVar(&c.TrustedProxies, "trusted-proxies", "127.0.0.0/8,::1", "`addresses` and networks of reverse proxies, separated by commas, that are believed whom a request comes from")
 	c.declareRouter(f)
+	c.declareRegistry(f)
 	f.StringVar(&c.ProxyHTTP, "proxy-http", defaultHTTP, "`address` on which the proxy serves HTTP; off for none")
 	f.StringVar(&c.ProxyHTTPS, "proxy-https", defaultHTTPS, "`address` on which the proxy serves HTTPS, with certificates that it gets itself; off for none")
 	f.StringVar(&c.ACMEEmail, "acme-email", "", "`address` to which the certificate authority may write")
@@ -221,6 +236,8 @@ func (c *config) check(uses func(option string) bool) error {
 	switch {
 	case uses("listen"):
 		faults = append(faults, c.checkServe()...)
+	case uses("registry-listen"):
+		faults = append(faults, c.checkServeRegistry()...)
 	case uses("proxy-http"):
 		faults = append(faults, c.checkProxy()...)
 	case uses("router"):
@@ -241,6 +258,7 @@ func (c *config) checkServe() (faults []error) {
 	fault(c.Liveness <= 0, "--liveness %s: give a time above zero, such as 5s", c.Liveness)
 	fault(c.KeepReleases < 1 || c.KeepReleases > 50, "--keep-releases %d: give a number from 1 to 50", c.KeepReleases)
 	fault(c.Build <= 0, "--build-timeout %s: give a time above zero, such as 1h", c.Build)
+	faults = append(faults, c.checkRegistry()...)
 	return append(faults, c.checkRouter()...)
 }
 
@@ -253,9 +271,14 @@ func (c *config) checkShared() (faults []error) {
 	}
 	_, err := c.trusted()
 	fault(err != nil, "--trusted-proxies %q: give addresses and networks, separated by commas, such as 127.0.0.1,172.18.0.0/16", c.TrustedProxies)
+	fault(c.Drain <= 0, "--drain %s: give a time above zero, such as 30s", c.Drain)
+	return append(faults, c.checkLogFormat()...)
+}
+
+func (c *config) checkLogFormat() (faults []error) {
+	fault := faultsTo(&faults)
 	fault(c.LogFormat != "auto" && c.LogFormat != "text" && c.LogFormat != "json",
 		"--log-format %q: use auto, text or json", c.LogFormat)
-	fault(c.Drain <= 0, "--drain %s: give a time above zero, such as 30s", c.Drain)
 	return faults
 }
 

@@ -23,7 +23,7 @@ func TestConfigDefaults(t *testing.T) {
 	want := config{
 		Data: "/data", Database: "sqlite:///data/tinyforge.db", Listen: "127.0.0.1:4040", TrustedProxies: "127.0.0.0/8,::1", ProxyHTTP: ":80", ProxyHTTPS: ":443",
 		Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second,
-		Network: "tinyforge", Workers: 2, Liveness: 5 * time.Second, Drain: 30 * time.Second, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelInfo,
+		Network: "tinyforge", RegistryListen: "127.0.0.1:5000", RegistryKeep: 6 * time.Hour, Workers: 2, Liveness: 5 * time.Second, Drain: 30 * time.Second, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelInfo,
 		Options: map[string]string{"data": "/data"},
 	}
 	if err != nil || !reflect.DeepEqual(c, want) || len(rest) > 0 {
@@ -49,7 +49,7 @@ func TestConfigSources(t *testing.T) {
 	c, rest, err := readConfig("apply", []string{"--workers=3", "tinyforge.yml", "--prune", "--data", "/flag"}, env, io.Discard)
 	want := config{
 		Data: "/flag", Database: "postgres://tinyforge:secret@db/tinyforge", Key: "key", Listen: "127.0.0.1:4040", ProxyHTTPS: ":443",
-		PublicURL: "https://deploy.example.com", TrustedProxies: "127.0.0.0/8,::1", InternalCA: true, Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second, Network: "tinyforge", Workers: 3, Liveness: 5 * time.Second,
+		PublicURL: "https://deploy.example.com", TrustedProxies: "127.0.0.0/8,::1", InternalCA: true, Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second, Network: "tinyforge", RegistryListen: "127.0.0.1:5000", RegistryKeep: 6 * time.Hour, Workers: 3, Liveness: 5 * time.Second,
 		Drain: time.Minute, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelWarn, Prune: true,
 		Given: given{PublicURL: true},
 		Options: map[string]string{
@@ -197,10 +197,12 @@ func TestHelp(t *testing.T) {
 		"serve": {
 			"access-log", "acme-ca", "acme-email", "build-timeout", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "listen-public",
 			"liveness", "log-format", "log-level", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url",
-			"proxy-http", "proxy-https", "proxy-socket", "public-url", "router", "site-program", "trusted-proxies", "workers", "TINYFORGE_NPM_PASSWORD",
+			"proxy-http", "proxy-https", "proxy-socket", "public-url", "registry", "router", "site-program", "trusted-proxies", "workers", "TINYFORGE_NPM_PASSWORD",
+			"TINYFORGE_REGISTRY_PASSWORD", "TINYFORGE_REGISTRY_USER",
 		},
-		"proxy": {"access-log", "acme-ca", "acme-email", "drain", "internal-ca", "log-format", "log-level", "proxy-http", "proxy-https", "proxy-socket", "trusted-proxies"},
-		"apply": {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {"to"},
+		"proxy":    {"access-log", "acme-ca", "acme-email", "drain", "internal-ca", "log-format", "log-level", "proxy-http", "proxy-https", "proxy-socket", "trusted-proxies"},
+		"registry": {"log-format", "log-level", "registry-cert", "registry-keep", "registry-key", "registry-listen", "TINYFORGE_REGISTRY_PASSWORD"},
+		"apply":    {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {"to"},
 		"backup": {"with-key"}, "restore": {}, "rotate-key": {},
 		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "cancel": {},
 	}
@@ -222,7 +224,7 @@ func TestHelp(t *testing.T) {
 		if more, has := want[c.name]; has {
 			options = append(more, store...)
 		}
-		if c.name == "proxy" { // it has no database
+		if c.name == "proxy" || c.name == "registry" { // they have no database
 			options = append(want[c.name], "data")
 		}
 		slices.Sort(listed)

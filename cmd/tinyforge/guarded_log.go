@@ -33,6 +33,11 @@ func (l *guardedLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// know keeps a secret out of the log from now on, for who has no other.
+func (l *guardedLog) know(name, value string) {
+	l.redactor.Store(deploy.Redactor([]db.Secret{{Name: name, Value: value}}))
+}
+
 // file is the file that is written to, nil where it is none.
 func (l *guardedLog) file() *os.File {
 	file, _ := l.out.(*os.File)

@@ -123,7 +123,11 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 
 // openRuntime is Docker, and what runs stacks on it.
 func openRuntime(c config, instance string, log *slog.Logger) (engine *docker.Engine, runtime *compose.Runtime, closeBoth func(), err error) {
-	engine, err = docker.New(docker.Config{Host: c.DockerHost, Instance: instance, Network: c.Network, Log: log})
+	images, err := c.registry()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	engine, err = docker.New(docker.Config{Host: c.DockerHost, Instance: instance, Network: c.Network, Log: log, Registry: images})
 	if err != nil {
 		return nil, nil, nil, err
 	}

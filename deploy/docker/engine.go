@@ -23,6 +23,7 @@ type Config struct {
 	Network     string        // the network that joins all releases; "" means "tinyforge"
 	StopTimeout time.Duration // from SIGTERM to SIGKILL, in whole seconds; 0 means 10 s
 	Log         *slog.Logger  // nil means slog.Default()
+	Registry    *Registry     // where Push sends images; nil for nowhere
 }
 
 // Engine is a deploy.Runtime on one Docker engine: a release is one container, whose name, and name on the network, is the
@@ -38,6 +39,8 @@ type Engine struct {
 	pulledMu  sync.Mutex // what was pulled is marked, or removed
 
 	facts atomic.Pointer[facts] // nil while nobody follows the events
+
+	storedSaid atomic.Bool // that the registry deletes nothing for us
 }
 
 // New returns an Engine. It makes no network call: whether Docker is there shows at the first use, and an engine that

@@ -34,7 +34,7 @@ func (e *Engine) FreeSpace(ctx context.Context) (int64, error) {
 }
 
 // PruneImages implements deploy.Images. An image that is of no workload, on which others are built, stays as long as it is
-// the newest of its name. Shared networks that no container names go too.
+// the newest of its name. Shared networks that no container names go too, and what of Config.Registry nobody can go back to.
 func (e *Engine) PruneImages(ctx context.Context, keep func(context.Context) (deploy.Kept, error)) (removed []string, err error) {
 	all, err := e.docker.ImageList(ctx, image.ListOptions{})
 	if err != nil {
@@ -59,6 +59,8 @@ func (e *Engine) PruneImages(ctx context.Context, keep func(context.Context) (de
 		}
 	}
 	errs = append(errs, e.pruneNetworks(ctx))
+	gone, err := e.pruneStored(ctx, keep)
+	removed, errs = append(removed, gone...), append(errs, err)
 	return removed, e.explain("remove images", errors.Join(errs...))
 }
 
@@ -82,7 +84,7 @@ func (e *Engine) pruneImage(ctx context.Context, i image.Summary, since time.Tim
 		return false, nil
 	}
 	tags := tagsOf(i)
-	if slices.ContainsFunc(tags, func(tag string) bool { return !strings.HasPrefix(tag, deploy.BuiltPrefix) }) {
+	if slices.ContainsFunc(tags, func(tag string) bool { return !strings.HasPrefix(tag, deploy.BuiltPrefix) && !e.isPushed(tag) }) {
 		return false, nil
 	}
 	found, err := e.docker.ImageInspect(ctx, i.ID)

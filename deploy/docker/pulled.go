@@ -129,7 +129,7 @@ func (e *Engine) removePulled(ctx context.Context, id string, before time.Time) 
 		return false, ignoreGone(err)
 	}
 	p, marked := e.marksOf(found.RepoTags)
-	if !marked || !p.last.Before(before) || p.foreign(found.RepoTags, found.RepoDigests) {
+	if !marked || !p.last.Before(before) || p.foreign(e.notPushed(found.RepoTags), e.notPushed(found.RepoDigests)) {
 		return false, nil
 	}
 	if others := func(tag string) bool { return isMark(tag) && !slices.Contains(p.tags, tag) }; slices.ContainsFunc(found.RepoTags, others) {

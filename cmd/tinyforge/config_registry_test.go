@@ -1,0 +1,46 @@
+package main
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"tinyforge/db"
+)
+
+// TestConfigOfTheRegistry: serve and the registry may share an environment, and each complains of its own.
+func TestConfigOfTheRegistry(t *testing.T) {
+	env := []string{"TINYFORGE_REGISTRY=127.0.0.1:5000", "TINYFORGE_REGISTRY_USER=tinyforge", "TINYFORGE_REGISTRY_PASSWORD=sesame", "TINYFORGE_REGISTRY_LISTEN=:5000", "TINYFORGE_WORKERS=1"}
+	for _, name := range []string{"serve", "registry"} {
+		c, _, err := readConfig(name, nil, env, io.Discard)
+		to, toErr := c.registry()
+		if err != nil || toErr != nil || to == nil || to.Host != "127.0.0.1:5000" || to.Password != "sesame" {
+			t.Errorf("%s: %v, %v", name, err, toErr)
+		}
+		if !slices.ContainsFunc(c.secrets(), func(s db.Secret) bool { return s.Value == "sesame" }) {
+			t.Errorf("%s: the log may show the password", name)
+		}
+	}
+	for name, tests := range map[string]map[string][]string{
+		"serve": {
+			"without http://":                        {"TINYFORGE_REGISTRY=http://x.example.com"},
+			"TINYFORGE_REGISTRY_PASSWORD is missing": {"TINYFORGE_REGISTRY=x.example.com", "TINYFORGE_REGISTRY_USER=ann"},
+			"TINYFORGE_REGISTRY_USER is missing":     {"TINYFORGE_REGISTRY=x.example.com", "TINYFORGE_REGISTRY_PASSWORD=x"},
+			"give the registry's host":               {"TINYFORGE_REGISTRY_USER=ann", "TINYFORGE_REGISTRY_PASSWORD=x"},
+		},
+		"registry": {
+			"belong together":                   {"TINYFORGE_REGISTRY_KEY=/x"},
+			"at least one second":               {"TINYFORGE_REGISTRY_KEEP=1ms"},
+			"give an address such as":           {"TINYFORGE_REGISTRY_LISTEN=5000"},
+			"the user of tinyforge registry is": {"TINYFORGE_REGISTRY_USER=ann"},
+			"use auto, text or json":            {"TINYFORGE_LOG_FORMAT=xml"},
+		},
+	} {
+		for want, env := range tests {
+			if _, _, err := readConfig(name, nil, env, io.Discard); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s with %q: got %v, want %q", name, env, err, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"tinyforge/deploy/registry"
+)
+
+// registryUser is the one account of the command registry.
+const registryUser = "tinyforge"
+
+// runRegistry is the command registry: it keeps images in the data folder and gives them to Docker engines.
+func runRegistry(ctx context.Context, c config, _ []string, in invocation) error {
+	guard := &guardedLog{out: in.err}
+	log := newLogger(c, guard)
+	slog.SetDefault(log)
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w; choose another with --data", err)
+	}
+	if err := isOwn(c.Data); err != nil {
+		return err
+	}
+	dir := filepath.Join(c.Data, "registry")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make folder of registry: %w", err)
+	}
+	unlock, err := lockFile(filepath.Join(dir, "lock"))
+	if err != nil {
+		return fmt.Errorf("another tinyforge registry keeps its images in %s: stop it, or give this one a folder of its own with --data", dir)
+	}
+	defer unlock()
+	password, file, err := registryPassword(c)
+	if err != nil {
+		return err
+	}
+	guard.know("TINYFORGE_REGISTRY_PASSWORD", password)
+	images, err := registry.New(ctx, registry.Config{Dir: dir, User: registryUser, Password: password, Keep: c.RegistryKeep, Log: log})
+	if err != nil {
+		return err
+	}
+	listener, err := listenForImages(ctx, c)
+	if err != nil {
+		return err
+	}
+	log.InfoContext(ctx, "tinyforge registry starts", "version", version(), "data", dir, "listen", listener.Addr().String(),
+		"tls", c.RegistryCert != "", "user", registryUser, "password_in", file)
+	return runStages(ctx, log, stage{"registry", imageServer{images, listener, log}.run}, stage{"sweep", images.Run})
+}
+
+// lockFile locks a file, which is made when absent, until the end of the process.
+func lockFile(path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock folder: %w", err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock folder: %w", err), file.Close())
+	}
+	return func() { _ = file.Close() }, nil
+}
+
+// registryPassword is the one that was given, or that of the data folder, which is made at the first start, and where it stands.
+func registryPassword(c config) (password, where string, err error) {
+	if c.RegistryPassword != "" {
+		return c.RegistryPassword, "TINYFORGE_REGISTRY_PASSWORD", nil
+	}
+	path := filepath.Join(c.Data, "registry-password")
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		password = rand.Text()
+		return password, path, writePrivate(path, password+"\n")
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("read password of registry: %w", err)
+	}
+	if password = strings.TrimSpace(string(text)); password == "" {
+		return "", "", fmt.Errorf("%s is empty: put a password into it, or remove it and one is made", path)
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		return "", "", fmt.Errorf("%s can be read by other users: chmod 600 %s", path, path)
+	}
+	return password, path, nil
+}
+
+// writePrivate writes a file that nobody else can read, whole or not at all.
+func writePrivate(path, text string) error {
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("write password of registry: %w", err)
+	}
+	defer func() { _ = os.Remove(file.Name()) }()
+	_, err = file.WriteString(text)
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write password of registry: %w", err)
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// listenForImages opens the address of the registry. A renewed certificate is used from the next connection on.
+func listenForImages(ctx context.Context, c config) (net.Listener, error) {
+	load := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(c.RegistryCert, c.RegistryKey)
+		return &pair, err
+	}
+	if c.RegistryCert != "" {
+		if _, err := load(nil); err != nil {
+			return nil, fmt.Errorf("--registry-cert, --registry-key: %w", err)
+		}
+	}
+	listener, err := listen(ctx, "registry-listen", c.RegistryListen)
+	if err != nil || c.RegistryCert == "" {
+		return listener, err
+	}
+	return tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: load, NextProtos: []string{"http/1.1"}}), nil
+}
+
+// imageServer serves a registry on an address.
+type imageServer struct {
+	images   http.Handler
+	listener net.Listener
+	log      *slog.Logger
+}
+
+// run serves until ctx is done, and then waits for requests in flight, but not for long: who pushes or pulls tries again.
+func (s imageServer) run(ctx context.Context) error {
+	server := &http.Server{Handler: s.images, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(s.listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve images: %w", err)
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		_ = server.Close()
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package docker
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/registry"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+)
+
+// Registry is where images are pushed so that other engines can pull them. Repositories are "Host/Prefix/workload".
+type Registry struct {
+	Host     string // "registry.example.com:5000"
+	Prefix   string // "tinyforge"
+	User     string // "" means no account
+	Password string // secret
+}
+
+// defaultPrefix keeps our repositories apart from what others have in a registry.
+const defaultPrefix = "tinyforge"
+
+// ParseRegistry reads "host[:port][/prefix]". Its error says what to give.
+func ParseRegistry(text string) (Registry, error) {
+	host, prefix, given := strings.Cut(strings.TrimRight(text, "/"), "/")
+	if !given {
+		prefix = defaultPrefix
+	}
+	r := Registry{Host: host, Prefix: prefix}
+	named, err := reference.ParseNormalizedNamed(r.repository("web"))
+	if err != nil || strings.Contains(text, "://") || strings.ContainsAny(prefix, ":@") || reference.Domain(named) != host || reference.Path(named) != prefix+"/web" {
+		return Registry{}, fmt.Errorf("--registry %q: give host[:port][/prefix] in small letters, without http://, such as registry.example.com:5000/team", text)
+	}
+	if deploy.IsBuiltHere(named) {
+		return Registry{}, fmt.Errorf("--registry %q: give a name of yours behind %s", text, host)
+	}
+	return r, nil
+}
+
+// repository is where the images of a workload are, "" for those of all.
+func (r Registry) repository(workload string) string { return r.Host + "/" + r.Prefix + "/" + workload }
+
+// auth is the account as the engine's API takes it, also as EncodedRegistryAuth of a service.
+func (r Registry) auth() (string, error) {
+	encoded, err := registry.EncodeAuthConfig(registry.AuthConfig{Username: r.User, Password: r.Password, ServerAddress: r.Host})
+	if err != nil {
+		return "", fmt.Errorf("encode registry account: %w", err)
+	}
+	return encoded, nil
+}
+
+// find reads a name of an image, however it is written, if it is in one of our repositories.
+func (r Registry) find(name string) (named reference.Named, found bool) {
+	named, err := reference.ParseNormalizedNamed(name)
+	return named, err == nil && strings.HasPrefix(named.Name(), r.repository(""))
+}
+
+// pushedTag is the tag of a release's image: the deployment, and which Tinyforge it is of, since several may share a registry.
+func (e *Engine) pushedTag(r db.Release) string {
+	return fmt.Sprintf("%d.%s", r.DeploymentID, e.cfg.Instance)
+}
+
+var deploymentTag = regexp.MustCompile(`^([0-9]+)\.(.+)$`)
+
+// pushedBy reads which deployment of this Tinyforge a tag is of.
+func (e *Engine) pushedBy(tag string) (deployment string, ours bool) {
+	parts := deploymentTag.FindStringSubmatch(tag)
+	if parts == nil || parts[2] != e.cfg.Instance {
+		return "", false
+	}
+	return parts[1], true
+}
+
+// isPushed tells whether a name is one that Push gave to an image of this engine, for as long as it took.
+func (e *Engine) isPushed(name string) bool {
+	if e.cfg.Registry == nil {
+		return false
+	}
+	named, found := e.cfg.Registry.find(name)
+	if tagged, ok := named.(reference.Tagged); found && ok {
+		_, found = e.pushedBy(tagged.Tag())
+	}
+	return found
+}
+
+// notPushed are the names that Push did not give.
+func (e *Engine) notPushed(names []string) (others []string) {
+	for _, name := range names {
+		if !e.isPushed(name) {
+			others = append(others, name)
+		}
+	}
+	return others
+}

@@ -135,7 +135,7 @@ func (r *Runner) deploy(ctx, wanted context.Context, dep *db.Deployment) error {
 	}
 	defer j.log.Close()
 	j.wanted = wanted
-	ctx = WithWaits(ctx, j.waits)
+	ctx = WithLease(WithWaits(ctx, j.waits), dep.ID, dep.LeaseOwner)
 
 	was, next := dep.Phase, j.begin()
 	if dep.Attempt > 1 || was != db.PhaseBuilding {

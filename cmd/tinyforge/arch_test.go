@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"deploy/compose":    {"deploy", "deploy/redact", "deploy/shorten", "db"},
 	"deploy/proxy":      {"deploy", "db"},
 	"deploy/npm":        {"deploy", "db"},
+	"deploy/shared":     {"deploy", "db"},
 	"deploy/redact":     {},
 	"deploy/shorten":    {},
 	"deploy/site":       {"deploy/shorten"},

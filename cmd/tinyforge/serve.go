@@ -71,7 +71,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 		return err
 	}
 	defer closeRuntime()
-	router, err := openRouter(ctx, c, store, instance, log)
+	router, err := openRouter(ctx, c, store, instance, newProcess("", []string{"docker"}), log)
 	if err != nil {
 		return err
 	}
@@ -138,11 +138,12 @@ func openRuntime(c config, instance string, log *slog.Logger) (engine *docker.En
 }
 
 // openRouter is what serves the sites, with its addresses open.
-func openRouter(ctx context.Context, c config, store *db.DB, instance string, log *slog.Logger) (gateway, error) {
+func openRouter(ctx context.Context, c config, store *db.DB, instance string, process db.Process, log *slog.Logger) (gateway, error) {
 	router, err := routerKinds()[c.Router](c, store, instance, log)
 	if err != nil {
 		return nil, err
 	}
+	router = share(c, store, process, router, log)
 	return router, router.Listen(ctx)
 }
 

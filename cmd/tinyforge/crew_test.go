@@ -19,9 +19,9 @@ import (
 	"tinyforge/db/dbtest"
 )
 
-// several are processes that share one PostgreSQL and one Docker, each with a proxy of its own to which requests are sent all
+// crew are processes that share one PostgreSQL and one Docker, each with a proxy of its own to which requests are sent all
 // the time. The forge delivers to any of them.
-type several struct {
+type crew struct {
 	*service  // the first member; it removes at the end what all have made
 	members   []*member
 	random    *rand.Rand
@@ -33,7 +33,7 @@ type several struct {
 	sum       *severalRow
 }
 
-// member is one of several.
+// member is one of a crew.
 type member struct {
 	*service
 	visitors map[*target]*watch
@@ -43,10 +43,10 @@ type member struct {
 // gap is from a kill until the next process was ready.
 type gap struct{ from, until time.Time }
 
-// newSeveral starts n processes with a workload of each of the strategies.
-func newSeveral(t *testing.T, n int, sum *severalRow, random *rand.Rand, strategies ...db.Strategy) *several {
+// newCrew starts n processes with a workload of each of the strategies.
+func newCrew(t *testing.T, n int, sum *severalRow, random *rand.Rand, strategies ...db.Strategy) *crew {
 	t.Helper()
-	x := &several{random: random, sum: sum, latest: map[*target]string{}}
+	x := &crew{random: random, sum: sum, latest: map[*target]string{}}
 	front := httptest.NewServer(http.HandlerFunc(x.deliver))
 	t.Cleanup(front.Close)
 	x.service = prepareService(t, "TINYFORGE_DATABASE="+dbtest.Postgres(t), "TINYFORGE_PUBLIC_URL="+front.URL, "TINYFORGE_DRAIN=3s")
@@ -86,7 +86,7 @@ func newSeveral(t *testing.T, n int, sum *severalRow, random *rand.Rand, strateg
 }
 
 // join makes a member and starts it. It listens where nobody is given a port by chance while it is dead.
-func (x *several) join(i int) {
+func (x *crew) join(i int) {
 	x.Helper()
 	m := &member{service: x.service, visitors: map[*target]*watch{}}
 	var own []string
@@ -110,7 +110,7 @@ func (x *several) join(i int) {
 }
 
 // deliver sends a request of the forge on to any of the members, and to another one when that is dead or dies of it.
-func (x *several) deliver(w http.ResponseWriter, r *http.Request) {
+func (x *crew) deliver(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
@@ -138,7 +138,7 @@ func (x *several) deliver(w http.ResponseWriter, r *http.Request) {
 }
 
 // push is one to a workload, of which it notes how it has to end.
-func (x *several) push(w *target, good bool) {
+func (x *crew) push(w *target, good bool) {
 	x.Helper()
 	commit := w.push(good)
 	x.latest[w], w.ends[commit] = commit, "failure"
@@ -149,7 +149,7 @@ func (x *several) push(w *target, good bool) {
 }
 
 // pushSomewhere pushes to a workload that is not being deployed, if there is one.
-func (x *several) pushSomewhere() *target {
+func (x *crew) pushSomewhere() *target {
 	x.Helper()
 	for _, i := range x.random.Perm(len(x.workloads)) {
 		w := x.workloads[i]
@@ -162,7 +162,7 @@ func (x *several) pushSomewhere() *target {
 }
 
 // killOne pushes, kills one of the members at a point of that deployment or at any time, and starts it again.
-func (x *several) killOne() {
+func (x *crew) killOne() {
 	x.Helper()
 	if w := x.pushSomewhere(); w != nil && x.points != nil && x.random.IntN(2) == 0 {
 		all := x.points[w.strategy]
@@ -180,7 +180,7 @@ func (x *several) killOne() {
 }
 
 // killAtPoint waits until somebody has killed itself at a point, or the workload's deployment has ended without coming there.
-func (x *several) killAtPoint(w *target, point string) {
+func (x *crew) killAtPoint(w *target, point string) {
 	x.Helper()
 	x.must(os.WriteFile(x.killFile, []byte(point), 0o600))
 	var dead *member
@@ -199,7 +199,7 @@ func (x *several) killAtPoint(w *target, point string) {
 }
 
 // dead returns a member whose process has ended.
-func (x *several) dead() *member {
+func (x *crew) dead() *member {
 	for _, m := range x.members {
 		select {
 		case <-m.process.ended:
@@ -211,7 +211,7 @@ func (x *several) dead() *member {
 }
 
 // again starts a member that was killed, sometimes after a while.
-func (x *several) again(m *member, from time.Time) {
+func (x *crew) again(m *member, from time.Time) {
 	x.Helper()
 	m.away = append(m.away, gap{from: from})
 	if x.random.IntN(3) == 0 {

@@ -26,7 +26,7 @@ func TestChaosSeveral(t *testing.T) {
 			t.Run(fmt.Sprintf("%d processes, %d", n, i/2), func(t *testing.T) {
 				t.Parallel()
 				r := sum.row(n)
-				x := newSeveral(t, n, r, rand.New(rand.NewPCG(sum.seed, uint64(100+i))), db.BlueGreen, db.Recreate, db.Stack)
+				x := newCrew(t, n, r, rand.New(rand.NewPCG(sum.seed, uint64(100+i))), db.BlueGreen, db.Recreate, db.Stack)
 				x.points = map[db.Strategy][]string{}
 				for _, w := range x.workloads {
 					good, bad := points(w.strategy)

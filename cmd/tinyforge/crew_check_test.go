@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// severalRow is what one world of several has counted. It belongs to its goroutine.
+// severalRow is what one crew has counted. It belongs to its goroutine.
 type severalRow struct {
 	processes int
 	kills     int // at random times
@@ -62,7 +62,7 @@ func (s *severalTally) print(out io.Writer) {
 }
 
 // settle waits for the end of every commit, and looks at everything.
-func (x *several) settle() {
+func (x *crew) settle() {
 	x.Helper()
 	for m := x.dead(); m != nil; m = x.dead() { // at a point that was passed when it was no longer waited for
 		x.sum.atPoint++
@@ -80,7 +80,7 @@ func (x *several) settle() {
 }
 
 // check looks from outside whether all is as promised, as soon as it has come to rest. What is not is counted and told.
-func (x *several) check() {
+func (x *crew) check() {
 	x.Helper()
 	for _, m := range x.members {
 		for _, w := range x.workloads {
@@ -107,7 +107,7 @@ func (x *several) check() {
 }
 
 // once counts the commits of a workload that no deployment, or more than one, has built.
-func (x *several) once(w *target) {
+func (x *crew) once(w *target) {
 	x.Helper()
 	all, err := x.store.DeploymentsOf(x.Context(), x.workload(w.name).ID, 1000)
 	x.must(err)
@@ -129,7 +129,7 @@ func (x *several) once(w *target) {
 }
 
 // delivered demands that each push that was answered well has come to an end.
-func (x *several) delivered() {
+func (x *crew) delivered() {
 	x.Helper()
 	sent, err := x.forge.Settle(x.Context())
 	x.must(err)
@@ -152,7 +152,7 @@ func (x *several) delivered() {
 }
 
 // judge looks at the requests through a member's proxy that failed since the last time. Those of its absence are counted apart.
-func (x *several) judge(m *member) {
+func (x *crew) judge(m *member) {
 	x.Helper()
 	for _, w := range x.workloads {
 		if m.visitors[w] == nil {
@@ -170,7 +170,7 @@ func (x *several) judge(m *member) {
 }
 
 // conclude looks at how every commit has ended.
-func (x *several) conclude() {
+func (x *crew) conclude() {
 	x.Helper()
 	for _, m := range x.members {
 		for _, w := range x.workloads {
@@ -192,14 +192,14 @@ func (x *several) conclude() {
 }
 
 // expect waits until look finds nothing wrong, and counts a fault when it goes on to find something.
-func (x *several) expect(count *int, what string, look func() (wrong string)) {
+func (x *crew) expect(count *int, what string, look func() (wrong string)) {
 	x.Helper()
 	if wrong := lookUntilRight(x.T, look); wrong != "" {
 		x.fault(count, "%s: %s", what, wrong)
 	}
 }
 
-func (x *several) fault(count *int, format string, args ...any) {
+func (x *crew) fault(count *int, format string, args ...any) {
 	x.Helper()
 	*count++
 	x.Errorf(format, args...)

@@ -208,7 +208,7 @@ func (x *crew) fault(count *int, format string, args ...any) {
 // lookUntilRight repeats look until it finds nothing wrong, bounded, and returns the last that it found.
 func lookUntilRight(t *testing.T, look func() string) (wrong string) {
 	t.Helper()
-	deadline, tick := time.After(90*time.Second), time.NewTicker(50*time.Millisecond)
+	deadline, tick := time.After(3*time.Minute), time.NewTicker(50*time.Millisecond)
 	defer tick.Stop()
 	for {
 		if wrong = look(); wrong == "" {

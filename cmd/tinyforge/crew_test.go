@@ -184,10 +184,13 @@ func (x *crew) killAtPoint(w *target, point string) {
 	x.Helper()
 	x.must(os.WriteFile(x.killFile, []byte(point), 0o600))
 	var dead *member
-	x.await(w.name+" is killed at "+point+" or ends", func() bool {
+	x.expect(&x.sum.untrue, w.name+" is killed at "+point+" or ends", func() string {
 		dead = x.dead()
-		last := w.clone.last(x.latest[w]).State
-		return dead != nil || last == "success" || last == "failure"
+		last := w.clone.last(x.latest[w])
+		if dead != nil || last.State == "success" || last.State == "failure" {
+			return ""
+		}
+		return fmt.Sprintf("%+v", last)
 	})
 	x.must(os.RemoveAll(x.killFile))
 	if dead == nil {

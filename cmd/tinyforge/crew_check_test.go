@@ -64,10 +64,7 @@ func (s *severalTally) print(out io.Writer) {
 // settle waits for the end of every commit, and looks at everything.
 func (x *crew) settle() {
 	x.Helper()
-	for m := x.dead(); m != nil; m = x.dead() { // at a point that was passed when it was no longer waited for
-		x.sum.atPoint++
-		x.again(m, time.Now().Add(-time.Second))
-	}
+	x.revive()
 	for _, w := range x.workloads {
 		x.expect(&x.sum.untrue, w.name+" has its last status", func() string {
 			if last := w.clone.last(x.latest[w]); last.State != "success" && last.State != "failure" {

@@ -164,6 +164,7 @@ func (x *crew) pushSomewhere() *target {
 // killOne pushes, kills one of the members at a point of that deployment or at any time, and starts it again.
 func (x *crew) killOne() {
 	x.Helper()
+	x.revive()
 	if w := x.pushSomewhere(); w != nil && x.points != nil && x.random.IntN(2) == 0 {
 		all := x.points[w.strategy]
 		x.killAtPoint(w, all[x.random.IntN(len(all))])
@@ -172,11 +173,10 @@ func (x *crew) killOne() {
 	after := time.Duration(x.random.Int64N(int64(3 * time.Second)))
 	time.Sleep(after)
 	m := x.members[x.random.IntN(len(x.members))]
-	from := time.Now()
 	m.process.kill()
 	x.Logf("kill -9: %s, %s after a push", m.site, after.Round(time.Millisecond))
 	x.sum.kills++
-	x.again(m, from)
+	x.again(m)
 }
 
 // killAtPoint waits until somebody has killed itself at a point, or the workload's deployment has ended without coming there.
@@ -186,11 +186,11 @@ func (x *crew) killAtPoint(w *target, point string) {
 	var dead *member
 	x.expect(&x.sum.untrue, w.name+" is killed at "+point+" or ends", func() string {
 		dead = x.dead()
-		last := w.clone.last(x.latest[w])
-		if dead != nil || last.State == "success" || last.State == "failure" {
+		newest := x.deployments(w.name)[0]
+		if dead != nil || newest.Commit == x.latest[w] && newest.Phase.Final() {
 			return ""
 		}
-		return fmt.Sprintf("%+v", last)
+		return fmt.Sprintf("deployment %d of %s is %s", newest.ID, newest.Commit, newest.Phase)
 	})
 	x.must(os.RemoveAll(x.killFile))
 	if dead == nil {
@@ -198,7 +198,17 @@ func (x *crew) killAtPoint(w *target, point string) {
 	}
 	x.Logf("kill -9: %s at %s of %s", dead.site, point, w.name)
 	x.sum.atPoint++
-	x.again(dead, time.Now().Add(-500*time.Millisecond))
+	x.again(dead)
+}
+
+// revive starts who came to a point when it was no longer waited for.
+func (x *crew) revive() {
+	x.Helper()
+	for m := x.dead(); m != nil; m = x.dead() {
+		x.Logf("kill -9: %s at a point, late", m.site)
+		x.sum.atPoint++
+		x.again(m)
+	}
 }
 
 // dead returns a member whose process has ended.
@@ -214,9 +224,9 @@ func (x *crew) dead() *member {
 }
 
 // again starts a member that was killed, sometimes after a while.
-func (x *crew) again(m *member, from time.Time) {
+func (x *crew) again(m *member) {
 	x.Helper()
-	m.away = append(m.away, gap{from: from})
+	m.away = append(m.away, gap{from: m.process.died.Add(-500 * time.Millisecond)}) // it is known some time after
 	if x.random.IntN(3) == 0 {
 		time.Sleep(time.Duration(x.random.Int64N(int64(2 * time.Second))))
 	}

@@ -38,10 +38,10 @@ race:            ## the same with the race detector, which needs a C compiler
 lint:            ## the linters of .golangci.yml
 	$(GO) run $(LINTER) run
 
-chaos:           ## kill -9 everywhere, hundreds of times, and a table of what it did; SEED=N repeats random kills
+chaos:           ## kill -9 everywhere, hundreds of times, and a table of what it did; SEED=N repeats random kills, KILLS=N is how many of several processes
 	scripts/setup test
 	$(GO) test -c -tags chaos -o bin/chaos.test ./cmd/tinyforge
-	cd cmd/tinyforge && TINYFORGE_TEST_CHAOS_SEED=$(SEED) ../../bin/chaos.test -test.run '^TestChaos' -test.parallel 8 -test.timeout 3h
+	cd cmd/tinyforge && TINYFORGE_TEST_CHAOS_SEED=$(SEED) TINYFORGE_TEST_CHAOS_KILLS=$(KILLS) ../../bin/chaos.test -test.run '^TestChaos' -test.parallel 8 -test.timeout 3h
 
 nodes:           ## a Docker Swarm of three nodes on this machine, as root, until Ctrl-C; N=5 for more
 	scripts/setup test

@@ -97,8 +97,9 @@ func queue(ctx context.Context, tx bun.Tx, dep *Deployment) error {
 
 // Claim leases the oldest deployment that nobody works on and whose workload has no other in progress. A queued one is
 // put into PhaseBuilding; one whose worker died keeps its phase. It returns nil when there is none. Each claim of one
-// deployment has a lease of its own: writes under an older one answer ErrLeaseLost.
-func (d *DB) Claim(ctx context.Context, owner string, lease time.Duration) (*Deployment, error) {
+// deployment has a lease of its own: writes under an older one answer ErrLeaseLost. Only what runs on the runtimes is claimed, of a
+// workload that moves from one to another if both are among them; without any, all is.
+func (d *DB) Claim(ctx context.Context, owner string, lease time.Duration, runtimes ...string) (*Deployment, error) {
 	t := now()
 	dep := new(Deployment)
 	begun, err := json.Marshal([]Entered{{PhaseBuilding, t}})
@@ -110,7 +111,7 @@ func (d *DB) Claim(ctx context.Context, owner string, lease time.Duration) (*Dep
 		Set("lease_owner = ?, lease_until = ?", owner+"/"+rand.Text(), t.Add(lease)).
 		Set("phase = CASE WHEN phase = ? THEN ? ELSE phase END", PhaseQueued, PhaseBuilding).
 		Set("attempt = attempt + 1, started_at = COALESCE(started_at, ?), updated_at = ?", t, t).
-		Where("id = (?)", d.claimable(t)).
+		Where("id = (?)", d.claimable(t, runtimes)).
 		Returning("?Columns").
 		Scan(ctx)
 	switch {
@@ -123,7 +124,7 @@ func (d *DB) Claim(ctx context.Context, owner string, lease time.Duration) (*Dep
 	return dep, dep.unseal(d.keys)
 }
 
-func (d *DB) claimable(t time.Time) *bun.SelectQuery {
+func (d *DB) claimable(t time.Time, runtimes []string) *bun.SelectQuery {
 	busy := d.bun.NewSelect().TableExpr("deployments AS other").ColumnExpr("1").
 		Where("other.workload_id = deployment.workload_id AND other.id <> deployment.id").
 		Where("other.phase IN (?)", bun.List(inProgress))
@@ -132,6 +133,12 @@ func (d *DB) claimable(t time.Time) *bun.SelectQuery {
 		Where("lease_until IS NULL OR lease_until < ?", t).
 		Where("NOT EXISTS (?)", busy).
 		OrderExpr("id").Limit(1)
+	if len(runtimes) > 0 {
+		can := d.bun.NewSelect().Model((*Workload)(nil)).ColumnExpr("1").Where("workload.id = deployment.workload_id AND runtime IN (?)", bun.List(runtimes))
+		cannot := d.bun.NewSelect().Model((*RuntimeState)(nil)).ColumnExpr("1").
+			Where("runtime_state.workload_id = deployment.workload_id AND runtime NOT IN (?)", bun.List(runtimes))
+		q = q.Where("EXISTS (?) AND NOT EXISTS (?)", can, cannot)
+	}
 	if d.postgres() {
 		q = q.For("UPDATE SKIP LOCKED")
 	}

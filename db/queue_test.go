@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -228,5 +229,41 @@ func TestDeploymentsOf(t *testing.T) {
 		list, err = f.DeploymentsOf(t.Context(), f.workload.ID, 100)
 		f.check(err)
 		equal(t, "all", ids(list), []int64{c.ID, b.ID, a.ID})
+	})
+}
+
+// TestClaimByRuntime: a process takes what it can run, and of a workload that moves what it can end too.
+func TestClaimByRuntime(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		claims := func(runtimes ...string) bool {
+			t.Helper()
+			dep, err := f.Claim(t.Context(), "worker", over, runtimes...)
+			f.check(err)
+			return dep != nil
+		}
+		f.queued("", "A")
+		if claims("swarm") || !claims("docker") {
+			t.Error("what runs on Docker is claimed by the wrong one")
+		}
+		dep, err := f.Claim(t.Context(), "worker", lease)
+		f.check(err)
+		f.commit(dep)
+		f.save(dep, db.PhaseLive)
+		f.workload.Config = json.RawMessage(`{"runtime":"swarm"}`)
+		f.check(f.SaveWorkload(t.Context(), &f.workload))
+		f.queued("A", "B")
+		if claims("swarm") || claims("docker") || !claims("docker", "swarm") {
+			t.Error("what moves from Docker to the Swarm is claimed by the wrong one")
+		}
+		dep, err = f.Claim(t.Context(), "worker", lease)
+		f.check(err)
+		dep.Release, dep.Phase = release(dep), db.PhaseDraining
+		dep.Release.Runtime = "swarm"
+		f.check(f.Commit(t.Context(), dep, db.RuntimeState{WorkloadID: f.workload.ID, DeploymentID: dep.ID, ReleaseID: "r", Release: *dep.Release}))
+		f.save(dep, db.PhaseLive)
+		f.queued("B", "C")
+		if claims("docker") || !claims("swarm") {
+			t.Error("what runs on the Swarm is claimed by the wrong one")
+		}
 	})
 }

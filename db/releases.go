@@ -18,6 +18,7 @@ type Release struct {
 	Workload     string    `json:"workload"`
 	DeploymentID int64     `json:"deployment_id"`
 	Commit       string    `json:"commit"`
+	Runtime      string    `json:"runtime,omitempty"` // what it runs on; "" means RuntimeDocker
 
 	Image       string            `json:"image"`              // pinned: "name@sha256:...", "sha256:...", or a tag that nobody moves
 	Platform    string            `json:"platform,omitempty"` // "linux/arm64"; "" means the one that Docker runs on
@@ -36,7 +37,6 @@ type Release struct {
 	LogSize      int64    `json:"log_size,omitempty"`    // bytes of one log file; 0 means the default
 	LogFiles     int      `json:"log_files,omitempty"`   // how many of them; 0 means the default
 
-	Runtime     string   `json:"runtime,omitempty"`      // which of the runtimes it is for; "" means "docker"
 	Replicas    int      `json:"replicas,omitempty"`     // how often it runs; 0 means once
 	Constraints []string `json:"constraints,omitempty"`  // on which nodes it may run, as Swarm writes them: "node.role==worker"
 	SecretFiles []string `json:"secret_files,omitempty"` // names of Env that it finds below /run/secrets, and not in its environment
@@ -71,9 +71,6 @@ type ComposeStack struct {
 	Images  []string        `json:"images"`            // all that it needs, pinned
 	Allowed []string        `json:"allowed,omitempty"` // what of the policy's refusals an administrator allowed it
 }
-
-// RuntimeDocker is the kind of runtime that a release is for which names none.
-const RuntimeDocker = "docker"
 
 // RuntimeKind is the kind of runtime that the release is for.
 func (r Release) RuntimeKind() string { return cmp.Or(r.Runtime, RuntimeDocker) }

@@ -19,6 +19,7 @@ var sealedColumns = []sealedColumn{
 	{"deployments", "id", sealDeployment},
 	{"runtime_states", "workload_id", sealRelease},
 	{"app_requests", "id", sealAppRequest},
+	{"route_targets", "version", sealRouteTarget},
 }
 
 type sealedColumn struct{ table, id, purpose string }

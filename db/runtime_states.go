@@ -15,10 +15,14 @@ type RuntimeState struct {
 	DeploymentID int64
 	ReleaseID    ReleaseID
 	Commit       string  `bun:"commit_hash"`
+	Runtime      string  // the release's, never ""
 	Release      Release `bun:"-"`
 	Sealed       []byte  // Release, sealed
 	UpdatedAt    time.Time
 }
+
+// RuntimeDocker is what a workload runs on that names no runtime: the Docker of the process.
+const RuntimeDocker = "docker"
 
 const sealRelease = "release"
 
@@ -56,11 +60,11 @@ func (d *DB) saveRuntimeState(ctx context.Context, tx bun.Tx, s *RuntimeState) (
 	if s.Sealed, err = d.keys.seal(s.Release, sealRelease); err != nil {
 		return err
 	}
-	s.UpdatedAt = now()
+	s.Runtime, s.UpdatedAt = s.Release.RuntimeKind(), now()
 	_, err = tx.NewInsert().Model(s).
 		On("CONFLICT (workload_id) DO UPDATE").
 		Set("deployment_id = EXCLUDED.deployment_id, release_id = EXCLUDED.release_id, commit_hash = EXCLUDED.commit_hash").
-		Set("sealed = EXCLUDED.sealed, updated_at = EXCLUDED.updated_at").
+		Set("runtime = EXCLUDED.runtime, sealed = EXCLUDED.sealed, updated_at = EXCLUDED.updated_at").
 		Exec(ctx)
 	return found("save runtime state", err)
 }

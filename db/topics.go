@@ -19,6 +19,8 @@ const (
 	TopicCancel    Topic = "tinyforge_cancel"    // a claimed deployment is to be undone
 	TopicWorkloads Topic = "tinyforge_workloads" // a workload was made, changed or deleted
 	TopicSettings  Topic = "tinyforge_settings"  // a setting was changed
+	TopicRoutes    Topic = "tinyforge_routes"    // a route of all proxies was changed, or is to be drained
+	TopicConfirmed Topic = "tinyforge_confirmed" // a process has done what the routes say
 )
 
 // topics hands wake-ups to the subscribers in this process. Wake-ups coalesce and may be lost: who waits also polls.
@@ -122,5 +124,6 @@ func (d *DB) wakeAll() {
 }
 
 func allTopics() []string {
-	return []string{string(TopicQueued), string(TopicPhase), string(TopicCancel), string(TopicWorkloads), string(TopicSettings)}
+	return []string{string(TopicQueued), string(TopicPhase), string(TopicCancel), string(TopicWorkloads), string(TopicSettings),
+		string(TopicRoutes), string(TopicConfirmed)}
 }

@@ -55,7 +55,7 @@ func (d *DB) ChangeWorkload(ctx context.Context, w *Workload) error {
 			return ErrStale
 		}
 		w.UpdatedAt = later(version)
-		_, err := tx.NewUpdate().Model(w).Column("source", "ref_pattern", "paths", "host", "enabled", "sealed", "updated_at").WherePK().Exec(ctx)
+		_, err := tx.NewUpdate().Model(w).Column("source", "ref_pattern", "paths", "host", "enabled", "runtime", "sealed", "updated_at").WherePK().Exec(ctx)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,7 @@ type Workload struct {
 	Env     map[string]string `bun:"-"` // of the containers; wins over the config's env
 	Plain   []string          `bun:"-"` // names of Env whose values may be shown again; all others are secret
 
+	Runtime string // what releases of it run on: the config's runtime; set by what saves a workload
 	Enabled bool
 	FormKey string `bun:"-"` // of the form that made it, so that the form sent twice makes one; "" otherwise
 
@@ -64,6 +66,15 @@ func (w Workload) Replicas() int {
 	return max(1, c.Replicas)
 }
 
+// wantedRuntime is the config's runtime, RuntimeDocker where it names none.
+func (w Workload) wantedRuntime() string {
+	var c struct {
+		Runtime string `json:"runtime"`
+	}
+	_ = json.Unmarshal(w.Config, &c)
+	return cmp.Or(c.Runtime, RuntimeDocker)
+}
+
 // FollowsImage tells whether the workload runs an image of a registry by this tag, so that a new one concerns it: the
 // config's image, unless that is pinned by digest or names another tag for each commit. image is without a tag; a tag of ""
 // is one that is not known.
@@ -94,6 +105,7 @@ type sealedWorkload struct {
 
 func (w *Workload) seal(keys *Keyring) (err error) {
 	w.lowerHosts()
+	w.Runtime = w.wantedRuntime()
 	w.Sealed, err = keys.seal(sealedWorkload{w.Config, w.Routing, w.Env, w.Plain, w.FormKey}, sealWorkload)
 	return err
 }
@@ -110,7 +122,7 @@ func (d *DB) SaveWorkload(ctx context.Context, w *Workload) error {
 			On("CONFLICT (name) DO UPDATE").
 			Set("repository_id = EXCLUDED.repository_id, source = EXCLUDED.source, ref_pattern = EXCLUDED.ref_pattern").
 			Set("paths = EXCLUDED.paths, host = EXCLUDED.host, enabled = EXCLUDED.enabled, sealed = EXCLUDED.sealed").
-			Set("deleted_at = NULL, volumes_too = EXCLUDED.volumes_too, updated_at = EXCLUDED.updated_at").
+			Set("runtime = EXCLUDED.runtime, deleted_at = NULL, volumes_too = EXCLUDED.volumes_too, updated_at = EXCLUDED.updated_at").
 			Returning("id, created_at").
 			Scan(ctx)
 		if err != nil {

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,6 +68,10 @@ type Deployer struct {
 	Log      *slog.Logger
 	Config   Config
 
+	// Offers are the runtimes by name whose workloads this process deploys and looks after; none means all. Others of the same
+	// database are another process's.
+	Offers []string
+
 	// Limits are asked for each time, since people may change them; nil means those of Config. None may be zero.
 	Limits func(context.Context) (Limits, error)
 
@@ -77,6 +82,11 @@ type Deployer struct {
 
 	busy   workloadLocks
 	leases sync.Map // of the deployments that the runner works on, by their owner
+}
+
+// offers tells whether all of these are this process's.
+func (d *Deployer) offers(runtimes ...string) bool {
+	return len(d.Offers) == 0 || !slices.ContainsFunc(runtimes, func(name string) bool { return !slices.Contains(d.Offers, name) })
 }
 
 // at is where a process may be killed.

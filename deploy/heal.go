@@ -15,10 +15,11 @@ import (
 // patient is a workload that a pass looks at, with its lock held.
 type patient struct {
 	*Recovery
-	w     db.Workload
-	state db.RuntimeState // zero where nothing was ever live
-	live  Instance        // what the state names
-	seen  []Instance      // its releases, listed before any row was read
+	Router Router // that undoes nothing which another process did since the rows were read
+	w      db.Workload
+	state  db.RuntimeState // zero where nothing was ever live
+	live   Instance        // what the state names
+	seen   []Instance      // its releases, listed before any row was read
 }
 
 // heal makes one workload what its rows say, as far as decide lets it. Its row is read here: the pass may have been at others
@@ -26,15 +27,22 @@ type patient struct {
 func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance) error {
 	ctx, cancel := context.WithTimeout(ctx, workloadLimit)
 	defer cancel()
+	router, err := r.since(ctx)
+	if err != nil {
+		return err
+	}
 	w, err := r.DB.Workload(ctx, id)
 	if errors.Is(err, db.ErrNotFound) {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	p := &patient{Recovery: r, w: w, seen: seen}
+	if !r.offers(w.Runtime) {
+		return nil
+	}
+	p := &patient{Recovery: r, Router: router, w: w, seen: seen}
 	f, err := p.examine(ctx)
-	if err != nil {
+	if err != nil || f.row && !r.offers(p.state.Runtime) {
 		return err
 	}
 	a := decide(f)
@@ -42,6 +50,9 @@ func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance) error {
 		return p.takeDown(ctx)
 	}
 	errs := []error{p.route(ctx, a.routes)}
+	if errors.Is(errs[0], db.ErrMoved) { // the facts are not true any more
+		return errs[0]
+	}
 	if a.start {
 		if err := p.startAgain(ctx, a.remove); err != nil {
 			return errors.Join(append(errs, err)...)

@@ -76,7 +76,7 @@ func (r *Recovery) Pass(ctx context.Context) error {
 	return err
 }
 
-// pass reports whether a workload was skipped because the runner works on it.
+// pass reports whether a workload was skipped because a runner works on it.
 func (r *Recovery) pass(ctx context.Context) (skipped bool, err error) {
 	skipped, errs, err := r.round(ctx)
 	r.complain(ctx, 0, err)
@@ -127,7 +127,12 @@ func (r *Recovery) healAll(ctx context.Context, workloads []db.Workload, instanc
 				return nil
 			}
 			defer r.busy.unlock(w.ID)
-			if err := r.heal(ctx, w.ID, of[w.ID]); err != nil {
+			err := r.heal(ctx, w.ID, of[w.ID])
+			if errors.Is(err, db.ErrMoved) { // by another process, under a lease
+				busy.Store(true)
+				return nil
+			}
+			if err != nil {
 				errs[n] = fmt.Errorf("workload %s: %w", w.Name, err)
 			}
 			r.complain(ctx, w.ID, errs[n])
@@ -153,6 +158,10 @@ func (r *Recovery) complain(ctx context.Context, about int64, err error) {
 
 // knowHosts makes every host known to the proxy before anything that may take long, so that it answers 503 and not 404.
 func (r *Recovery) knowHosts(ctx context.Context) error {
+	router, err := r.since(ctx)
+	if err != nil {
+		return err
+	}
 	workloads, err := r.DB.Workloads(ctx)
 	if err != nil {
 		return err
@@ -160,10 +169,21 @@ func (r *Recovery) knowHosts(ctx context.Context) error {
 	var errs []error
 	for _, w := range workloads {
 		for _, route := range w.Routes() {
-			if _, err := r.Router.Current(ctx, route); errors.Is(err, ErrNoRoute) {
-				errs = append(errs, r.Router.Upsert(ctx, route, Upstream{}))
+			if _, err := router.Current(ctx, route); !errors.Is(err, ErrNoRoute) {
+				continue
+			}
+			if err := router.Upsert(ctx, route, Upstream{}); !errors.Is(err, db.ErrMoved) {
+				errs = append(errs, err)
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// since is the router for what is decided by rows that are read from now on.
+func (r *Recovery) since(ctx context.Context) (Router, error) {
+	if shared, ok := r.Router.(Sharer); ok {
+		return shared.Since(ctx)
+	}
+	return r.Router, nil
 }

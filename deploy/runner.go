@@ -42,7 +42,7 @@ func (r *Runner) worker(ctx context.Context) {
 	defer poll.Stop()
 	for ctx.Err() == nil {
 		begun := time.Now() // the lease counts from before the claim, which may take long
-		dep, err := r.DB.Claim(ctx, r.owner, r.Config.Lease)
+		dep, err := r.DB.Claim(ctx, r.owner, r.Config.Lease, r.Offers...)
 		if err == nil && dep != nil {
 			r.work(ctx, dep, begun.Add(r.Config.Lease))
 			continue
@@ -135,7 +135,7 @@ func (r *Runner) deploy(ctx, wanted context.Context, dep *db.Deployment) error {
 	}
 	defer j.log.Close()
 	j.wanted = wanted
-	ctx = WithWaits(ctx, j.waits)
+	ctx = WithLease(WithWaits(ctx, j.waits), dep.ID, dep.LeaseOwner)
 
 	was, next := dep.Phase, j.begin()
 	if dep.Attempt > 1 || was != db.PhaseBuilding {

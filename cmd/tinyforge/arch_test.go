@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"deploy/proxy":      {"deploy", "db"},
 	"deploy/npm":        {"deploy", "db"},
 	"deploy/registry":   {"deploy"},
+	"deploy/shared":     {"deploy", "db"},
 	"deploy/redact":     {},
 	"deploy/shorten":    {},
 	"deploy/site":       {"deploy/shorten"},

@@ -76,7 +76,7 @@ func TestChaosFaults(t *testing.T) {
 // when they may fail. cuts is whether requests fail while all is not at rest again.
 func (x *world) disturbEach(disturb func(), state string, cuts bool) {
 	for _, w := range x.workloads {
-		commit := x.push(w, true)
+		commit := w.push(true)
 		after := time.Duration(x.random.Int64N(int64(4 * time.Second)))
 		time.Sleep(after)
 		x.Logf("%s: disturbed %s after the push", w.strategy, after.Round(time.Millisecond))
@@ -125,7 +125,7 @@ func (x *world) forgeDown(during time.Duration) {
 	until := time.Now().Add(during)
 	for good := false; time.Now().Before(until); good = !good {
 		for _, w := range x.workloads {
-			commit := x.push(w, good)
+			commit := w.push(good)
 			w.ends[commit] = "failure"
 			if good {
 				w.ends[commit], w.serving = "success", commit

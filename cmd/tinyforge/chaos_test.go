@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -108,7 +107,7 @@ func (x *world) killEverywhere(w *target) {
 
 func (x *world) killAt(w *target, point string, good bool) {
 	x.must(os.WriteFile(x.killFile, []byte(point), 0o600))
-	commit := x.push(w, good)
+	commit := w.push(good)
 	select {
 	case <-x.process.ended:
 	case <-time.After(3 * time.Minute):
@@ -152,28 +151,7 @@ func (x *world) killProxy(w *target) {
 func (x *world) pushAndWait(w *target) (commit string, good bool, after time.Duration) {
 	good = x.random.IntN(3) > 0
 	after = time.Duration(x.random.Int64N(int64(4 * time.Second)))
-	commit = x.push(w, good)
+	commit = w.push(good)
 	time.Sleep(after)
 	return commit, good, after
-}
-
-// push commits a new version of a workload and pushes it.
-func (x *world) push(w *target, good bool) (commit string) {
-	w.pushes++
-	version := fmt.Sprintf("%s-%d", w.name, w.pushes)
-	env := []string{"VERSION=" + version}
-	if !good {
-		env = append(env, "UNHEALTHY=1")
-	}
-	commit = w.clone.push(w.file, w.text(env))
-	w.versions[commit] = version
-	return commit
-}
-
-// text is the file that makes a version.
-func (w *target) text(env []string) string {
-	if w.strategy == db.Stack {
-		return composeFile(strings.TrimPrefix(env[0], "VERSION="), env[1:]...)
-	}
-	return dockerfile(env...)
 }

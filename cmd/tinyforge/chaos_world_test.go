@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -21,6 +20,7 @@ type world struct {
 	random    *rand.Rand
 	forge     *forgetest.Server
 	workloads []*target
+	visitors  map[*target]*watch
 	killFile  string
 	sum       *row
 	away      []gap           // when nobody could answer
@@ -28,24 +28,8 @@ type world struct {
 	serving   *process        // the proxy that is apart
 }
 
-// gap is from a kill until the next process was ready.
-type gap struct{ from, until time.Time }
-
-// target is a workload that is deployed again and again.
-type target struct {
-	name, file string
-	strategy   db.Strategy
-	clone      *clone
-	visitors   *load
-	pushes     int
-	serving    string            // the commit
-	versions   map[string]string // by commit
-	judged     int               // faults of the visitors that were looked at
-	ends       map[string]string // how a commit has to end
-}
-
 func newWorld(t *testing.T, set setting, sum *tally, random *rand.Rand, env ...string) *world {
-	x := &world{setting: set, random: random, sum: sum.row(set)}
+	x := &world{setting: set, random: random, sum: sum.row(set), visitors: map[*target]*watch{}}
 	x.service, x.proxy = prepareFor(t, set)
 	if x.proxy != nil {
 		x.serving = x.proxy()
@@ -69,21 +53,12 @@ func newWorld(t *testing.T, set setting, sum *tally, random *rand.Rand, env ...s
 	}
 	x.apply(x.forge, manifest)
 	for _, w := range x.workloads {
-		w.serving = x.push(w, true)
+		w.serving = w.push(true)
 		w.clone.ends(w.serving, "success")
 		x.serves(w.name, w.versions[w.serving])
-		w.visitors = startLoad(t, x.site, w.name+".test", crowd(set.router == "npm")...)
+		x.visitors[w] = &watch{load: startLoad(t, x.site, w.name+".test", crowd(set.router == "npm")...)}
 	}
 	return x
-}
-
-// crowd is everybody at a third of the pace, since many worlds share the machine: about 45 requests a second of each workload.
-func crowd(freshBodies bool) []visitor {
-	all := everybody(freshBodies)
-	for i := range all {
-		all[i].every *= 3
-	}
-	return all
 }
 
 // prepareFor makes a service, and what starts a proxy of its own where it is to have one.
@@ -97,20 +72,6 @@ func prepareFor(t *testing.T, set setting) (s *service, proxy func() *process) {
 		return s, func() *process { return startProcess(t, env, "proxy") }
 	}
 	return prepareService(t), nil
-}
-
-func sourceOf(s db.Strategy) string {
-	if s == db.Stack {
-		return "compose"
-	}
-	return "dockerfile"
-}
-
-func configOf(s db.Strategy) string {
-	if s == db.Stack {
-		return stackConfig
-	}
-	return fmt.Sprintf("{deploy_strategy: %s, healthcheck: {path: /up, interval: 200ms, attempts: 8}}", s)
 }
 
 // killed notes that the process is gone, and the proxy where that is in it.

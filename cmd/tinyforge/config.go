@@ -50,6 +50,7 @@ type config struct {
 
 	DockerHost string
 	Network    string
+	Runtimes   string // names, separated by commas
 
 	Registry         string
 	RegistryUser     string // secret
@@ -181,6 +182,7 @@ func (c *config) declare(o *options) {
 	f.BoolVar(&c.InternalCA, "internal-ca", false, "sign certificates locally instead of asking an authority: for tests and private networks")
 	f.StringVar(&c.DockerHost, "docker-host", "", "`URL` of the Docker engine; DOCKER_HOST and then the local socket when empty")
 	f.StringVar(&c.Network, "docker-network", "tinyforge", "`name` of the Docker network that joins the containers; made when absent")
+	f.StringVar(&c.Runtimes, "runtimes", "", "`names`, separated by commas, of what this process deploys to: docker, swarm; all that its Docker offers when empty")
 	f.StringVar(&c.SiteProgram, "site-program", "", "`file` of the tinyforge that is put into the images of static sites, linked statically; this one when empty")
 	f.IntVar(&c.Workers, "workers", 2, "`number` of deployments at a time")
 	f.DurationVar(&c.Liveness, "liveness", 5*time.Second, "`time` for which a release without a healthcheck must stay up")
@@ -254,6 +256,8 @@ func (c *config) checkServe() (faults []error) {
 		fault((address != "" || name == "listen") && err != nil, "--%s %q: give an address such as :80 or 127.0.0.1:8080", name, address)
 	}
 	faults = append(faults, c.checkShared()...)
+	_, err := c.runtimes()
+	faults = append(faults, err)
 	fault(c.Workers < 1, "--workers %d: at least one is needed", c.Workers)
 	fault(c.Liveness <= 0, "--liveness %s: give a time above zero, such as 5s", c.Liveness)
 	fault(c.KeepReleases < 1 || c.KeepReleases > 50, "--keep-releases %d: give a number from 1 to 50", c.KeepReleases)

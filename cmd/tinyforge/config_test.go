@@ -95,6 +95,9 @@ func TestConfigFaults(t *testing.T) {
 				"--internal-ca signs certificates locally, --acme-email and --acme-ca ask an authority: choose one",
 			},
 		},
+		"no runtime": {
+			[]string{"--runtimes", "docker,kubernetes"}, nil, []string{`--runtimes "kubernetes": use docker or swarm`},
+		},
 		"no router": {
 			[]string{"--router", "traefik"}, nil, []string{`--router "traefik": use builtin, npm or proxy`},
 		},
@@ -197,7 +200,7 @@ func TestHelp(t *testing.T) {
 		"serve": {
 			"access-log", "acme-ca", "acme-email", "build-timeout", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "listen-public",
 			"liveness", "log-format", "log-level", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url",
-			"proxy-http", "proxy-https", "proxy-socket", "public-url", "registry", "router", "site-program", "trusted-proxies", "workers", "TINYFORGE_NPM_PASSWORD",
+			"proxy-http", "proxy-https", "proxy-socket", "public-url", "registry", "router", "runtimes", "site-program", "trusted-proxies", "workers", "TINYFORGE_NPM_PASSWORD",
 			"TINYFORGE_REGISTRY_PASSWORD", "TINYFORGE_REGISTRY_USER",
 		},
 		"proxy":    {"access-log", "acme-ca", "acme-email", "drain", "internal-ca", "log-format", "log-level", "proxy-http", "proxy-https", "proxy-socket", "trusted-proxies"},

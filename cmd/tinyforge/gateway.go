@@ -21,6 +21,13 @@ import (
 // gateway is what serves the sites: a router, and what the process needs of it beside routing.
 type gateway interface {
 	deploy.Router
+	besideRouting
+	// Stages are its background loops.
+	Stages() []stage
+}
+
+// besideRouting is what a gateway is beside a router.
+type besideRouting interface {
 	sites
 	counted
 	// Listen opens the addresses of the sites, so that one in use is known before anything is done.
@@ -28,8 +35,6 @@ type gateway interface {
 	// Lead makes a host Tinyforge's own, at the address where everybody may reach it, and lets workloads have the one again
 	// that was it before. "" is no host. It may be repeated.
 	Lead(host, address string) error
-	// Stages are its background loops.
-	Stages() []stage
 }
 
 // builtin is the proxy in this process.

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // asProcess is set in the environment of a test binary that is to be a tinyforge.
@@ -37,8 +39,9 @@ type process struct {
 	*testing.T
 	cmd   *exec.Cmd
 	log   processLog
-	ended chan struct{} // closed after err is set
+	ended chan struct{} // closed after err and died are set
 	err   error
+	died  time.Time
 }
 
 // startProcess starts a tinyforge with these variables and arguments, and no other TINYFORGE_ variables.
@@ -68,6 +71,8 @@ func runProcess(t *testing.T, cmd *exec.Cmd) *process {
 		t.Fatal(err)
 	}
 	go func() {
+		_ = unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil) // Wait may wait for children too
+		p.died = time.Now()
 		p.err = p.cmd.Wait()
 		close(p.ended)
 	}()

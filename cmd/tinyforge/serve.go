@@ -71,7 +71,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 		return err
 	}
 	defer closeRuntime()
-	router, err := openRouter(ctx, c, store, instance, log)
+	router, offers, err := openRouter(ctx, c, store, engine, instance, log)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 	checkouts := filepath.Join(c.Data, "checkouts")
 	deployer := &deploy.Deployer{
 		DB: store, Sources: sourceKinds(engine, c.siteProgram()), Runtime: runtime, Images: engine, Router: router,
-		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log, Limits: limitsOf(choices), Point: killPoint(),
+		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log, Limits: limitsOf(choices), Point: killPoint(), Offers: offers,
 		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: checkouts},
 	}
 	janitor := deploy.NewJanitor(deployer)
@@ -141,13 +141,18 @@ func openRuntime(c config, instance string, log *slog.Logger) (engine *docker.En
 	return engine, runtime, func() { _ = errors.Join(runtime.Close(), engine.Close()) }, nil
 }
 
-// openRouter is what serves the sites, with its addresses open.
-func openRouter(ctx context.Context, c config, store *db.DB, instance string, log *slog.Logger) (gateway, error) {
+// openRouter is what serves the sites, with its addresses open, and the runtimes that this process offers.
+func openRouter(ctx context.Context, c config, store *db.DB, engine *docker.Engine, instance string, log *slog.Logger) (gateway, []string, error) {
+	process, err := identify(ctx, c, store, engine, log)
+	if err != nil {
+		return nil, nil, err
+	}
 	router, err := routerKinds()[c.Router](c, store, instance, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return router, router.Listen(ctx)
+	router = share(c, store, process, router, log)
+	return router, process.Runtimes, router.Listen(ctx)
 }
 
 // newPages completes the configuration of the pages.
@@ -169,7 +174,7 @@ func prepare(ctx context.Context, c config) (store *db.DB, release func(), err e
 	if store, err = readyStore(ctx, c); err != nil {
 		return nil, nil, err
 	}
-	unlock, err := lockData(c)
+	unlock, err := lockBoth(c)
 	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}

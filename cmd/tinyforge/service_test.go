@@ -65,6 +65,13 @@ func prepareService(t *testing.T, env ...string) *service {
 // start starts a process and waits until it is ready.
 func (s *service) start() {
 	s.Helper()
+	s.begin()
+	s.ready()
+}
+
+// begin is start without waiting.
+func (s *service) begin() {
+	s.Helper()
 	var p *process
 	s.Cleanup(func() { // after its end
 		s.inspect(p.log.String())
@@ -74,6 +81,12 @@ func (s *service) start() {
 	})
 	p = startProcess(s.T, s.env, "serve")
 	s.process = p
+}
+
+// ready waits until the process that was begun is ready.
+func (s *service) ready() {
+	s.Helper()
+	p := s.process
 	s.await("the process is ready", func() bool {
 		select {
 		case <-p.ended:

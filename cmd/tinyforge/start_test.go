@@ -79,7 +79,7 @@ func TestFirstStart(t *testing.T) {
 func (s *service) refusesToServe(words string) {
 	s.Helper()
 	p := startProcess(s.T, s.env, "serve")
-	if err := p.wait(10 * time.Second); err == nil || !strings.Contains(p.log.String(), words) {
+	if err := p.wait(30 * time.Second); err == nil || !strings.Contains(p.log.String(), words) {
 		s.Errorf("it ended with %v, want %q\n%s", err, words, p.log.String())
 	}
 	s.inspect(p.log.String())

@@ -200,3 +200,38 @@ func lockData(c config) (unlock func(), err error) {
 	}
 	return func() { _ = file.Close() }, nil
 }
+
+// lockBoth is lockData and lockDatabase.
+func lockBoth(c config) (unlock func(), err error) {
+	data, err := lockData(c)
+	if err != nil {
+		return nil, err
+	}
+	database, err := lockDatabase(c)
+	if err != nil {
+		data()
+		return nil, err
+	}
+	return func() { database(); data() }, nil
+}
+
+// lockDatabase makes sure that one process alone serves from a SQLite database, whatever its data folder: it breaks the leases that it
+// finds. The lock is on a file beside it, since closing the database's own in this process would give up SQLite's locks.
+func lockDatabase(c config) (unlock func(), err error) {
+	path, sqlite := strings.CutPrefix(c.Database, "sqlite://")
+	if !sqlite {
+		return func() {}, nil
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return nil, fmt.Errorf("lock database: %w", err)
+	}
+	file, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock database: %w", err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		return nil, errors.New("another tinyforge serves from this database: stop it, or keep the rows in PostgreSQL, which several may share (tinyforge migrate --to)")
+	}
+	return func() { _ = file.Close() }, nil
+}

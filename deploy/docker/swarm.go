@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -218,5 +219,15 @@ func (s *Swarm) Ready(ctx context.Context, r db.Release) error {
 	return pullFailure(named, "", err)
 }
 
-// auth is the account with which nodes pull.
-func (s *Swarm) auth() (string, error) { return "", nil }
+// Publish implements deploy.Publisher: it pushes the image to Config.Registry of the engine, from where the nodes pull it.
+func (s *Swarm) Publish(ctx context.Context, r db.Release, log io.Writer) (db.Release, error) {
+	return s.engine.Push(ctx, r, log)
+}
+
+// auth is the account with which nodes pull; "" is none.
+func (s *Swarm) auth() (string, error) {
+	if s.engine.cfg.Registry == nil {
+		return "", nil
+	}
+	return s.engine.cfg.Registry.auth()
+}

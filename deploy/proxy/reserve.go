@@ -78,5 +78,5 @@ func reservedKey(host string) string {
 }
 
 func reservedFailure(host string) error {
-	return &deploy.Failure{Text: host + " is Tinyforge's own host (--public-url): give the workload another one"}
+	return &deploy.Failure{Text: host + " is Tinyforge's own host (--public-url): give the workload another one", Err: deploy.ErrReserved}
 }

@@ -50,7 +50,7 @@ type failure struct {
 func sentinels() map[string]error {
 	return map[string]error{
 		"no_route": deploy.ErrNoRoute, "serving": ErrServing, "unsupported": errors.ErrUnsupported,
-		"late": context.DeadlineExceeded, "canceled": context.Canceled,
+		"reserved": deploy.ErrReserved, "late": context.DeadlineExceeded, "canceled": context.Canceled,
 	}
 }
 

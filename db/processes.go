@@ -1,0 +1,101 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
+)
+
+// Process is a running Tinyforge, as all that share its database see it.
+type Process struct {
+	ID       string   `bun:",pk"` // another one for each start
+	Host     string   // the machine's name
+	Engine   string   // the ID of its Docker engine; "" while that is not known
+	Runtimes []string `bun:"type:jsonb"` // that it offers, such as "docker"
+	Serving  bool     // its proxy takes what the rows say, and is waited for
+	Applied  int64    // the version of the routes that its proxy has in effect, and all before
+	SeenAt   time.Time
+}
+
+const (
+	// ProcessBeat is how often a process says that it is there.
+	ProcessBeat = time.Second
+
+	// ProcessDead is after how long without a word a process counts as dead. Four lost beats are no reason yet, so that a pause
+	// of the machine, or a restart of the database, takes nobody out; and a swap waits no longer than that for one that was killed,
+	// which is less than the lease of a deployment, so that who takes a deployment over waits for nobody.
+	ProcessDead = 5 * time.Second
+)
+
+// JoinProcess makes a process known, or known again, as alive. Its times are those of the database's clock, on PostgreSQL.
+func (d *DB) JoinProcess(ctx context.Context, p Process) error {
+	if p.Runtimes == nil {
+		p.Runtimes = []string{}
+	}
+	_, err := d.bun.NewInsert().Model(&p).Value("seen_at", "?", d.ago(0)).
+		On("CONFLICT (id) DO UPDATE").
+		Set("host = EXCLUDED.host, engine = EXCLUDED.engine, runtimes = EXCLUDED.runtimes, serving = EXCLUDED.serving").
+		Set("applied = EXCLUDED.applied, seen_at = EXCLUDED.seen_at").Exec(ctx)
+	return found("join processes", err)
+}
+
+// BeatProcess renews a living process, and writes Engine, Serving and Applied; tell wakes those who wait for that. It tells false, and
+// does nothing, when the process counts as dead: others may not have waited for it. Nobody waits for the disk: what a crash of the database takes back is older than
+// what was true, and is written again by the next beat.
+func (d *DB) BeatProcess(ctx context.Context, p Process, tell bool) (alive bool, err error) {
+	q := d.bun.NewUpdate().Model((*Process)(nil)).
+		Set("engine = ?, serving = ?, applied = ?, seen_at = ?", p.Engine, p.Serving, p.Applied, d.ago(0)).
+		Where("id = ? AND seen_at > ?", p.ID, d.ago(ProcessDead))
+	if d.postgres() {
+		q = q.TableExpr("(SELECT set_config('synchronous_commit', 'off', true) AS is) AS lazy").Where("lazy.is = 'off'")
+	}
+	alive, err = affected(q.Exec(ctx))
+	if alive && tell {
+		d.notify(ctx, TopicConfirmed)
+	}
+	return alive, found("renew process", err)
+}
+
+// LeaveProcess ends a process for the others: nobody waits for it any more.
+func (d *DB) LeaveProcess(ctx context.Context, id string) error {
+	_, err := d.bun.NewDelete().Model((*Process)(nil)).Where("id = ?", id).Exec(ctx)
+	if err == nil {
+		d.notify(ctx, TopicConfirmed)
+	}
+	return found("leave processes", err)
+}
+
+// LivingProcesses returns who is there, by ID.
+func (d *DB) LivingProcesses(ctx context.Context) (list []Process, err error) {
+	err = d.living(d.bun.NewSelect().Model(&list)).Order("id").Scan(ctx)
+	return list, found("read processes", err)
+}
+
+// TidyProcesses forgets processes that are dead for long, drains that nobody waits for any more, and deleted routes that every
+// living process has taken away.
+func (d *DB) TidyProcesses(ctx context.Context) error {
+	if _, err := d.bun.NewDelete().Model((*Process)(nil)).Where("seen_at < ?", d.ago(12*ProcessDead)).Exec(ctx); err != nil {
+		return found("tidy processes", err)
+	}
+	waits := d.living(d.bun.NewSelect().Model((*Process)(nil)).Column("id"))
+	if _, err := d.bun.NewDelete().Model((*Drain)(nil)).Where("process_id NOT IN (?)", waits).Exec(ctx); err != nil {
+		return found("tidy drains", err)
+	}
+	least := d.living(d.bun.NewSelect().Model((*Process)(nil)).ColumnExpr("min(applied)"))
+	_, err := d.bun.NewDelete().Model((*routeTarget)(nil)).Where("deleted AND version <= (?)", least).Exec(ctx)
+	return found("tidy routes", err)
+}
+
+func (d *DB) living(q *bun.SelectQuery) *bun.SelectQuery {
+	return q.Where("seen_at > ?", d.ago(ProcessDead))
+}
+
+// ago is a time in the past, by the database's clock where it has one: machines may differ.
+func (d *DB) ago(age time.Duration) schema.QueryWithArgs {
+	if d.postgres() {
+		return bun.SafeQuery("clock_timestamp() - ? * interval '1 microsecond'", age.Microseconds())
+	}
+	return bun.SafeQuery("?", now().Add(-age))
+}

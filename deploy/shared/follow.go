@@ -1,0 +1,270 @@
+package shared
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+)
+
+// Run makes this process one of those that serve: it gives Local all routes, runs proxy, which begins to accept connections only
+// then, and follows every change until proxy has ended. Then nobody waits for this process any more. It runs once.
+func (r *Router) Run(ctx context.Context, proxy func(context.Context) error) error {
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	beating, followed := make(chan struct{}), make(chan struct{})
+	go func() { defer close(beating); r.beat(following) }()
+	go func() { defer close(followed); r.follow(following) }()
+	err := proxy(ctx)
+	stop()
+	<-beating
+	<-followed
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), db.ProcessDead)
+	defer cancel()
+	return errors.Join(err, r.DB.LeaveProcess(leaving, r.Process.ID))
+}
+
+// begin waits for a database that does not answer: without it nothing is known of the sites. A proxy that does not answer is not
+// waited for. From its row on this process is waited for, so that what it reads then is not overtaken.
+func (r *Router) begin(ctx context.Context) error {
+	r.serving.Store(true)
+	for {
+		err := r.DB.JoinProcess(ctx, r.now())
+		if err == nil {
+			err = r.reload(ctx)
+		}
+		if err == nil || !r.serving.Load() {
+			close(r.joined)
+			return nil
+		}
+		r.Log.ErrorContext(ctx, "read the routes; it is tried again", "error", err)
+		if err := deploy.Sleep(ctx, time.Second); err != nil {
+			return nil // it ends
+		}
+	}
+}
+
+// now is this process as the others are to see it.
+func (r *Router) now() db.Process {
+	p := r.Process
+	p.Serving, p.Applied = r.serving.Load(), r.applied.Load()
+	return p
+}
+
+// beat says that the process is there, apart from follow, which may wait for a proxy.
+func (r *Router) beat(ctx context.Context) {
+	tick := time.NewTicker(db.ProcessBeat)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := r.tell(ctx); err != nil && ctx.Err() == nil {
+			r.Log.WarnContext(ctx, "tell that this process lives; its sites are served as they are", "error", err)
+		}
+		const tidy = 10
+		if n%tidy == 0 {
+			if err := r.DB.TidyProcesses(ctx); err != nil && ctx.Err() == nil {
+				r.Log.WarnContext(ctx, "tidy the rows of processes", "error", err)
+			}
+		}
+	}
+}
+
+// tell writes the process's row. Who was thought dead reads everything anew.
+func (r *Router) tell(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, db.ProcessDead)
+	defer cancel()
+	p := r.now()
+	alive, err := r.DB.BeatProcess(ctx, p, p.Applied != r.told.Load())
+	if err != nil {
+		return err
+	}
+	if alive {
+		r.told.Store(p.Applied)
+		return nil
+	}
+	r.Log.WarnContext(ctx, "this process was out of reach of the others: all routes are read anew")
+	r.stale.Store(true)
+	if err := r.DB.JoinProcess(ctx, p); err != nil {
+		return err
+	}
+	r.told.Store(p.Applied)
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// follow applies changes and answers drains, when it is told of them and every second.
+func (r *Router) follow(ctx context.Context) {
+	changed, cancel := r.DB.Subscribe(db.TopicRoutes)
+	defer cancel()
+	tick := time.NewTicker(db.ProcessBeat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-r.kick:
+		case <-tick.C:
+		}
+		if err := r.once(ctx); err != nil && ctx.Err() == nil {
+			r.Log.WarnContext(ctx, "follow the routes; it is tried again", "error", err)
+		}
+	}
+}
+
+func (r *Router) once(ctx context.Context) error {
+	served := r.serving.Load()
+	var err error
+	if r.stale.Load() {
+		err = r.reload(ctx)
+	} else {
+		err = r.catchUp(ctx, 0)
+	}
+	if r.applied.Load() > r.told.Load() || served != r.serving.Load() {
+		err = errors.Join(err, r.tell(ctx))
+	}
+	if err == nil && !served { // nobody waited for what came between: from now on they do
+		err = r.catchUp(ctx, 0)
+	}
+	return errors.Join(err, r.drain(ctx))
+}
+
+// catchUp applies what has changed; a version that is in effect already needs no look. 0 is whatever there is.
+func (r *Router) catchUp(ctx context.Context, version int64) error {
+	if version > 0 && !r.stale.Load() && r.applied.Load() >= version {
+		return nil
+	}
+	r.applying.Lock()
+	defer r.applying.Unlock()
+	if r.stale.Load() {
+		return r.reloadHeld(ctx)
+	}
+	return r.applyAll(ctx, r.applied.Load())
+}
+
+func (r *Router) applyAll(ctx context.Context, after int64) error {
+	list, err := r.DB.RouteTargets(ctx, after)
+	if err != nil {
+		return err
+	}
+	for _, t := range append(list, r.again(ctx)...) {
+		if err := r.apply(ctx, t); err != nil {
+			if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				r.serving.Store(false)
+			}
+			return fmt.Errorf("apply route %q: %w", t.Route.Host, err)
+		}
+		r.applied.Store(max(r.applied.Load(), t.Version))
+	}
+	r.serving.Store(true)
+	return nil
+}
+
+// again are the rows that were refused as reserved and are not reserved any more.
+func (r *Router) again(ctx context.Context) (list []db.RouteTarget) {
+	if len(r.refused) == 0 {
+		return nil
+	}
+	reserved, err := r.Reserved()
+	if err != nil {
+		return nil
+	}
+	is := map[string]bool{}
+	for _, host := range reserved {
+		is[host] = true
+	}
+	for host := range r.refused {
+		if is[host] {
+			continue
+		}
+		delete(r.refused, host)
+		if t, err := r.DB.RouteTarget(ctx, host); err == nil {
+			list = append(list, t)
+		} else if !errors.Is(err, db.ErrNotFound) {
+			r.refused[host] = true
+		}
+	}
+	return list
+}
+
+// apply makes Local do what a row says. It may be repeated.
+func (r *Router) apply(ctx context.Context, t db.RouteTarget) error {
+	if t.Deleted {
+		return r.Local.Delete(ctx, t.Route)
+	}
+	up, err := decode(t.Upstream)
+	if err != nil {
+		return err
+	}
+	was, err := r.Local.Current(ctx, t.Route)
+	if err == nil && t.Held && was == up {
+		return r.Local.Hold(ctx, t.Route) // an Upsert would let those go who wait
+	}
+	if err != nil && !errors.Is(err, deploy.ErrNoRoute) {
+		return err
+	}
+	err = r.Local.Upsert(ctx, t.Route, up)
+	if errors.Is(err, deploy.ErrReserved) {
+		r.refused[key(t.Route)] = true
+		return nil
+	}
+	if err == nil && t.Held {
+		err = r.Local.Hold(ctx, t.Route)
+	}
+	return err
+}
+
+// reload makes Local what all rows say, and nothing else.
+func (r *Router) reload(ctx context.Context) error {
+	r.applying.Lock()
+	defer r.applying.Unlock()
+	return r.reloadHeld(ctx)
+}
+
+// reloadHeld is reload for who holds applying. What the process missed may be a route that was deleted and forgotten.
+func (r *Router) reloadHeld(ctx context.Context) error {
+	r.stale.Store(true) // until it is done
+	had := r.Hosts()
+	if err := r.applyAll(ctx, 0); err != nil {
+		return err
+	}
+	rows, err := r.DB.RouteTargets(ctx, 0)
+	if err != nil {
+		return err
+	}
+	known, err := r.Reserved()
+	if err != nil {
+		r.serving.Store(false)
+		return err
+	}
+	wanted := map[string]bool{}
+	for _, host := range known {
+		wanted[host] = true
+	}
+	for _, t := range rows {
+		wanted[key(t.Route)] = true
+	}
+	for _, host := range had {
+		if wanted[host] {
+			continue
+		}
+		if err := r.Local.Delete(ctx, db.Route{Host: host}); err != nil {
+			return err
+		}
+	}
+	r.stale.Store(false)
+	return nil
+}

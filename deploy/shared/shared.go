@@ -1,0 +1,222 @@
+// Package shared lets the proxies of several processes serve the same routes. These are rows of one database: who moves a route
+// changes its row, every process applies the change to its own proxy and says so, and the mover goes on when all have.
+package shared
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tinyforge/db"
+	"tinyforge/deploy"
+)
+
+// Config is what a Router is made of.
+type Config struct {
+	DB      *db.DB
+	Process db.Process // this one; ID, Host, Engine and Runtimes are given
+	Local   deploy.Router
+	Log     *slog.Logger
+
+	// Reserved are the hosts of Local that no row moves, and Hosts those that have a route, in lower case.
+	Reserved func() ([]string, error)
+	Hosts    func() []string
+}
+
+// Router is a deploy.Router over the rows. A change returns when it is in effect in the proxies of all living processes; one that
+// is killed is waited for until db.ProcessDead has passed, one whose proxy does not answer not at all.
+//
+// A process that cannot reach the database goes on serving what it has: sites stay up while the database is away, where nobody can
+// move a route anyway. One that alone is cut off counts as dead, and may lead to a release that another has removed since: what it
+// is asked then is answered 502, until it reaches the database again, when it reads everything anew before it confirms anything.
+type Router struct {
+	Config
+
+	joined  chan struct{} // closed when Local has all routes for the first time
+	serving atomic.Bool   // Local took the last change
+	stale   atomic.Bool   // everything is to be read anew
+	applied atomic.Int64  // version; everything before is in effect too
+	told    atomic.Int64  // what of it the others know
+	kick    chan struct{} // wakes follow
+
+	applying sync.Mutex      // one change of Local after the other
+	refused  map[string]bool // hosts that Local did not take, since they are reserved; guarded by applying
+
+	drains map[string]*draining // by ID; follow alone uses it
+}
+
+var (
+	_ deploy.Router  = (*Router)(nil)
+	_ deploy.Counter = (*Router)(nil)
+	_ deploy.Sharer  = (*Router)(nil)
+)
+
+// New makes a Router that does not follow yet: until Run does, what is changed takes effect elsewhere, and here when Run begins.
+func New(c Config) *Router {
+	return &Router{Config: c, joined: make(chan struct{}), kick: make(chan struct{}, 1), refused: map[string]bool{}, drains: map[string]*draining{}}
+}
+
+// Check implements deploy.Router.
+func (r *Router) Check(rt db.Route) error { return r.Local.Check(rt) }
+
+// Upsert implements deploy.Router. With what the row says already nothing is written.
+func (r *Router) Upsert(ctx context.Context, rt db.Route, up deploy.Upstream) error {
+	return r.upsert(ctx, rt, up, deploy.GuardOf(ctx), nil)
+}
+
+func (r *Router) upsert(ctx context.Context, rt db.Route, up deploy.Upstream, g db.Guard, wrote func(int64)) error {
+	if err := r.Check(rt); err != nil {
+		return fmt.Errorf("upsert route %q: %w", rt.Host, err)
+	}
+	if reserved, err := r.reserved(rt); err != nil {
+		return err
+	} else if reserved {
+		return r.Local.Upsert(ctx, rt, up) // which says why not
+	}
+	text, err := encode(up)
+	if err != nil {
+		return err
+	}
+	rt.Host = key(rt)
+	return r.change(ctx, rt, g, wrote, func(was db.RouteTarget) (db.RouteTarget, bool) {
+		is := db.RouteTarget{Route: rt, Upstream: text}
+		return is, !is.SameAs(was)
+	})
+}
+
+// Hold implements deploy.Router.
+func (r *Router) Hold(ctx context.Context, rt db.Route) error {
+	return r.hold(ctx, rt, deploy.GuardOf(ctx), nil)
+}
+
+func (r *Router) hold(ctx context.Context, rt db.Route, g db.Guard, wrote func(int64)) error {
+	if reserved, err := r.reserved(rt); err != nil {
+		return err
+	} else if reserved {
+		return r.Local.Hold(ctx, rt)
+	}
+	return r.change(ctx, rt, g, wrote, func(was db.RouteTarget) (db.RouteTarget, bool) {
+		is := was
+		is.Held = true
+		return is, !was.Deleted && !was.Held
+	})
+}
+
+// Delete implements deploy.Router.
+func (r *Router) Delete(ctx context.Context, rt db.Route) error {
+	return r.remove(ctx, rt, deploy.GuardOf(ctx), nil)
+}
+
+func (r *Router) remove(ctx context.Context, rt db.Route, g db.Guard, wrote func(int64)) error {
+	return r.change(ctx, rt, g, wrote, func(was db.RouteTarget) (db.RouteTarget, bool) {
+		return db.RouteTarget{Route: db.Route{Host: key(rt)}, Deleted: true}, !was.Deleted
+	})
+}
+
+// Current implements deploy.Router: what the row says, once that is in effect everywhere.
+func (r *Router) Current(ctx context.Context, rt db.Route) (deploy.Upstream, error) {
+	t, err := r.DB.RouteTarget(ctx, key(rt))
+	if errors.Is(err, db.ErrNotFound) {
+		err = deploy.ErrNoRoute
+	}
+	if err == nil {
+		err = r.effective(ctx, t.Version)
+	}
+	if err != nil {
+		return deploy.Upstream{}, fmt.Errorf("read route %q: %w", rt.Host, err)
+	}
+	return decode(t.Upstream)
+}
+
+// Counts implements deploy.Counter: of the proxy in this process.
+func (r *Router) Counts(rt db.Route) (all, failed int64, ok bool) {
+	if c, counts := r.Local.(deploy.Counter); counts {
+		return c.Counts(rt)
+	}
+	return 0, 0, false
+}
+
+// change writes a row, unless it is right already, and waits until that is in effect. wrote is told the version.
+func (r *Router) change(ctx context.Context, rt db.Route, g db.Guard, wrote func(int64), change func(db.RouteTarget) (db.RouteTarget, bool)) error {
+	host := key(rt)
+	was, err := r.DB.RouteTarget(ctx, host)
+	if errors.Is(err, db.ErrNotFound) {
+		was, err = db.RouteTarget{Route: db.Route{Host: host}, Deleted: true}, nil
+	}
+	if err != nil {
+		return err
+	}
+	version := was.Version
+	if _, differs := change(was); differs {
+		if version, err = r.DB.ChangeRoute(ctx, host, g, change); err != nil {
+			return err
+		}
+		if wrote != nil {
+			wrote(version)
+		}
+	}
+	return r.effective(ctx, version)
+}
+
+// effective waits until a version is in effect in this process, if it follows, and then in all others that live and serve.
+func (r *Router) effective(ctx context.Context, version int64) error {
+	select {
+	case <-r.joined:
+		if err := r.catchUp(ctx, version); err != nil {
+			return err
+		}
+	default:
+	}
+	return r.until(ctx, func() ([]string, error) { return r.DB.Unconfirmed(ctx, version, r.Process.ID) })
+}
+
+// until waits until nobody is left. NOTIFY may be late or lost, and the dead say nothing, so it also looks by itself.
+func (r *Router) until(ctx context.Context, left func() ([]string, error)) error {
+	const look = 200 * time.Millisecond
+	told, cancel := r.DB.Subscribe(db.TopicConfirmed)
+	defer cancel()
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		ids, err := left()
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		select {
+		case <-told:
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (r *Router) reserved(rt db.Route) (bool, error) {
+	hosts, err := r.Reserved()
+	return slices.Contains(hosts, key(rt)), err
+}
+
+// key is the host as the rows have it.
+func key(rt db.Route) string { return strings.ToLower(rt.Host) }
+
+func encode(up deploy.Upstream) (string, error) {
+	if up == (deploy.Upstream{}) {
+		return "", nil
+	}
+	text, err := json.Marshal(up)
+	return string(text), err
+}
+
+func decode(text string) (up deploy.Upstream, err error) {
+	if text != "" {
+		err = json.Unmarshal([]byte(text), &up)
+	}
+	return up, err
+}

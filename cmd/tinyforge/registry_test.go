@@ -115,7 +115,11 @@ func (h *imageHouse) pull(r, pushed db.Release) {
 	api.removeImage(r.Image)
 	_, err := h.engine.Pull(h.Context(), deploy.PullSpec{Ref: pushed.Image, Auth: &deploy.RegistryAuth{Username: registryUser, Password: h.password}}, io.Discard)
 	h.must(err)
-	api.removeImage(pushed.Image)
+	var there struct {
+		ID string `json:"Id"`
+	}
+	api.call(http.MethodGet, "/images/"+pushed.Image+"/json", &there)
+	api.removeImage(there.ID) // with all its names
 }
 
 // files calls do for each file of the registry, with its size.

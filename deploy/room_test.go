@@ -151,7 +151,7 @@ func TestWhatIsBeingBuiltIsKept(t *testing.T) {
 	})
 	must(t, deploy.NewJanitor(w.deployer).Pass(t.Context()))
 	kept, spec := w.disk.Kept(), w.builds.specs[0]
-	if !slices.Equal(kept.Releases, []db.ReleaseID{db.ReleaseID(spec.Labels["tinyforge.release"])}) {
+	if of := []db.ReleaseID{db.ReleaseID(spec.Labels["tinyforge.release"])}; !slices.Equal(kept.Releases, of) || !slices.Equal(kept.Begun, of) {
 		t.Errorf("kept %q while %q is built", kept.Releases, spec.Tag)
 	}
 	if started := w.deployment(dep.ID).StartedAt; !kept.Since.Equal(started) || started.Before(begun.Add(-time.Second)) {

@@ -44,3 +44,13 @@ func TestConfigOfTheRegistry(t *testing.T) {
 		}
 	}
 }
+
+// TestImagesAreInNoBackup: a registry may share the data folder of serve; its password is a part of what Tinyforge knows.
+func TestImagesAreInNoBackup(t *testing.T) {
+	var c config
+	for name, want := range map[string]bool{"registry": true, "registry/lock": true, "registry-password": false} {
+		if c.notBackedUp(name) != want {
+			t.Errorf("%s is left out: %v, want %v", name, !want, want)
+		}
+	}
+}

@@ -24,10 +24,10 @@ import (
 type imageHouse struct {
 	*testing.T
 	*process
-	engine  *docker.Engine
-	data    string
-	address string
-	to      docker.Registry
+	engine   *docker.Engine
+	data     string
+	address  string
+	password string
 }
 
 // newImageHouse starts one with a data folder that does not exist yet.
@@ -37,11 +37,21 @@ func newImageHouse(t *testing.T) *imageHouse {
 	h.start()
 	password, err := os.ReadFile(filepath.Join(h.data, "registry-password"))
 	h.must(err)
-	h.to = docker.Registry{Host: h.address, Prefix: "apps", User: "tinyforge", Password: strings.TrimSpace(string(password))}
-	h.engine, err = docker.New(docker.Config{Instance: unique("house"), Log: slog.New(slog.DiscardHandler), Registry: &h.to})
-	h.must(err)
-	t.Cleanup(func() { _ = h.engine.Close() })
+	h.password = strings.TrimSpace(string(password))
+	h.engine = h.served(h.password)
 	return h
+}
+
+// served is the engine of a tinyforge serve that has this password.
+func (h *imageHouse) served(password string) *docker.Engine {
+	h.Helper()
+	c, _, err := readConfig("serve", []string{"--data", h.TempDir(), "--registry", h.address + "/apps"},
+		[]string{"TINYFORGE_REGISTRY_USER=tinyforge", "TINYFORGE_REGISTRY_PASSWORD=" + password}, io.Discard)
+	h.must(err)
+	engine, _, end, err := openRuntime(c, unique("house"), slog.New(slog.DiscardHandler))
+	h.must(err)
+	h.Cleanup(end)
+	return engine
 }
 
 func (h *imageHouse) must(err error) {
@@ -103,9 +113,13 @@ func (h *imageHouse) pull(r, pushed db.Release) {
 	h.Helper()
 	api := newDockerAPI(h.T)
 	api.removeImage(r.Image)
-	_, err := h.engine.Pull(h.Context(), deploy.PullSpec{Ref: pushed.Image, Auth: &deploy.RegistryAuth{Username: h.to.User, Password: h.to.Password}}, io.Discard)
+	_, err := h.engine.Pull(h.Context(), deploy.PullSpec{Ref: pushed.Image, Auth: &deploy.RegistryAuth{Username: registryUser, Password: h.password}}, io.Discard)
 	h.must(err)
-	api.removeImage(pushed.Image)
+	var there struct {
+		ID string `json:"Id"`
+	}
+	api.call(http.MethodGet, "/images/"+pushed.Image+"/json", &there)
+	api.removeImage(there.ID) // with all its names
 }
 
 // files calls do for each file of the registry, with its size.
@@ -137,7 +151,7 @@ func TestRegistry(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(h.data, "registry-password")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the password's file is %v, %v", info, err)
 	}
-	if text := h.log.String(); !strings.Contains(text, "registry-password") || strings.Contains(text, h.to.Password) {
+	if text := h.log.String(); !strings.Contains(text, "registry-password") || strings.Contains(text, h.password) {
 		t.Errorf("the log does not say where the password is, or tells it:\n%s", text)
 	}
 	kept := h.build(1, 1000)
@@ -175,7 +189,7 @@ func TestRegistry(t *testing.T) {
 	await(t, "the disk is free", func() bool { return before-h.onDisk() >= size })
 	h.pull(kept, keptThere)
 	await(t, "it says so", func() bool { return regexp.MustCompile(`swept.*"bytes":[1-9]`).MatchString(h.log.String()) })
-	if text := h.log.String(); strings.Contains(text, h.to.Password) || strings.Contains(text, `"level":"WARN"`) {
+	if text := h.log.String(); strings.Contains(text, h.password) || strings.Contains(text, `"level":"WARN"`) {
 		t.Errorf("the log tells the password, or complains:\n%s", text)
 	}
 }
@@ -183,7 +197,7 @@ func TestRegistry(t *testing.T) {
 // kept lets go of all but one release.
 func (h *imageHouse) kept(r db.Release) {
 	h.Helper()
-	removed, err := h.engine.PruneImages(h.Context(), func(ctx context.Context) (deploy.Kept, error) {
+	removed, err := h.engine.PruneImages(h.Context(), func(context.Context) (deploy.Kept, error) {
 		return deploy.Kept{Images: []string{r.Image}, Releases: []db.ReleaseID{r.ID}}, nil
 	})
 	h.must(err)
@@ -196,8 +210,7 @@ func (h *imageHouse) kept(r db.Release) {
 func TestRegistryRefuses(t *testing.T) {
 	t.Parallel()
 	h := newImageHouse(t)
-	h.to.Password = "wrong"
-	_, err := h.engine.Push(t.Context(), h.build(1, 10), io.Discard)
+	_, err := h.served("wrong").Push(t.Context(), h.build(1, 10), io.Discard)
 	if f, ok := errors.AsType[*deploy.Failure](err); !ok || !strings.Contains(f.Text, "TINYFORGE_REGISTRY_USER") {
 		t.Errorf("with a wrong password the push says %v", err)
 	}

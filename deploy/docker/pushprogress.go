@@ -63,6 +63,6 @@ func (p *pushProgress) speak() {
 	}
 	if sent > p.told {
 		p.told = sent
-		p.out.emit(fmt.Sprintf("Sent %s of %d layers", units.HumanSizeWithPrecision(float64(sent), 3), len(p.sent)))
+		p.out.emit(fmt.Sprintf("Sent %s", units.HumanSizeWithPrecision(float64(sent), 3)))
 	}
 }

@@ -20,6 +20,7 @@ var sealedColumns = []sealedColumn{
 	{"runtime_states", "workload_id", sealRelease},
 	{"app_requests", "id", sealAppRequest},
 	{"route_targets", "version", sealRouteTarget},
+	{"certificate_files", "id", sealCertificate},
 }
 
 type sealedColumn struct{ table, id, purpose string }

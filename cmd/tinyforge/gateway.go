@@ -44,13 +44,18 @@ type builtin struct {
 	log    *slog.Logger
 }
 
-func newBuiltin(c config, _ *db.DB, _ string, log *slog.Logger) (gateway, error) {
-	p, err := newProxy(c, "", log)
+func newBuiltin(c config, store *db.DB, _ string, log *slog.Logger) (gateway, error) {
+	var certificates proxy.Storage // in the data folder
+	if store != nil && !isSQLite(c) {
+		certificates = store
+	}
+	p, err := newProxy(c, "", certificates, log)
 	return builtin{p, c, log}, err
 }
 
-// newProxy makes the proxy of the options. routes is a folder in which they outlive the process, "" for none.
-func newProxy(c config, routes string, log *slog.Logger) (*proxy.Proxy, error) {
+// newProxy makes the proxy of the options. routes is a folder in which they outlive the process, "" for none; storage keeps the
+// certificates where they are shared with others, nil in the data folder.
+func newProxy(c config, routes string, storage proxy.Storage, log *slog.Logger) (*proxy.Proxy, error) {
 	certificates := filepath.Join(c.Data, "certificates")
 	if c.InternalCA {
 		log.Info("certificates are signed locally: let browsers trust the root", "root", filepath.Join(certificates, "pki", "authorities", "local", "root.crt"))
@@ -64,7 +69,7 @@ func newProxy(c config, routes string, log *slog.Logger) (*proxy.Proxy, error) {
 		return nil, err
 	}
 	return proxy.New(proxy.Config{
-		HTTP: c.ProxyHTTP, HTTPS: c.ProxyHTTPS, DataDir: certificates, Routes: routes, AccessLog: requests,
+		HTTP: c.ProxyHTTP, HTTPS: c.ProxyHTTPS, DataDir: certificates, Storage: storage, Routes: routes, AccessLog: requests,
 		ACME: proxy.ACME{Email: c.ACMEEmail, CA: c.ACMECA}, InternalCA: c.InternalCA, TrustedProxies: trusted,
 		HoldFor: c.Drain + time.Minute, // a recreate drains, stops, starts and gates while requests wait
 	}, log)

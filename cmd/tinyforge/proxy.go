@@ -18,7 +18,7 @@ func runProxy(ctx context.Context, c config, _ []string, in invocation) error {
 	if err := isOwn(c.Data); err != nil {
 		return err
 	}
-	p, err := newProxy(c, filepath.Join(c.Data, "routes"), log)
+	p, err := newProxy(c, filepath.Join(c.Data, "routes"), nil, log)
 	if err != nil {
 		return err
 	}

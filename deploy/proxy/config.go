@@ -12,8 +12,9 @@ type Config struct {
 	HTTP  string // address to listen on, ":80"; port 0 lets the system choose; "" for none
 	HTTPS string // address to listen on, ":443"; "" for none
 
-	DataDir string // where certificates and their keys are kept
-	Routes  string // folder in which the routes outlive the process; "" keeps them in memory alone
+	DataDir string  // where certificates and their keys are kept
+	Storage Storage // keeps them for several proxies instead; DataDir has a copy of the internal CA's root then. nil for none
+	Routes  string  // folder in which the routes outlive the process; "" keeps them in memory alone
 
 	ACME       ACME
 	InternalCA bool // sign certificates by ourselves; the root is DataDir/pki/authorities/local/root.crt
@@ -86,7 +87,7 @@ func (p *Proxy) caddyJSON(id string) ([]byte, error) {
 	return json.Marshal(object{
 		"admin":   object{"disabled": true, "config": object{"persist": false}},
 		"logging": object{"logs": object{"default": logging(id)}},
-		"storage": object{"module": "file_system", "root": p.cfg.DataDir},
+		"storage": p.storageConfig(id),
 		"apps":    apps,
 	})
 }

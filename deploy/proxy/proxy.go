@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
 )
 
 // Proxy is the reverse proxy. Its Table can be used before, while and after it runs; what is in the table before Run is
@@ -27,6 +28,8 @@ type Proxy struct {
 	log   *slog.Logger
 	work  *work
 	ready chan struct{}
+
+	storage certmagic.Storage
 
 	forwarder *httputil.ReverseProxy
 	access    *accessLog
@@ -64,6 +67,8 @@ func New(cfg Config, log *slog.Logger) (*Proxy, error) {
 		log:   log,
 		work:  newWork(),
 		ready: make(chan struct{}),
+
+		storage: storageOf(cfg),
 
 		forwarder: newForwarder(),
 		access:    newAccessLog(cfg.AccessLog),
@@ -192,7 +197,7 @@ func (p *Proxy) start(ctx context.Context, id string) (err error) {
 	if err != nil {
 		return err
 	}
-	return caddy.Load(config, true)
+	return p.withStorage(ctx, func() error { return caddy.Load(config, true) })
 }
 
 // stop ends what Run started. Caddy's own Stop does not wait for requests unless the process is Caddy's.

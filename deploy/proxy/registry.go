@@ -36,6 +36,7 @@ var theRegistry = sync.OnceValue(func() *registry {
 	r := &registry{proxies: map[string]*Proxy{}}
 	caddy.RegisterModule(&handler{part: part{registry: r}})
 	caddy.RegisterModule(&permission{part: part{registry: r}})
+	caddy.RegisterModule(&storageModule{part: part{registry: r}})
 	caddy.RegisterModule(&logCore{part: part{registry: r}})
 	caddy.RegisterNetwork(network, r.listener)
 	return r

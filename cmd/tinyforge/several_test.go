@@ -24,6 +24,18 @@ import (
 // siblings are processes on one PostgreSQL and one Docker, each with a data folder and addresses of its own, all begun at once.
 func siblings(t *testing.T, n int, env ...string) (all []*service) {
 	t.Helper()
+	all = prepareSiblings(t, n, env...)
+	for _, s := range all {
+		s.begin()
+	}
+	for _, s := range all {
+		s.ready()
+	}
+	return all
+}
+
+func prepareSiblings(t *testing.T, n int, env ...string) (all []*service) {
+	t.Helper()
 	keys, err := db.NewKeyring()
 	if err != nil {
 		t.Fatal(err)
@@ -36,12 +48,6 @@ func siblings(t *testing.T, n int, env ...string) (all []*service) {
 			s.env = append(s.env, "TINYFORGE_DOCKER_NETWORK="+s.network, "TINYFORGE_PUBLIC_URL="+all[0].control)
 		}
 		all = append(all, s)
-	}
-	for _, s := range all {
-		s.begin()
-	}
-	for _, s := range all {
-		s.ready()
 	}
 	return all
 }

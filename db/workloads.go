@@ -170,6 +170,12 @@ func (d *DB) WorkloadByName(ctx context.Context, name string) (Workload, error) 
 	return list[0], nil
 }
 
+// UsedRuntimes returns what workloads run on, those that are being deleted included.
+func (d *DB) UsedRuntimes(ctx context.Context) (names []string, err error) {
+	err = d.bun.NewSelect().Model((*Workload)(nil)).Distinct().Column("runtime").Order("runtime").Scan(ctx, &names)
+	return names, found("read runtimes", err)
+}
+
 // EnableWorkload makes pushes deploy the workload, or not, and changes nothing else of it. It returns ErrNotFound when it is
 // deleted.
 func (d *DB) EnableWorkload(ctx context.Context, id int64, enabled bool) error {

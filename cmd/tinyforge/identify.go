@@ -13,6 +13,7 @@ import (
 
 	"tinyforge/db"
 	"tinyforge/deploy"
+	"tinyforge/deploy/compose"
 	"tinyforge/deploy/docker"
 )
 
@@ -40,8 +41,8 @@ func (c *config) runtimes() (names []string, err error) {
 	return names, nil
 }
 
-// offered are the runtimes of this process on this engine.
-func (c *config) offered(e docker.Identity) (names []string, err error) {
+// offered are the runtimes of this process on this engine. While that does not answer they are those that workloads use.
+func (c *config) offered(e docker.Identity, used []string) (names []string, err error) {
 	asked, err := c.runtimes()
 	if err != nil {
 		return nil, err
@@ -49,15 +50,30 @@ func (c *config) offered(e docker.Identity) (names []string, err error) {
 	for name, check := range runtimeKinds() {
 		missing := check(e)
 		wanted := slices.Contains(asked, name)
-		if wanted && missing != nil && e.ID != "" {
+		switch {
+		case e.ID == "" && len(asked) == 0:
+			wanted = name == db.RuntimeDocker || slices.Contains(used, name)
+		case wanted && missing != nil && e.ID != "":
 			return nil, fmt.Errorf("--runtimes %s: %w", name, missing)
+		case len(asked) == 0:
+			wanted = missing == nil
 		}
-		if wanted || len(asked) == 0 && missing == nil {
+		if wanted {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// runtimesOf are those that are offered, as one.
+func runtimesOf(offered []string, engine *docker.Engine, stacks *compose.Runtime) deploy.Runtimes {
+	all := map[string]deploy.Runtime{db.RuntimeDocker: stacks, "swarm": docker.NewSwarm(engine, docker.SwarmConfig{})}
+	chosen := deploy.Runtimes{}
+	for _, name := range offered {
+		chosen[name] = all[name]
+	}
+	return chosen
 }
 
 // identify says which process this is, and makes it known to the others on its database, or refuses. Docker may be away: then it is
@@ -73,7 +89,11 @@ func identify(ctx context.Context, c config, store *db.DB, engine *docker.Engine
 		p.Host = "unknown"
 	}
 	p.ID, p.Engine = strings.ToLower(rand.Text()[:12]), is.ID
-	if p.Runtimes, err = c.offered(is); err != nil || isSQLite(c) {
+	used, err := store.UsedRuntimes(ctx)
+	if err != nil {
+		return p, err
+	}
+	if p.Runtimes, err = c.offered(is, used); err != nil || isSQLite(c) {
 		return p, err
 	}
 	return p, join(ctx, store, p)

@@ -66,7 +66,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 	if err != nil {
 		return err
 	}
-	engine, runtime, closeRuntime, err := openRuntime(c, instance, log)
+	engine, stacks, closeRuntime, err := openRuntime(c, instance, log)
 	if err != nil {
 		return err
 	}
@@ -75,6 +75,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 	if err != nil {
 		return err
 	}
+	runtime := runtimesOf(offers, engine, stacks)
 	forges := app.NewForges(store, forgeKinds())
 	choices := settings.NewChoices(store, c.chosen())
 	checkouts := filepath.Join(c.Data, "checkouts")

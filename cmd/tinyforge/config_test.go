@@ -202,7 +202,7 @@ func TestHelp(t *testing.T) {
 		"proxy": {"access-log", "acme-ca", "acme-email", "drain", "internal-ca", "log-format", "log-level", "proxy-http", "proxy-https", "proxy-socket", "trusted-proxies"},
 		"apply": {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {"to"},
 		"backup": {"with-key"}, "restore": {}, "rotate-key": {},
-		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "cancel": {},
+		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "scale": {}, "cancel": {},
 	}
 	for _, c := range commands() {
 		var out bytes.Buffer

@@ -44,6 +44,7 @@ func apiRoutes() []apiRoute {
 		{"GET /api/v1/workloads/{name}/deployments", db.Viewer, (*apiCall).deployments},
 		{"POST /api/v1/workloads/{name}/deployments", db.Deployer, (*apiCall).deploy},
 		{"POST /api/v1/workloads/{name}/rollback", db.Deployer, (*apiCall).rollback},
+		{"POST /api/v1/workloads/{name}/scale", db.Deployer, (*apiCall).scale},
 		{"GET /api/v1/deployments/{id}", db.Viewer, (*apiCall).deployment},
 		{"GET /api/v1/deployments/{id}/log", db.Viewer, (*apiCall).log},
 		{"POST /api/v1/deployments/{id}/cancel", db.Deployer, (*apiCall).cancel},

@@ -62,6 +62,7 @@ var allowedOnPages = map[string]string{
 
 	"POST /workloads/{name}/deploy":                        deployer,
 	"GET /workloads/{name}/rollback":                       deployer,
+	"POST /workloads/{name}/scale":                         deployer,
 	"POST /workloads/{name}/rollback":                      deployer,
 	"POST /workloads/{name}/pause":                         deployer,
 	"POST /workloads/{name}/resume":                        deployer,
@@ -124,6 +125,7 @@ var allowedOnAPI = map[string]string{
 	"GET /api/v1/deployments/{id}/log":          viewer,
 	"POST /api/v1/workloads/{name}/deployments": deployer,
 	"POST /api/v1/workloads/{name}/rollback":    deployer,
+	"POST /api/v1/workloads/{name}/scale":       deployer,
 	"POST /api/v1/deployments/{id}/cancel":      deployer,
 	"POST /api/v1/deployments/{id}/redeploy":    deployer,
 }

@@ -37,7 +37,7 @@ type deploymentPage struct {
 
 // report is how the commit's status stands at the forge.
 type report struct {
-	State string // "off", "waiting", "sent", "refused"
+	State string // "off", "waiting", "sent", "refused"; "none" where there is nothing to report
 	Sent  db.Status
 	Tries int
 	At    time.Time // of the next try
@@ -198,6 +198,8 @@ func cancellable(dep db.Deployment) bool {
 
 func reportOf(w db.Workload, dep db.Deployment) report {
 	switch {
+	case dep.Cause == db.CauseScale:
+		return report{State: "none"}
 	case w.ReportsStatus() && dep.Reported != dep.Status:
 		return report{State: "waiting", Tries: dep.ReportAttempts, At: dep.ReportAfter}
 	case dep.ReportError != "":

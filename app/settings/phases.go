@@ -20,6 +20,7 @@ type phaseRow struct {
 var steps = map[db.Strategy][]db.Phase{
 	db.BlueGreen: {db.PhaseQueued, db.PhaseBuilding, db.PhaseStarting, db.PhaseGating, db.PhaseRouting, db.PhaseDraining, db.PhaseReaping},
 	db.Recreate:  {db.PhaseQueued, db.PhaseBuilding, db.PhaseStopping, db.PhaseStarting, db.PhaseGating, db.PhaseRouting, db.PhaseReaping},
+	db.Scale:     {db.PhaseQueued, db.PhaseBuilding, db.PhaseStarting, db.PhaseGating, db.PhaseRouting, db.PhaseReaping},
 	"":           {db.PhaseQueued, db.PhaseBuilding, db.PhaseStarting, db.PhaseGating, db.PhaseRouting, db.PhaseReaping},
 }
 

@@ -89,6 +89,7 @@ func workloadRoutes() []route {
 		{"GET /workloads/{name}", db.Viewer, (*visit).workload},
 		{"GET /workloads/{name}/events", db.Viewer, (*visit).workloadEvents},
 		{"POST /workloads/{name}/deploy", db.Deployer, (*visit).deployNow},
+		{"POST /workloads/{name}/scale", db.Deployer, (*visit).scale},
 		{"GET /workloads/{name}/rollback", db.Deployer, (*visit).rollbackForm},
 		{"POST /workloads/{name}/rollback", db.Deployer, (*visit).rollback},
 		{"GET /workloads/{name}/deployments", db.Viewer, (*visit).history},

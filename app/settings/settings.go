@@ -23,6 +23,7 @@ type Config struct {
 	Version   string
 
 	Sources    Sources
+	Runtimes   []string // that workloads can be put on, as their configs name them; nil means this server's Docker alone
 	Code       Code
 	Prober     Prober
 	Releases   Releases                        // nil means that no runtime can be asked

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"tinyforge/db"
@@ -45,7 +46,8 @@ type workloadPage struct {
 	Kept       []deploymentRow
 	Recent     []deploymentRow
 	Commits    commitLinks
-	Form       *templates.Form // "ref" of what is to be deployed
+	Form       *templates.Form // "ref" of what is to be deployed, "replicas" of how often what is live is to run
+	Scales     bool            // what is live can run several times
 	MayDeploy  bool
 	MayChange  bool
 	Stream     string
@@ -99,7 +101,9 @@ func (v *visit) showWorkload(status int, w db.Workload, repo db.Repository, form
 	if err != nil {
 		return err
 	}
-	page.Form = form
+	if page.Form = form; !form.Values.Has("replicas") {
+		form.Values.Set("replicas", strconv.Itoa(w.Replicas()))
+	}
 	v.inspect(page)
 	f := v.workloadFrame(w, "tab.workload")
 	f.Refresh, f.Path = page.Reload.Seconds, workloadPath(w)
@@ -158,8 +162,9 @@ func (v *visit) workloadPage(w db.Workload, repo db.Repository) (*workloadPage, 
 	}
 	if p.Live != nil {
 		s.LiveID = p.Live.ID
-		if made := p.Live.Release.Origin; made != nil {
-			_, p.Later = v.changed(differences(w, w.At(*made)))
+		p.Scales = scales(p.Live.Release)
+		if p.Live.Release.Origin != nil {
+			_, p.Later = v.changed(differences(w, p.Live.madeOf(w)))
 		}
 	}
 	p.State = stateOf(s)

@@ -14,7 +14,7 @@ import (
 
 // longest are how many characters a field may have; others 2000.
 var longest = map[string]int{"config": 500_000, "config_base": 500_000, "env_value": mostValue, "env_paste": 500_000, "env_shown": 500_000, "build_args": 50_000, "found": 500_000,
-	"refs": 500_000, "draft": 1_000_000, "path_filter": 20_000, "extra_domains": 20_000, "redirects": 20_000, "route_paths": 20_000, "compose_file": 20_000}
+	"refs": 500_000, "draft": 1_000_000, "path_filter": 20_000, "extra_domains": 20_000, "redirects": 20_000, "route_paths": 20_000, "constraints": 20_000, "compose_file": 20_000}
 
 // build makes the workload that the form says, and notes what is wrong with it, in the order of the fields.
 func (v *visit) build(f *workloadForm) db.Workload {
@@ -232,6 +232,7 @@ func (f *workloadForm) checkFields(source string) {
 			f.Fail("cpus", "err.decimal", "min", "0.01", "max", 1024)
 		}
 	}
+	f.checkPlacement()
 	if source == "dockerfile" {
 		for i, line := range strings.Split(f.Get("build_args"), "\n") {
 			name, _, ok := strings.Cut(line, "=")

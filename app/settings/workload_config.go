@@ -87,6 +87,7 @@ func movable(c object, was, source string) (kept object) {
 	shared := []string{"deploy_strategy", "report_commit_status", "port", "healthcheck", "env"}
 	if was != "compose" && source != "compose" {
 		shared = append(shared, "volumes", "memory", "cpus", "user", "read_only", "tmpfs", "capabilities", "networks", "log")
+		shared = append(shared, placed...)
 	}
 	if source == "image" {
 		shared = append(shared, "registry") // a password that was typed with the change

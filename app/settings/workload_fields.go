@@ -57,6 +57,9 @@ var configFields = []configField{
 	{name: "report_commit_status", path: []string{"report_commit_status"}, sources: sourceNames, as: asFlag, absent: "on"},
 	{name: "memory", path: []string{"memory"}, sources: containers, as: asWords},
 	{name: "cpus", path: []string{"cpus"}, sources: containers, as: asNumber},
+	{name: "runtime", path: []string{"runtime"}, sources: containers, as: asWords, absent: onDocker},
+	{name: "replicas", path: []string{"replicas"}, sources: containers, as: asNumber},
+	{name: "constraints", path: []string{"constraints"}, sources: containers, as: asLines},
 }
 
 func servesFiles(f *templates.Form) bool { return f.Get("static_mode") != "deno" }

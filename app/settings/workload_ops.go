@@ -110,8 +110,9 @@ func (f *workloadForm) use(n int) {
 	}
 	kept := readObject([]byte(f.masked()))
 	config := readObject(found[n].Config)
-	for _, key := range []string{"deploy_strategy", "report_commit_status", "memory", "cpus", "volumes", "healthcheck", "env"} {
-		if value := kept.get(key); value != nil && config.get(key) == nil && (found[n].Source != "compose" || !slices.Contains([]string{"memory", "cpus", "volumes"}, key)) {
+	ofContainers := append([]string{"memory", "cpus", "volumes"}, placed...)
+	for _, key := range append([]string{"deploy_strategy", "report_commit_status", "healthcheck", "env"}, ofContainers...) {
+		if value := kept.get(key); value != nil && config.get(key) == nil && (found[n].Source != "compose" || !slices.Contains(ofContainers, key)) {
 			config = config.with(value, key)
 		}
 	}

@@ -32,6 +32,7 @@ type workloadFormPage struct {
 	WhyNot      templates.Message // blue-green is not to be had
 	Default     db.Strategy       // "" when it is not known yet
 	Only        []string          // paths that are in JSON alone
+	Runtimes    []string          // to choose from; nil where there is nothing to choose
 	Env         []rowView
 	Volumes     []rowView
 	Users       []rowView
@@ -70,6 +71,7 @@ func (v *visit) showWorkloadForm(status int, f *workloadForm, change func(*workl
 	}
 	page.RoutingOpen = f.any("extra_domains", "redirects", "route_paths", "max_body", "route_timeout") || f.Is("strip_prefix", "on") || len(f.users) > 0
 	page.ChecksOpen = f.any("check_attempts", "check_interval", "check_limit", "check_start", "check_status")
+	page.Runtimes = f.runtimes(v.Runtimes)
 	page.rows(f)
 	_ = json.Unmarshal([]byte(f.Get("found")), &page.Found)
 	page.FoundUsed, _ = strconv.Atoi(f.Get("found_used"))

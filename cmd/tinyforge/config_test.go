@@ -207,7 +207,7 @@ func TestHelp(t *testing.T) {
 		"registry": {"log-format", "log-level", "registry-cert", "registry-keep", "registry-key", "registry-listen", "TINYFORGE_REGISTRY_PASSWORD"},
 		"apply":    {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {"to"},
 		"backup": {"with-key"}, "restore": {}, "rotate-key": {},
-		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "cancel": {},
+		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "scale": {}, "cancel": {},
 	}
 	for _, c := range commands() {
 		var out bytes.Buffer

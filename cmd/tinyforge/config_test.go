@@ -95,9 +95,7 @@ func TestConfigFaults(t *testing.T) {
 				"--internal-ca signs certificates locally, --acme-email and --acme-ca ask an authority: choose one",
 			},
 		},
-		"no runtime": {
-			[]string{"--runtimes", "docker,kubernetes"}, nil, []string{`--runtimes "kubernetes": use docker or swarm`},
-		},
+		"no runtime": {[]string{"--runtimes", "docker,kubernetes"}, nil, []string{`--runtimes "kubernetes": use docker or swarm`}},
 		"no router": {
 			[]string{"--router", "traefik"}, nil, []string{`--router "traefik": use builtin, npm or proxy`},
 		},

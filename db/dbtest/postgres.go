@@ -44,11 +44,21 @@ func (c *cluster) url(database string) string {
 	return fmt.Sprintf("postgres://%s@127.0.0.1:%d/%s?sslmode=disable", superuser, c.port, database)
 }
 
+// Exec runs statements in a PostgreSQL database as somebody does who is not Tinyforge.
+func Exec(t testing.TB, address, statements string) {
+	t.Helper()
+	if err := execute(address, statements); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // admin runs a statement that needs a connection of its own.
-func (c *cluster) admin(statement string) error {
+func (c *cluster) admin(statement string) error { return execute(c.url("postgres"), statement) }
+
+func execute(address, statement string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	db := sql.OpenDB(pgdriver.NewConnector(pgdriver.WithDSN(c.url("postgres"))))
+	db := sql.OpenDB(pgdriver.NewConnector(pgdriver.WithDSN(address)))
 	defer db.Close()
 	if _, err := db.ExecContext(ctx, statement); err != nil {
 		return fmt.Errorf("run %q on PostgreSQL: %w", statement, err)

@@ -127,7 +127,10 @@ func (r *Router) follow(ctx context.Context) {
 
 func (r *Router) once(ctx context.Context) error {
 	served := r.serving.Load()
-	var err error
+	err := r.backwards(ctx)
+	if err != nil {
+		return err
+	}
 	if r.stale.Load() {
 		err = r.reload(ctx)
 	} else {
@@ -140,6 +143,23 @@ func (r *Router) once(ctx context.Context) error {
 		err = r.catchUp(ctx, 0)
 	}
 	return errors.Join(err, r.drain(ctx))
+}
+
+// backwards finds that the database has forgotten versions, after it was restored or a standby took over: what Local has is not what
+// the rows say, and their next versions were others' before.
+func (r *Router) backwards(ctx context.Context) error {
+	r.applying.Lock() // nothing is applied that was read before
+	defer r.applying.Unlock()
+	version, err := r.DB.RouteVersion(ctx)
+	if err != nil || version >= r.applied.Load() {
+		return err
+	}
+	r.Log.WarnContext(ctx, "the database has lost the last moves of routes: all are read anew")
+	r.stale.Store(true)
+	r.applied.Store(0)
+	r.told.Store(-1)
+	r.confirmed.Store(0)
+	return nil
 }
 
 // catchUp applies what has changed; a version that is in effect already needs no look. 0 is whatever there is.

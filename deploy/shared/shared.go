@@ -46,6 +46,8 @@ type Router struct {
 	told    atomic.Int64  // what of it the others know
 	kick    chan struct{} // wakes follow
 
+	confirmed atomic.Int64 // version that all others had once
+
 	applying sync.Mutex      // one change of Local after the other
 	refused  map[string]bool // hosts that Local did not take, since they are reserved; guarded by applying
 
@@ -174,7 +176,14 @@ func (r *Router) effective(ctx context.Context, version int64) error {
 		}
 	default:
 	}
-	return r.until(ctx, func() ([]string, error) { return r.DB.Unconfirmed(ctx, version, r.Process.ID) })
+	if version <= r.confirmed.Load() { // who came later began with it
+		return nil
+	}
+	err := r.until(ctx, func() ([]string, error) { return r.DB.Unconfirmed(ctx, version, r.Process.ID) })
+	if err == nil {
+		r.confirmed.Store(max(version, r.confirmed.Load()))
+	}
+	return err
 }
 
 // until waits until nobody is left. NOTIFY may be late or lost, and the dead say nothing, so it also looks by itself.

@@ -20,7 +20,7 @@ import (
 
 // group is several processes on one PostgreSQL.
 type group struct {
-	*testing.T
+	testing.TB
 	address string
 	keys    *db.Keyring
 	members []*member
@@ -36,11 +36,11 @@ type member struct {
 	leave    func()
 }
 
-func newGroup(t *testing.T, n int) *group {
+func newGroup(t testing.TB, n int) *group {
 	t.Helper()
 	keys, err := db.NewKeyring()
 	must(t, err)
-	g := &group{T: t, address: migratedtest.Postgres(t), keys: keys}
+	g := &group{TB: t, address: migratedtest.Postgres(t), keys: keys}
 	for range n {
 		g.join(deploytest.NewRouter(nil))
 	}
@@ -71,7 +71,7 @@ func (g *group) join(local *deploytest.Router) *member {
 func (g *group) member(local *deploytest.Router) *member {
 	g.Helper()
 	store, err := db.Open(g.Context(), g.address, g.keys)
-	must(g.T, err)
+	must(g, err)
 	m := &member{local: local, listened: make(chan struct{})}
 	m.reserved.Store([]string(nil))
 	m.Router = shared.New(shared.Config{
@@ -94,7 +94,7 @@ func (g *group) fixture() deploytest.RouterFixture {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

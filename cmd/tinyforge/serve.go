@@ -87,7 +87,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 	janitor := deploy.NewJanitor(deployer)
 	hooks := webhooks.New(store, forges.OpenRow, log)
 	pages, err := newPages(c, settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
-		Sources: pageSources(deployer.Sources), Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, Releases: pageReleases{store, runtime}, CheckRoute: router.Check,
+		Sources: pageSources(deployer.Sources), Runtimes: offers, Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, Releases: pageReleases{store, runtime}, CheckRoute: router.Check,
 		Missed: hooks.LookForMissed, LinkCommand: linkCommand(c), Site: siteAddress(router),
 		Health: &health{config: c, db: store, engine: engine, sites: router, instance: instance, started: time.Now()}})
 	if err != nil {

@@ -88,7 +88,7 @@ func touch(rnd *rand.Rand, f *templates.Form, source string) {
 			value = "/ready"
 		case field.absent == "on" || field.absent == "off":
 			value = []string{"on", "off"}[rnd.IntN(2)]
-		case strings.Contains("port check_status check_attempts cpus", field.name):
+		case strings.Contains("port check_status check_attempts cpus replicas", field.name):
 			value = numbers[rnd.IntN(len(numbers))]
 		case field.name == "build_args":
 			value = []string{"", "A=1\nB=x y"}[rnd.IntN(2)]

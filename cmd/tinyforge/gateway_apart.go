@@ -23,7 +23,8 @@ type apart struct {
 	mu    sync.Mutex
 	known proxy.State // guarded by mu
 
-	due bool // Lead is to be repeated; watch alone uses it
+	due     bool   // Lead is to be repeated; watch alone uses it
+	another func() // is called when another process of the proxy answers; nil for nothing. Set before watch runs
 }
 
 func newApart(c config, _ *db.DB, _ string, log *slog.Logger) (gateway, error) {
@@ -113,6 +114,9 @@ func (a *apart) know(now proxy.State) (another bool) {
 	return another
 }
 
+// OnAnother implements replaced.
+func (a *apart) OnAnother(f func()) { a.another = f }
+
 const lookEvery = 2 * time.Second
 
 // Stages implements gateway.
@@ -146,6 +150,9 @@ func (a *apart) look(ctx context.Context) {
 	case another:
 		a.log.InfoContext(ctx, "the proxy answers")
 		a.due = true
+		if a.another != nil {
+			a.another()
+		}
 	}
 	if err != nil || !a.due {
 		return

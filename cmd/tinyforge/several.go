@@ -28,11 +28,18 @@ func share(c config, store *db.DB, process db.Process, local gateway, log *slog.
 	case !ok:
 		return present{local, store, process, log}
 	}
-	return several{shared.New(shared.Config{
+	router := shared.New(shared.Config{
 		DB: store, Process: process, Local: local, Log: log, Reserved: table.Reserved,
 		Hosts: func() []string { return hostsOf(local, table) },
-	}), local, local}
+	})
+	if p, ok := local.(replaced); ok {
+		p.OnAnother(router.Reread)
+	}
+	return several{router, local, local}
 }
+
+// replaced is a gateway whose proxy may be another process suddenly, which may have lost its routes.
+type replaced interface{ OnAnother(f func()) }
 
 // hostsOf are the hosts with a route that are not Tinyforge's own; none of a proxy that does not answer.
 func hostsOf(c counted, table leader) (hosts []string) {

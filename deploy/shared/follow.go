@@ -93,16 +93,21 @@ func (r *Router) tell(ctx context.Context) error {
 		return nil
 	}
 	r.Log.WarnContext(ctx, "this process was out of reach of the others: all routes are read anew")
-	r.stale.Store(true)
 	if err := r.DB.JoinProcess(ctx, p); err != nil {
 		return err
 	}
 	r.told.Store(p.Applied)
+	r.Reread()
+	return nil
+}
+
+// Reread gives Local all routes anew, soon: it is another one, or may have lost some.
+func (r *Router) Reread() {
+	r.stale.Add(1)
 	select {
 	case r.kick <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // follow applies changes and answers drains, when it is told of them and every second.
@@ -131,7 +136,7 @@ func (r *Router) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.stale.Load() {
+	if r.stale.Load() > 0 {
 		err = r.reload(ctx)
 	} else {
 		err = r.catchUp(ctx, 0)
@@ -155,7 +160,7 @@ func (r *Router) backwards(ctx context.Context) error {
 		return err
 	}
 	r.Log.WarnContext(ctx, "the database has lost the last moves of routes: all are read anew")
-	r.stale.Store(true)
+	r.stale.Add(1)
 	r.applied.Store(0)
 	r.told.Store(-1)
 	r.confirmed.Store(0)
@@ -164,12 +169,12 @@ func (r *Router) backwards(ctx context.Context) error {
 
 // catchUp applies what has changed; a version that is in effect already needs no look. 0 is whatever there is.
 func (r *Router) catchUp(ctx context.Context, version int64) error {
-	if version > 0 && !r.stale.Load() && r.applied.Load() >= version {
+	if version > 0 && r.stale.Load() == 0 && r.applied.Load() >= version {
 		return nil
 	}
 	r.applying.Lock()
 	defer r.applying.Unlock()
-	if r.stale.Load() {
+	if r.stale.Load() > 0 {
 		return r.reloadHeld(ctx)
 	}
 	return r.applyAll(ctx, r.applied.Load())
@@ -256,7 +261,7 @@ func (r *Router) reload(ctx context.Context) error {
 
 // reloadHeld is reload for who holds applying. What the process missed may be a route that was deleted and forgotten.
 func (r *Router) reloadHeld(ctx context.Context) error {
-	r.stale.Store(true) // until it is done
+	asked := r.stale.Add(1) // until it is done; who asks meanwhile is not forgotten
 	had := r.Hosts()
 	if err := r.applyAll(ctx, 0); err != nil {
 		return err
@@ -285,6 +290,6 @@ func (r *Router) reloadHeld(ctx context.Context) error {
 			return err
 		}
 	}
-	r.stale.Store(false)
+	r.stale.CompareAndSwap(asked, 0)
 	return nil
 }

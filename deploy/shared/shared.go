@@ -41,7 +41,7 @@ type Router struct {
 
 	joined  chan struct{} // closed when Local has all routes for the first time
 	serving atomic.Bool   // Local took the last change
-	stale   atomic.Bool   // everything is to be read anew
+	stale   atomic.Int64  // how often it was asked that everything is read anew; 0 once it was
 	applied atomic.Int64  // version; everything before is in effect too
 	told    atomic.Int64  // what of it the others know
 	kick    chan struct{} // wakes follow

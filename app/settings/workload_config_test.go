@@ -84,15 +84,17 @@ func touch(rnd *rand.Rand, f *templates.Form, source string) {
 		switch {
 		case field.name == "static_mode":
 			value = []string{"static", "deno"}[rnd.IntN(2)]
+		case field.name == "runtime":
+			value = []string{onDocker, onSwarm}[rnd.IntN(2)]
 		case field.name == "check_path":
 			value = "/ready"
 		case field.absent == "on" || field.absent == "off":
 			value = []string{"on", "off"}[rnd.IntN(2)]
-		case strings.Contains("port check_status check_attempts cpus", field.name):
+		case strings.Contains("port check_status check_attempts cpus replicas", field.name):
 			value = numbers[rnd.IntN(len(numbers))]
 		case field.name == "build_args":
 			value = []string{"", "A=1\nB=x y"}[rnd.IntN(2)]
-		case field.name == "compose_file":
+		case field.name == "compose_file" || field.name == "constraints":
 			value = []string{"", "a.yaml\nb.yaml"}[rnd.IntN(2)]
 		default:
 			value = texts[rnd.IntN(len(texts))]

@@ -101,3 +101,29 @@ func TestQueueScale(t *testing.T) {
 		}
 	})
 }
+
+// The release before the live one is another one, however often the live one was scaled.
+func TestPreviousOfWhatScaled(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		first := f.live("", "A")
+		second := f.live("A", "B")
+		state, err := f.RuntimeState(t.Context(), f.workload.ID)
+		f.check(err)
+		for range 2 {
+			_, err := f.QueueScale(t.Context(), f.workload.ID)
+			f.check(err)
+			dep := f.claim()
+			release := state.Release
+			release.DeploymentID = second.ID
+			dep.Release, dep.Phase = &release, db.PhaseReaping
+			f.check(f.Commit(t.Context(), dep, db.RuntimeState{WorkloadID: dep.WorkloadID, DeploymentID: dep.ID, ReleaseID: release.ID, Commit: dep.Commit, Release: release}))
+			f.save(dep, db.PhaseLive)
+		}
+		if f.read(second.ID).Phase != db.PhaseRetired {
+			t.Fatalf("what was scaled is %s", f.read(second.ID).Phase)
+		}
+		if id, err := f.Previous(t.Context(), f.workload.ID); err != nil || id != first.ID {
+			t.Errorf("the previous one is %d (%v), want %d", id, err, first.ID)
+		}
+	})
+}

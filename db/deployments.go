@@ -1,7 +1,9 @@
 package db
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -200,11 +202,17 @@ func (d *DB) DeploymentsBefore(ctx context.Context, workloadID, before int64, li
 	})
 }
 
-// Previous returns the deployment whose release served before the live one, or ErrNotFound.
+// Previous returns the deployment whose release served before the live one, or ErrNotFound. A release that was scaled is the same one.
 func (d *DB) Previous(ctx context.Context, workloadID int64) (id int64, err error) {
-	err = d.bun.NewSelect().Model((*Deployment)(nil)).Column("id").Where("workload_id = ? AND phase = ?", workloadID, PhaseRetired).
-		Order("id DESC").Limit(1).Scan(ctx, &id)
-	return id, found("read previous release", err)
+	q := d.bun.NewSelect().Model((*Deployment)(nil)).Column("id").Where("workload_id = ? AND phase = ?", workloadID, PhaseRetired)
+	live, err := d.RuntimeState(ctx, workloadID)
+	switch {
+	case err == nil:
+		q = q.Where("id < ?", cmp.Or(live.Release.DeploymentID, live.DeploymentID)) // that made it; what came since has scaled it
+	case !errors.Is(err, ErrNotFound):
+		return 0, err
+	}
+	return id, found("read previous release", q.Order("id DESC").Limit(1).Scan(ctx, &id))
 }
 
 // InProgress returns the deployment of a workload that was claimed and is not finished, or ErrNotFound.

@@ -62,7 +62,11 @@ func (f *full) connectForges() {
 // deployMuch leaves one deployment in each state that pages tell apart.
 func (f *full) deployMuch() {
 	f.live("A", nasty)
-	f.live("B", "Корзина считает скидку\n\n"+strings.Repeat("слово ", 60))
+	f.push("B", "Корзина считает скидку\n\n"+strings.Repeat("слово ", 60))
+	f.finishOn("swarm", 2, f.claim())
+	_, err := f.db.QueueScale(f.t.Context(), f.workload.ID)
+	must(f.t, err)
+	f.finishOn("swarm", 3, f.claim())
 	f.failed = f.shop.failed("C", nasty)
 	f.log(f.failed, nastyLine)
 	f.push("D", nasty)
@@ -79,7 +83,7 @@ func (f *full) addLongWorkload() {
 		Name: longName, RepositoryID: f.repo.ID, Source: "dockerfile", RefPattern: "release/*", Paths: []string{"web/**", "!web/docs/**"},
 		Host: strings.Repeat("a-very-long-label-of-a-domain.", 7) + "example.com",
 		Config: json.RawMessage(`{"port":3000,"context":"веб","build_args":{"A":"1"},"target":"last","memory":"256MB","cpus":0.5,"healthcheck":{"path":"/up","interval":"2s"},` +
-			`"user":"1000","volumes":[{"name":"data","path":"/data"}]}`),
+			`"user":"1000","runtime":"swarm","replicas":3,"constraints":["node.hostname==one"],"volumes":[{"name":"data","path":"/data"}]}`),
 		Routing: db.Routing{Aliases: []string{"shop.example.org"}, Redirects: []string{"www.shop.example.org"}, RouteOptions: db.RouteOptions{MaxBody: 10 << 20, Timeout: time.Minute}},
 		Env:     map[string]string{"TITLE": nasty, "TOKEN": "s3cret"}, Plain: []string{"TITLE"},
 	}

@@ -84,6 +84,8 @@ func touch(rnd *rand.Rand, f *templates.Form, source string) {
 		switch {
 		case field.name == "static_mode":
 			value = []string{"static", "deno"}[rnd.IntN(2)]
+		case field.name == "runtime":
+			value = []string{onDocker, onSwarm}[rnd.IntN(2)]
 		case field.name == "check_path":
 			value = "/ready"
 		case field.absent == "on" || field.absent == "off":
@@ -92,7 +94,7 @@ func touch(rnd *rand.Rand, f *templates.Form, source string) {
 			value = numbers[rnd.IntN(len(numbers))]
 		case field.name == "build_args":
 			value = []string{"", "A=1\nB=x y"}[rnd.IntN(2)]
-		case field.name == "compose_file":
+		case field.name == "compose_file" || field.name == "constraints":
 			value = []string{"", "a.yaml\nb.yaml"}[rnd.IntN(2)]
 		default:
 			value = texts[rnd.IntN(len(texts))]

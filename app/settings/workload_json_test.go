@@ -11,7 +11,15 @@ import (
 	"tinyforge/db"
 )
 
-func sameJSON(t *testing.T, got json.RawMessage, want string) bool {
+// hasConfig compares the config of the workload shop.
+func (w *world) hasConfig(want string) {
+	w.t.Helper()
+	if got := w.saved("shop"); !sameJSON(w.t, got.Config, want) {
+		w.t.Errorf("the config is %s, want %s", got.Config, want)
+	}
+}
+
+func sameJSON(t testing.TB, got json.RawMessage, want string) bool {
 	t.Helper()
 	var a, b any
 	must(t, json.Unmarshal(got, &a))

@@ -17,10 +17,10 @@ import (
 type sources struct{}
 
 var knownKeys = map[string]string{
-	"dockerfile": "context dockerfile target build_args build_secrets memory cpus volumes env user",
+	"dockerfile": "context dockerfile target build_args build_secrets memory cpus volumes env user runtime replicas constraints secret_files",
 	"compose":    "files service profiles env allow registries",
-	"static":     "mode root spa entrypoint serve task storage memory cpus volumes env",
-	"image":      "image platform registry memory cpus volumes env",
+	"static":     "mode root spa entrypoint serve task storage memory cpus volumes env runtime replicas constraints secret_files",
+	"image":      "image platform registry memory cpus volumes env runtime replicas constraints secret_files",
 }
 
 func (sources) Check(source string, config json.RawMessage) (all []settings.Fault) {
@@ -37,6 +37,8 @@ func (sources) Check(source string, config json.RawMessage) (all []settings.Faul
 		Port     int    `json:"port"`
 		Strategy string `json:"deploy_strategy"`
 		Report   *bool  `json:"report_commit_status"`
+		Runtime  string
+		Replicas int
 		Volumes  []struct {
 			Name, Path string
 			ReadOnly   bool `json:"read_only"`
@@ -54,6 +56,12 @@ func (sources) Check(source string, config json.RawMessage) (all []settings.Faul
 		if !v.ReadOnly && typed.Strategy == "blue-green" {
 			all = append(all, settings.Fault{Path: "deploy_strategy", Text: "blue-green would mount the writable volume twice"})
 		}
+	}
+	if typed.Replicas > 1 && typed.Runtime != "swarm" {
+		all = append(all, settings.Fault{Path: "replicas", Text: "needs the runtime swarm"})
+	}
+	if typed.Replicas > 1 && len(typed.Volumes) > 0 {
+		all = append(all, settings.Fault{Path: "volumes", Text: "would be written to by several"})
 	}
 	if source == "compose" && typed.Strategy == "blue-green" {
 		all = append(all, settings.Fault{Path: "deploy_strategy", Text: "a Compose stack is changed in place"})

@@ -143,6 +143,39 @@ workloads:
 }
 
 // TestForgeSchemas: a kind that serve registers can be written down, and no other.
+// TestManifestOfWhatIsPlaced: where a workload runs and how often are keys of its config as the others are.
+func TestManifestOfWhatIsPlaced(t *testing.T) {
+	const workload = goodForges + `
+workloads:
+  - name: web
+    forge: github
+    repository: acme/site
+    source: image
+    config: {image: "nginx:1.27", env: {PASSWORD: env:TOKEN}, `
+	r := testReader(map[string]string{"SECRET": "hook", "TOKEN": "tok"}, map[string]string{"key.pem": rsaPEM()})
+	m := r.read([]byte(workload + `runtime: swarm, replicas: 3, constraints: ["node.role==worker"], secret_files: [PASSWORD]}`))
+	if err := r.faults.err(); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"image":"nginx:1.27","env":{"PASSWORD":"tok"},"runtime":"swarm","replicas":3,"constraints":["node.role==worker"],"secret_files":["PASSWORD"]}`
+	if got := m.workloads[0].row; string(got.Config) != want || got.Replicas() != 3 {
+		t.Errorf("the config is\n%s, want\n%s", got.Config, want)
+	}
+	for keys, says := range map[string]string{
+		`replicas: 3}`:                                 `config.replicas (line 10): needs the runtime "swarm"`,
+		`runtime: swam}`:                               `unknown runtime "swam"`,
+		`runtime: swarm, replicas: 1001}`:              "config.replicas (line 10): must be at most 1000",
+		`runtime: swarm, constraints: [worker]}`:       "constraints[0]",
+		`runtime: swarm, constraints: node.role==a}`:   "constraints",
+		`runtime: docker, secret_files: [PASSWORD]}`:   `config.secret_files (line 10): needs the runtime "swarm"`,
+		`runtime: swarm, secret_files: ["pass word"]}`: "secret_files[0]",
+	} {
+		if got := readFaults(t, workload+keys); !strings.Contains(got, says) {
+			t.Errorf("%s: %s, want it to say %q", keys, got, says)
+		}
+	}
+}
+
 func TestForgeSchemas(t *testing.T) {
 	if known, schemas := sortedKeys(forgeKinds()), sortedKeys(forgeSchemas()); !slices.Equal(known, schemas) {
 		t.Errorf("kinds are %q, schemas are for %q", known, schemas)

@@ -156,7 +156,8 @@ func TestTheFormFitsTheSources(t *testing.T) {
 		"check_attempts": {"5"}, "check_interval": {"2s"}, "check_limit": {"3s"}, "check_start": {"4s"}, "report_commit_status": {"off"}, "memory": {"256MB"}, "cpus": {"0,5"},
 		"context": {"app"}, "dockerfile": {"app/Dockerfile"}, "target": {"last"}, "build_args": {"A=1\nB=x y"}, "compose_file": {"compose.yaml\nmore.yaml"}, "compose_service": {"web"},
 		"static_dir": {"dist"}, "static_spa": {"on"}, "static_entry": {"main.ts"}, "static_task": {"build"}, "static_serve": {"on"}, "static_storage": {"on"},
-		"image": {"acme/shop:1"}, "registry_username": {"u"}, "registry_password": {"p"}, "volume_name": {"data"}, "volume_path": {"/d"}, "source_was": {""}, "config_base": {"{}"}}
+		"image": {"acme/shop:1"}, "registry_username": {"u"}, "registry_password": {"p"}, "volume_name": {"data"}, "volume_path": {"/d"},
+		"runtime": {"swarm"}, "replicas": {"1"}, "constraints": {"node.hostname==one"}, "source_was": {""}, "config_base": {"{}"}}
 	for name, change := range map[string]url.Values{
 		"dockerfile": {"source_type": {"dockerfile"}},
 		"compose":    {"source_type": {"compose"}},
@@ -177,6 +178,9 @@ func TestTheFormFitsTheSources(t *testing.T) {
 		w, err := p.store.WorkloadByName(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if placed := strings.Contains(string(w.Config), `"runtime":"swarm","replicas":1,"constraints":["node.hostname==one"]`); placed == (w.Source == "compose") {
+			t.Errorf("%s: %s", name, w.Config)
 		}
 		if faults := realSources().Check(w.Source, w.Config); faults != nil || w.ReportsStatus() || !strings.Contains(string(w.Config), `"interval":"2s"`) {
 			t.Errorf("%s: %s %v", name, w.Config, faults)

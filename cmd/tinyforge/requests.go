@@ -208,10 +208,12 @@ func redeploy(ctx context.Context, r requested) error {
 // rollback asks for the release of an earlier deployment: of the one before the live one when none is named.
 func rollback(ctx context.Context, r requested) error {
 	if r.id == 0 {
-		r.id = r.newest(db.PhaseRetired)
-	}
-	if r.id == 0 {
-		return fmt.Errorf("workload %s has no earlier release to go back to", r.workload.Name)
+		var err error
+		if r.id, err = r.store.Previous(ctx, r.workload.ID); errors.Is(err, db.ErrNotFound) {
+			return fmt.Errorf("workload %s has no earlier release to go back to", r.workload.Name)
+		} else if err != nil {
+			return err
+		}
 	}
 	dep, err := r.store.QueueRollback(ctx, r.id)
 	if err != nil {

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"tinyforge/db"
+)
+
+// spread makes a release of the desk's workload serve on the Swarm, and its config the one that is given.
+func (d *desk) spread(config string, release db.Release) {
+	d.Helper()
+	d.configured(config)
+	d.push("a")
+	dep, err := d.store.Claim(d.Context(), "test", time.Minute)
+	d.must(err)
+	release.ID = "tf-site"
+	dep.Phase, dep.Strategy, dep.Release = db.PhaseReaping, db.BlueGreen, &release
+	d.must(d.store.Commit(d.Context(), dep, db.RuntimeState{WorkloadID: dep.WorkloadID, DeploymentID: dep.ID, ReleaseID: release.ID, Commit: dep.Commit, Release: release}))
+	dep.Phase = db.PhaseLive
+	d.must(d.store.Save(d.Context(), dep))
+}
+
+func (d *desk) configured(config string) {
+	d.Helper()
+	w, err := d.store.WorkloadByName(d.Context(), "site")
+	d.must(err)
+	w.Config = []byte(config)
+	d.must(d.store.ChangeWorkload(d.Context(), &w))
+}
+
+func (d *desk) hasConfig(want string) {
+	d.Helper()
+	w, err := d.store.WorkloadByName(d.Context(), "site")
+	d.must(err)
+	if string(w.Config) != want {
+		d.Errorf("the config is %s, want %s", w.Config, want)
+	}
+}
+
+func TestScaleCommand(t *testing.T) {
+	d := newDesk(t)
+	d.says("scale takes a workload, and how often it is to run: tinyforge scale WORKLOAD N", "scale", "site")
+	d.says("scale takes a workload, and how often it is to run", "scale", "site", "2", "3")
+	d.says(`"many" is not how often something can run`, "scale", "site", "many")
+	d.says(`there is no workload "sit": use one of site`, "scale", "sit", "3")
+	d.configured(`{"image":"nginx:1.27"}`)
+	d.says(`scale site: replicas needs the runtime "swarm"`, "scale", "site", "3")
+	d.configured(`{"image":"nginx:1.27","runtime":"swarm"}`)
+	d.says("scale site: nothing of the workload is live", "scale", "site", "3")
+	d.hasConfig(`{"image":"nginx:1.27","runtime":"swarm"}`)
+
+	d.spread(`{"memory":"64MB","image":"nginx:1.27","runtime":"swarm","replicas":2,"env":{"B":"2","A":"1"}}`, db.Release{Runtime: "swarm", Replicas: 2})
+	for n, says := range map[string]string{"0": "replicas must be 1 or more", "1001": "scale site: replicas must be at most 1000"} {
+		d.says(says, "scale", "site", n)
+	}
+	d.says("deployment 2 queued: scale of site at aaaaaaa", "scale", "site", "3")
+	d.hasConfig(`{"memory":"64MB","image":"nginx:1.27","runtime":"swarm","replicas":3,"env":{"B":"2","A":"1"}}`)
+	dep, err := d.store.Deployment(t.Context(), 2)
+	d.must(err)
+	if dep.Cause != db.CauseScale || dep.Phase != db.PhaseQueued {
+		t.Errorf("queued %+v", dep)
+	}
+	d.says("scale", "deployments", "site")
+	d.says("deployment 2 queued: scale of site", "scale", "site", "4") // it waits, and takes the number along
+	d.hasConfig(`{"memory":"64MB","image":"nginx:1.27","runtime":"swarm","replicas":4,"env":{"B":"2","A":"1"}}`)
+}
+
+func TestScaleCommandOfWhatRunsOnce(t *testing.T) {
+	d := newDesk(t)
+	d.spread(`{"image":"nginx:1.27","runtime":"swarm"}`, db.Release{})
+	d.says("what is live runs on one Docker, once", "scale", "site", "3")
+	d.hasConfig(`{"image":"nginx:1.27","runtime":"swarm"}`)
+}

@@ -1,0 +1,129 @@
+package db_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"tinyforge/db"
+)
+
+// What scales says nothing of its commit, however it ends: the commit is as live as before.
+func TestReportsOfWhatScales(t *testing.T) {
+	for name, end := range map[string]func(f *fixture, id int64){
+		"queued":     func(*fixture, int64) {},
+		"started":    func(f *fixture, _ int64) { f.save(f.claim(), db.PhaseStarting) },
+		"live":       func(f *fixture, _ int64) { dep := f.claim(); f.commit(dep); f.save(dep, db.PhaseLive) },
+		"skipped":    func(f *fixture, _ int64) { f.save(f.claim(), db.PhaseSkipped) },
+		"failed":     func(f *fixture, _ int64) { f.save(f.claim(), db.PhaseFailed) },
+		"cancelled":  func(f *fixture, id int64) { f.check(f.Cancel(f.t.Context(), id)) },
+		"superseded": func(f *fixture, _ int64) { f.push("A", "B"); f.told("B", f.ofCommit("B")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, f *fixture) {
+				first := f.live("", "A")
+				f.told("A", f.ofCommit("A"))
+				nothing := func(when string) {
+					f.due()
+					if _, ok, err := f.NextReport(t.Context()); err != nil || ok {
+						t.Errorf("%s: a report is due (%v)", when, err)
+					}
+					if n, err := f.CountUnreported(t.Context()); err != nil || n != 0 {
+						t.Errorf("%s: %d deployments are unreported (%v)", when, n, err)
+					}
+					list := f.ofCommit("A")
+					if equal(t, when+": of the commit", ids(list), []int64{first.ID}); list[0].Status != db.StatusSuccess || list[0].Reported != db.StatusSuccess {
+						t.Errorf("%s: the commit is %s, reported %s", when, list[0].Status, list[0].Reported)
+					}
+				}
+				dep, err := f.QueueScale(t.Context(), f.workload.ID)
+				f.check(err)
+				if dep.Cause != db.CauseScale || dep.Commit != first.Commit {
+					t.Fatalf("queued %+v", dep)
+				}
+				end(f, dep.ID)
+				nothing("at the end")
+				f.check(f.HastenReports(t.Context(), db.Way{ForgeID: f.repo.ForgeID}))
+				f.check(f.DelayReport(t.Context(), f.key("A"), time.Now()))
+				nothing("after a delay")
+			})
+		})
+	}
+}
+
+// What scaled leaves nothing to tell that would keep a deleted workload.
+func TestPurgeOfWhatScaled(t *testing.T) {
+	for name, end := range map[string]func(f *fixture){
+		"live":                func(f *fixture) { dep := f.claim(); f.commit(dep); f.save(dep, db.PhaseLive) },
+		"failed":              func(f *fixture) { f.save(f.claim(), db.PhaseFailed) },
+		"queued when deleted": func(*fixture) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, f *fixture) {
+				f.live("", "A")
+				f.told("A", f.ofCommit("A"))
+				_, err := f.QueueScale(t.Context(), f.workload.ID)
+				f.check(err)
+				end(f)
+				f.check(f.DeleteWorkload(t.Context(), f.workload.ID, false))
+				if gone, err := f.PurgeWorkload(t.Context(), f.workload.ID); err != nil || !gone {
+					t.Errorf("purged %v (%v)", gone, err)
+				}
+			})
+		})
+	}
+}
+
+func TestQueueScale(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		if _, err := f.QueueScale(t.Context(), f.workload.ID); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("of nothing: %v", err)
+		}
+		first := f.live("", "A")
+		dep, err := f.QueueScale(t.Context(), f.workload.ID)
+		f.check(err)
+		if again, err := f.QueueScale(t.Context(), f.workload.ID); err != nil || again.ID != dep.ID {
+			t.Errorf("queued twice: %d and %d (%v)", dep.ID, again.ID, err)
+		}
+		if dep.ID == first.ID || dep.Ref != first.Ref || dep.RepositoryID != first.RepositoryID {
+			t.Errorf("queued %+v", dep)
+		}
+		push := f.push("A", "B").Deployments[0]
+		if got := f.read(dep.ID).Phase; got != db.PhaseSuperseded {
+			t.Errorf("what a push overtook is %s", got)
+		}
+		if waits, err := f.QueueScale(t.Context(), f.workload.ID); err != nil || waits.ID != push {
+			t.Errorf("queued %d beside %d (%v)", waits.ID, push, err)
+		}
+		f.check(f.DeleteWorkload(t.Context(), f.workload.ID, false))
+		if _, err := f.QueueScale(t.Context(), f.workload.ID); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("of a deleted one: %v", err)
+		}
+	})
+}
+
+// The release before the live one is another one, however often the live one was scaled.
+func TestPreviousOfWhatScaled(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		first := f.live("", "A")
+		second := f.live("A", "B")
+		state, err := f.RuntimeState(t.Context(), f.workload.ID)
+		f.check(err)
+		for range 2 {
+			_, err := f.QueueScale(t.Context(), f.workload.ID)
+			f.check(err)
+			dep := f.claim()
+			release := state.Release
+			release.DeploymentID = second.ID
+			dep.Release, dep.Phase = &release, db.PhaseReaping
+			f.check(f.Commit(t.Context(), dep, db.RuntimeState{WorkloadID: dep.WorkloadID, DeploymentID: dep.ID, ReleaseID: release.ID, Commit: dep.Commit, Release: release}))
+			f.save(dep, db.PhaseLive)
+		}
+		if f.read(second.ID).Phase != db.PhaseRetired {
+			t.Fatalf("what was scaled is %s", f.read(second.ID).Phase)
+		}
+		if id, err := f.Previous(t.Context(), f.workload.ID); err != nil || id != first.ID {
+			t.Errorf("the previous one is %d (%v), want %d", id, err, first.ID)
+		}
+	})
+}

@@ -84,6 +84,9 @@ type redialer struct{ transports *transports }
 func (t *redialer) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := exchangeOf(r.Context())
 	transport := t.transports.of(r)
+	if r.Body != nil {
+		r.Body = unclosed{r.Body}
+	}
 	for begun, tried := time.Now(), 1; ; tried++ {
 		end, err := x.next()
 		switch {
@@ -123,6 +126,12 @@ func hurried(r *http.Request, to *target) *http.Request {
 	}
 	return r.WithContext(context.WithValue(r.Context(), severalKey{}, true))
 }
+
+// unclosed is a body that a transport closes in vain when it cannot dial: it is offered again, and who made it closes it.
+type unclosed struct{ io.ReadCloser }
+
+// Close implements io.Closer.
+func (unclosed) Close() error { return nil }
 
 // lasting makes an answer that never ends by itself one that we can end in order.
 func lasting(response *http.Response, x *exchange) *http.Response {

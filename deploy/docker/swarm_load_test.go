@@ -178,7 +178,7 @@ func (o *outcome) judge(all []sent, begun, done time.Time, postsToo time.Duratio
 		case s.kind == "post" && s.begun.Before(done.Add(postsToo)) && s.end.After(begun):
 			o.posts++
 		default:
-			bad = append(bad, fmt.Sprintf("%s %s after the fault, for %s: %s", s.kind, tenths(s.begun.Sub(begun)), tenths(s.end.Sub(s.begun)), s.wrong))
+			bad = append(bad, fmt.Sprintf("%s at %s, for %s: %s", s.kind, s.begun.Format("15:04:05.000"), tenths(s.end.Sub(s.begun)), s.wrong))
 		}
 	}
 	slices.Sort(bad)

@@ -78,7 +78,7 @@ func (s *Swarm) ended(ctx context.Context, look func() ([]swarm.Task, map[string
 		}
 		ends := 0
 		for _, t := range tasks {
-			if nodes[t.NodeID].Status.State == swarm.NodeStateReady && hasContainer(t.Status.State) {
+			if isUp(nodes[t.NodeID]) && hasContainer(t.Status.State) {
 				ends++
 			}
 		}

@@ -21,7 +21,7 @@ type view struct {
 	nodes   map[string]swarm.Node
 }
 
-// Inspect implements deploy.Runtime. A release is Running when at least one replica runs on a node that Swarm thinks is up, and Upstream
+// Inspect implements deploy.Runtime. A release is Running when at least one replica runs on a node that Swarm does not think is down, and Upstream
 // has the addresses of all that do. Restarts counts the tasks that ended by themselves, of the five for each replica that Swarm keeps.
 func (s *Swarm) Inspect(ctx context.Context, id db.ReleaseID) (deploy.Instance, error) {
 	v, err := s.look(ctx, id)
@@ -153,7 +153,7 @@ func (v *view) addrs() (list []string) {
 // addr is where a task answers, "" when it does not. The containers of a node that is down may go on: nobody is led to them.
 func (v *view) addr(t swarm.Task) string {
 	node, known := v.nodes[t.NodeID]
-	if !known || node.Status.State != swarm.NodeStateReady || t.DesiredState != swarm.TaskStateRunning || t.Status.State != swarm.TaskStateRunning {
+	if !known || !isUp(node) || t.DesiredState != swarm.TaskStateRunning || t.Status.State != swarm.TaskStateRunning {
 		return ""
 	}
 	for _, p := range t.Status.PortStatus.Ports { // one for IPv4 and one for IPv6, of the same number
@@ -162,6 +162,12 @@ func (v *view) addr(t swarm.Task) string {
 		}
 	}
 	return ""
+}
+
+// isUp tells whether a node's tasks may run. Of all nodes Swarm says for some seconds that they are unknown, whenever it has another
+// leader or its manager was started anew: their tasks go on meanwhile.
+func isUp(n swarm.Node) bool {
+	return n.Status.State == swarm.NodeStateReady || n.Status.State == swarm.NodeStateUnknown
 }
 
 // address is a node's. A manager may not know its own, and then it is where the others reach it.

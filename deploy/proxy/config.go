@@ -59,7 +59,6 @@ const (
 	// uvicorn 5 s): a request that goes into a connection while the other side closes it is lost.
 	upstreamIdle     = 1500 * time.Millisecond
 	upstreamIdleMost = 256
-	dialTimeout      = 3 * time.Second
 
 	// For so long a request is offered again to an upstream that cannot be dialed.
 	redialFor   = time.Second

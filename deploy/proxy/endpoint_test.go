@@ -82,6 +82,28 @@ func TestPlaceThatIsGone(t *testing.T) {
 	wantStatus(t, p, "/", http.StatusOK)
 }
 
+// TestBodyGoesToAnotherPlace: nobody has read of it where nobody could be dialed.
+func TestBodyGoesToAnotherPlace(t *testing.T) {
+	p := serve(t, Config{})
+	up, places := several(t, 3, func(_ int, w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	upsert(t, p, "a.test", up)
+	places[0].Close()
+	places[1].Close()
+	for _, body := range []string{"short", strings.Repeat("long", 100<<10)} {
+		for range 5 {
+			response, err := p.client.Post("http://a.test/", "text/plain", strings.NewReader(body))
+			must(t, err)
+			text, err := io.ReadAll(response.Body)
+			_ = response.Body.Close()
+			if err != nil || response.StatusCode != http.StatusOK || string(text) != body {
+				t.Errorf("a body of %d bytes: %s, %d bytes, %v", len(body), response.Status, len(text), err)
+			}
+		}
+		upsert(t, p, "a.test", deploy.Upstream{}) // nobody rests after that
+		upsert(t, p, "a.test", up)
+	}
+}
+
 func TestAddressesOfAnUpstream(t *testing.T) {
 	p := newTestProxy(t, Config{})
 	for _, addr := range []string{",", "127.0.0.1:1,", "127.0.0.1:1,a", ",127.0.0.1:1", "127.0.0.1:1,b:"} {

@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -20,13 +21,8 @@ import (
 // than Caddy's.
 func newForwarder() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Rewrite: rewrite,
-		Transport: &redialer{&http.Transport{ // without a Proxy: HTTP_PROXY is not for our own containers
-			DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
-			DisableCompression:  true,
-			MaxIdleConnsPerHost: upstreamIdleMost,
-			IdleConnTimeout:     upstreamIdle,
-		}},
+		Rewrite:      rewrite,
+		Transport:    &redialer{newTransports()},
 		BufferPool:   newBuffers(),
 		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) { exchangeOf(r.Context()).failed = err },
 		ErrorLog:     log.New(io.Discard, "", 0), // what it says is of clients that go away
@@ -82,11 +78,15 @@ func spellWebsocket(h http.Header) {
 
 // redialer sends a request to the upstream of its exchange. One that cannot be dialed is offered to the upstream's other addresses, and
 // for a second again, or to its successor: nobody has seen anything of the request then.
-type redialer struct{ transport *http.Transport }
+type redialer struct{ transports *transports }
 
 // RoundTrip implements http.RoundTripper.
 func (t *redialer) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := exchangeOf(r.Context())
+	transport := t.transports.of(r)
+	if r.Body != nil {
+		r.Body = unclosed{r.Body}
+	}
 	for begun, tried := time.Now(), 1; ; tried++ {
 		end, err := x.next()
 		switch {
@@ -96,10 +96,13 @@ func (t *redialer) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, errEmpty
 		}
 		r.URL.Host = end.addr
-		response, err := t.transport.RoundTrip(r)
+		response, err := transport.RoundTrip(hurried(r, x.target))
 		failed, ok := errors.AsType[*net.OpError](err)
 		undialed := ok && failed.Op == "dial"
 		if !undialed {
+			if errors.Is(err, syscall.ETIMEDOUT) { // its machine is gone
+				x.target.rest(end)
+			}
 			return lasting(response, x), err
 		}
 		if another := x.target.rest(end); another && tried < len(x.target.ends) {
@@ -115,6 +118,20 @@ func (t *redialer) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 }
+
+// hurried is a request that is dialed for no longer than is right where there are other addresses.
+func hurried(r *http.Request, to *target) *http.Request {
+	if len(to.ends) < 2 {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), severalKey{}, true))
+}
+
+// unclosed is a body that a transport closes in vain when it cannot dial: it is offered again, and who made it closes it.
+type unclosed struct{ io.ReadCloser }
+
+// Close implements io.Closer.
+func (unclosed) Close() error { return nil }
 
 // lasting makes an answer that never ends by itself one that we can end in order.
 func lasting(response *http.Response, x *exchange) *http.Response {

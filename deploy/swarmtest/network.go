@@ -61,7 +61,7 @@ func (p *place) addNamespace(ctx context.Context, i int) error {
 	return ip(ctx,
 		"netns add "+name,
 		"-n "+name+" link set lo up",
-		"-n "+sw+" link add "+port+" type veth peer name eth0 netns "+name,
+		"-n "+sw+" link add "+port+" type veth peer name eth0 address "+p.hardware(i)+" netns "+name,
 		"-n "+sw+" link set "+port+" master sw up",
 		"-n "+name+" addr add "+p.nodeAddress(i)+"/24 dev eth0",
 		"-n "+name+" link set eth0 up",
@@ -75,6 +75,9 @@ func (p *place) plug(ctx context.Context, i int, state string) error {
 }
 
 func switchPort(i int) string { return fmt.Sprintf("p%d", i) }
+
+// hardware is a node's address on the switch, the same after a restart as that of any machine: others remember it.
+func (p *place) hardware(i int) string { return fmt.Sprintf("02:74:66:00:%02x:%02x", p.number, i) }
 
 func (p *place) nodeAddress(i int) string { return p.address(10 + i) }
 

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -44,10 +45,11 @@ func (l *ledger) note(strategy db.Strategy, point string) {
 
 // effects are the calls that change something, by strategy. Every strategy has those of "".
 var effects = map[db.Strategy][]string{
-	"":           {"fetch", "runtime.start", "runtime.remove", "router.upsert", "router.drain", "router.delete"},
-	db.BlueGreen: {},
-	db.Recreate:  {"runtime.stop", "router.hold"},
-	db.Stack:     {"router.hold"},
+	"":           {"runtime.start", "runtime.remove", "router.upsert", "router.drain", "router.delete"},
+	db.BlueGreen: {"fetch"},
+	db.Recreate:  {"fetch", "runtime.stop", "router.hold"},
+	db.Stack:     {"fetch", "router.hold"},
+	db.Scale:     {},
 }
 
 // complete checks that every phase of every strategy, and every effect, was killed before and after it.
@@ -96,7 +98,22 @@ func rows() (all []killing) {
 			}
 		}
 	}
+	for change := range scalings {
+		for _, router := range names {
+			all = append(all, killing{db.Scale, router, change})
+		}
+	}
 	return all
+}
+
+// config is the workload's.
+func (k killing) config() string { return cmp.Or(configs[string(k.strategy)], blueGreen) }
+
+func (k killing) what() change {
+	if c, ok := scalings[k.change]; ok {
+		return c
+	}
+	return changes[k.change]
 }
 
 var everyRouter = map[string]bool{"push": true, "push, bad": true}
@@ -111,7 +128,7 @@ func TestKilledAnywhere(t *testing.T) {
 		for _, k := range rows() {
 			t.Run(k.String(), func(t *testing.T) {
 				t.Parallel()
-				k.everywhere(t, newScene(t, configs[string(k.strategy)], changes[k.change]), &l)
+				k.everywhere(t, newScene(t, k.config(), k.what()), &l)
 			})
 		}
 	})
@@ -166,14 +183,14 @@ func (k killing) aftermath(t *testing.T, w *world, dep db.Deployment, point stri
 func (k killing) left(w *world) {
 	w.t.Helper()
 	if routers[k.router].apart {
-		w.answersOrWaits(k.strategy == db.BlueGreen && changes[k.change].before != nil)
+		w.answersOrWaits(k.strategy == db.BlueGreen && k.what().before != nil)
 	}
 }
 
 // cancel asks for the end of the deployment where the change wants that.
 func (k killing) cancel(w *world, dep db.Deployment) (inTime bool) {
 	w.t.Helper()
-	if !changes[k.change].cancel {
+	if !k.what().cancel {
 		return true
 	}
 	err := w.db.Cancel(w.t.Context(), dep.ID)
@@ -199,14 +216,37 @@ func (k killing) restart(t *testing.T, w *world) {
 func (k killing) finish(w *world, dep db.Deployment, cancelled bool) {
 	w.t.Helper()
 	dep = w.run(dep)
-	w.answersOrWaits(changes[k.change].before != nil) // before a pass mends it
+	w.answersOrWaits(k.what().before != nil) // before a pass mends it
 	w.pass()
-	c := changes[k.change]
+	c := k.what()
 	if c.cancel && !cancelled {
-		c.serves, c.ends = "b", db.PhaseLive // it was committed
+		c.ends = db.PhaseLive // it was committed
+		if _, scales := scalings[k.change]; scales {
+			c.replicas = scalings["scale"].replicas
+		} else {
+			c.serves = "b"
+		}
 	}
 	if dep.Phase != c.ends {
 		w.t.Errorf("the deployment is %s, want %s: %s", dep.Phase, c.ends, dep.Error)
 	}
 	w.whole(c.serves)
+	if state, err := w.db.RuntimeState(w.t.Context(), w.workload.ID); err == nil {
+		w.runs(state.ReleaseID, max(1, state.Release.Replicas), cmp.Or(c.replicas, 1))
+	}
+}
+
+// runs checks that a release is said to run, runs and is led to as often as it should.
+func (w *world) runs(id db.ReleaseID, said, want int) {
+	w.t.Helper()
+	in, err := w.runtime.Inspect(w.t.Context(), id)
+	must(w.t, err)
+	if said != want || len(in.Upstream.Addrs()) != want {
+		w.t.Errorf("%s is said to run %d times, and runs %d times, want %d", id, said, len(in.Upstream.Addrs()), want)
+	}
+	for h := range w.router.Routes() {
+		if up, err := w.router.Current(w.t.Context(), db.Route{Host: h}); err != nil || up != in.Upstream {
+			w.t.Errorf("%s leads to %s (%v), want %s", h, up.Addr, err, in.Upstream.Addr)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,16 +23,42 @@ type change struct {
 	cancel bool // somebody cancels it when the process is dead
 	serves string
 	ends   db.Phase
+
+	replicas int // how often what serves runs; 0 is once
 }
 
 var changes = map[string]change{
-	"first":         {nil, pushOf("b"), false, "b", db.PhaseLive},
-	"first, bad":    {nil, pushOf("z"), false, "", db.PhaseFailed},
-	"first, cancel": {nil, pushOf("b"), true, "", db.PhaseCancelled},
-	"push":          {[]string{"a"}, pushOf("b"), false, "b", db.PhaseLive},
-	"push, bad":     {[]string{"a"}, pushOf("z"), false, "a", db.PhaseFailed},
-	"rollback":      {[]string{"a", "b"}, (*world).rollback, false, "a", db.PhaseLive},
-	"push, cancel":  {[]string{"a"}, pushOf("b"), true, "a", db.PhaseCancelled},
+	"first":         {nil, pushOf("b"), false, "b", db.PhaseLive, 0},
+	"first, bad":    {nil, pushOf("z"), false, "", db.PhaseFailed, 0},
+	"first, cancel": {nil, pushOf("b"), true, "", db.PhaseCancelled, 0},
+	"push":          {[]string{"a"}, pushOf("b"), false, "b", db.PhaseLive, 0},
+	"push, bad":     {[]string{"a"}, pushOf("z"), false, "a", db.PhaseFailed, 0},
+	"rollback":      {[]string{"a", "b"}, (*world).rollback, false, "a", db.PhaseLive, 0},
+	"push, cancel":  {[]string{"a"}, pushOf("b"), true, "a", db.PhaseCancelled, 0},
+}
+
+// scalings change how often what is live runs.
+var scalings = map[string]change{
+	"scale":         {[]string{"a"}, scaleTo(3), false, "a", db.PhaseLive, 3},
+	"scale, bad":    {[]string{"a"}, scaleTo(mostReplicas), false, "a", db.PhaseFailed, 0},
+	"scale, cancel": {[]string{"a"}, scaleTo(3), true, "a", db.PhaseCancelled, 0},
+}
+
+// scaleTo is without a runtime in the config: the fake one is for all of them.
+func scaleTo(replicas int) func(*world) db.Deployment {
+	return func(w *world) db.Deployment {
+		w.t.Helper()
+		config := map[string]any{}
+		must(w.t, json.Unmarshal(w.workload.Config, &config))
+		config["replicas"] = replicas
+		text, err := json.Marshal(config)
+		must(w.t, err)
+		w.workload.Config = text
+		must(w.t, w.db.SaveWorkload(w.t.Context(), &w.workload))
+		dep, err := w.db.QueueScale(w.t.Context(), w.workload.ID)
+		must(w.t, err)
+		return dep
+	}
 }
 
 func pushOf(letter string) func(*world) db.Deployment {

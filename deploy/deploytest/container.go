@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,43 +21,72 @@ type container struct {
 	engine   *engine
 	release  db.Release
 	app      http.Handler
-	server   *httptest.Server // nil unless it runs
+	servers  []*httptest.Server // one for each replica; none unless it runs
 	state    deploy.State
 	exitCode int
 	restarts int
 	tail     []string
 }
 
-func (e *engine) start(r db.Release) deploy.Instance {
+func (e *engine) start(r db.Release) (deploy.Instance, error) {
 	r.Env = maps.Clone(r.Env) // the caller's may change
 	e.mu.Lock()
 	for _, v := range r.Volumes {
 		e.volumes[r.Workload+"/"+v.Name] = true
 	}
 	c := e.containers[r.ID]
-	var old *httptest.Server
+	var old []*httptest.Server
+	var err error
 	if r.Stack != nil {
 		old = e.takeOver(r)
 	}
-	if c == nil || !sameRelease(c.release, r) {
+	switch {
+	case c != nil && sameRelease(c.release, r):
+	case c != nil && scaled(c.release, r):
+		old, err = c.scale(r)
+	default:
 		if c != nil {
 			old = c.end(0)
 		}
 		c = &container{engine: e, release: r, app: e.app(r)}
 		e.containers[r.ID] = c
 	}
-	if c.state != deploy.Running {
+	if err == nil && c.state != deploy.Running {
 		c.restarts = 0
 		c.run()
 	}
 	in := c.instance()
 	e.mu.Unlock()
-	shutdown(old)
-	return in
+	shutdown(old...)
+	return in, err
+}
+
+// scaled tells whether releases differ by nothing but how often they run.
+func scaled(a, b db.Release) bool {
+	a.Replicas = b.Replicas
+	return sameRelease(a, b)
+}
+
+// scale changes how often a release runs. One that would end at once is refused, as a Swarm takes back what does not stay up.
+func (c *container) scale(r db.Release) (old []*httptest.Server, err error) {
+	app := c.engine.app(r)
+	if app == nil {
+		return nil, &deploy.Failure{Text: "The change was taken back: the new replicas end at once"}
+	}
+	c.release = r
+	if c.state != deploy.Running {
+		return nil, nil
+	}
+	for len(c.servers) < max(1, r.Replicas) {
+		c.servers = append(c.servers, httptest.NewServer(http.HandlerFunc(c.serve)))
+	}
+	old, c.servers = c.servers[max(1, r.Replicas):], c.servers[:max(1, r.Replicas)]
+	c.engine.tell(r.ID)
+	return old, nil
 }
 
 // takeOver ends the stack of the workload's release before: there is one project for all of them.
-func (e *engine) takeOver(r db.Release) (old *httptest.Server) {
+func (e *engine) takeOver(r db.Release) (old []*httptest.Server) {
 	for id, c := range e.containers {
 		if c.release.Stack != nil && c.release.WorkloadID == r.WorkloadID && id != r.ID {
 			old = c.end(0)
@@ -75,7 +105,7 @@ func sameRelease(a, b db.Release) bool {
 func (e *engine) stop(id db.ReleaseID, remove bool) {
 	e.mu.Lock()
 	c := e.containers[id]
-	var old *httptest.Server
+	var old []*httptest.Server
 	if c != nil {
 		old = c.end(0)
 	}
@@ -83,7 +113,7 @@ func (e *engine) stop(id db.ReleaseID, remove bool) {
 		delete(e.containers, id)
 	}
 	e.mu.Unlock()
-	shutdown(old)
+	shutdown(old...)
 }
 
 func (e *engine) removeVolumes(workload string) {
@@ -97,7 +127,7 @@ func (e *engine) crash(id db.ReleaseID, code int, again bool) {
 		if c.state != deploy.Running {
 			return
 		}
-		if old := c.end(code); old != nil {
+		for _, old := range c.end(code) {
 			old.CloseClientConnections()
 			go old.Close()
 		}
@@ -120,7 +150,7 @@ func (e *engine) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, c := range e.containers {
-		if old := c.end(0); old != nil {
+		for _, old := range c.end(0) {
 			old.CloseClientConnections()
 			old.Close()
 		}
@@ -147,7 +177,9 @@ func (c *container) run() {
 	}
 	c.print(fmt.Sprintf("sampleapp %s: listening on port %d", c.release.Env["VERSION"], c.release.Port))
 	c.state, c.exitCode = deploy.Running, 0
-	c.server = httptest.NewServer(http.HandlerFunc(c.serve))
+	for range max(1, c.release.Replicas) {
+		c.servers = append(c.servers, httptest.NewServer(http.HandlerFunc(c.serve)))
+	}
 	if err == nil {
 		time.AfterFunc(after, func() { c.engine.crash(c.release.ID, code, false) })
 	}
@@ -160,10 +192,10 @@ func (c *container) serve(w http.ResponseWriter, r *http.Request) {
 	app.ServeHTTP(w, r)
 }
 
-// end returns the server that is to be shut down, without the lock.
-func (c *container) end(code int) *httptest.Server {
-	old := c.server
-	c.server = nil
+// end returns the servers that are to be shut down, without the lock.
+func (c *container) end(code int) []*httptest.Server {
+	old := c.servers
+	c.servers = nil
 	if c.state == deploy.Running {
 		c.state, c.exitCode = deploy.Exited, code
 		c.engine.tell(c.release.ID)
@@ -185,20 +217,23 @@ func (c *container) instance() deploy.Instance {
 		ExitCode:     c.exitCode,
 		Restarts:     c.restarts,
 	}
-	if c.server != nil {
-		in.Upstream = deploy.Upstream{Name: string(c.release.ID), Addr: c.server.Listener.Addr().String(), Port: c.release.Port}
+	var addrs []string
+	for _, server := range c.servers {
+		addrs = append(addrs, server.Listener.Addr().String())
+	}
+	if slices.Sort(addrs); len(addrs) > 0 {
+		in.Upstream = deploy.Upstream{Name: string(c.release.ID), Addr: strings.Join(addrs, ","), Port: c.release.Port}
 	}
 	return in
 }
 
 // shutdown lets requests finish for as long as Docker would.
-func shutdown(old *httptest.Server) {
-	if old == nil {
-		return
-	}
+func shutdown(servers ...*httptest.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	_ = old.Config.Shutdown(ctx) // those that are left are cut
-	old.CloseClientConnections()
-	old.Close()
+	for _, old := range servers {
+		_ = old.Config.Shutdown(ctx) // those that are left are cut
+		old.CloseClientConnections()
+		old.Close()
+	}
 }

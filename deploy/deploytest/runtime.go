@@ -2,6 +2,7 @@ package deploytest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -15,7 +16,8 @@ import (
 
 // Runtime is a deploy.Runtime in memory. Every running release serves HTTP on a loopback port of its own, so that gates,
 // proxies and load have something real to speak to. A stopped release lets its requests finish, as a good container does.
-// The stack of a workload is one release at a time: starting another takes it over.
+// The stack of a workload is one release at a time: starting another takes it over. A release
+// that runs several times has as many ports.
 //
 // Its points are "runtime.start", "runtime.stop", "runtime.remove" and "runtime.volumes".
 type Runtime struct {
@@ -51,9 +53,13 @@ func (r *Runtime) With(hook Hook) *Runtime { return &Runtime{hook: hook, engine:
 // Start implements deploy.Runtime.
 func (r *Runtime) Start(ctx context.Context, release db.Release) (deploy.Instance, error) {
 	var in deploy.Instance
-	err := r.call(ctx, "runtime.start", func() { in = r.engine.start(release) })
-	return in, err
+	var failed error
+	err := r.call(ctx, "runtime.start", func() { in, failed = r.engine.start(release) })
+	return in, errors.Join(err, failed)
 }
+
+// Scales implements deploy.Scaler.
+func (*Runtime) Scales(db.Release) bool { return true }
 
 // Ready implements deploy.Runtime: all images are there but those that LoseImages took.
 func (r *Runtime) Ready(ctx context.Context, release db.Release) error {

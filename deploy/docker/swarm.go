@@ -33,6 +33,7 @@ type SwarmConfig struct {
 type Swarm struct {
 	engine *Engine
 	cfg    SwarmConfig
+	ports  swarmPorts
 }
 
 // NewSwarm returns the Swarm of the engine. It makes no network call.
@@ -40,7 +41,7 @@ func NewSwarm(engine *Engine, cfg SwarmConfig) *Swarm {
 	cfg.Look = cmp.Or(cfg.Look, time.Second)
 	cfg.Patience = cmp.Or(cfg.Patience, 5*time.Minute)
 	cfg.Homeless = cmp.Or(cfg.Homeless, 20*time.Second)
-	return &Swarm{engine, cfg}
+	return &Swarm{engine: engine, cfg: cfg}
 }
 
 // Manages tells whether the engine is a manager of a Swarm.

@@ -217,9 +217,13 @@ func managerKilled(f *fleet) {
 	begun = time.Now()
 	f.must(f.Restart(f.Context(), 0))
 	f.must(f.AwaitReady(f.Context(), 0))
+	for i := range f.Nodes {
+		f.must(f.AwaitReady(f.Context(), i))
+	}
 	o = outcome{fault: "  (and is back)", back: f.whole(begun, -1)}
 	f.judgeDeployment(first)
-	f.judgeDeployment(second)
+	f.judgeDeployment(second) // its recovery has looked at the Swarm since
+	f.whole(begun, -1)
 	f.note(o, time.Time{}, time.Time{}, 0)
 	f.respread()
 }

@@ -82,6 +82,9 @@ func (s *Swarm) start(ctx context.Context, r db.Release) (deploy.Instance, error
 func (s *Swarm) converge(ctx context.Context, id db.ReleaseID, spec swarm.ServiceSpec) (rolls bool, err error) {
 	return retried(ctx, func() (bool, error) {
 		service, err := s.named(ctx, id)
+		if service != nil { // another number would replace all tasks
+			spec.TaskTemplate.ForceUpdate = service.Spec.TaskTemplate.ForceUpdate
+		}
 		switch {
 		case err != nil:
 			return false, err
@@ -93,7 +96,12 @@ func (s *Swarm) converge(ctx context.Context, id db.ReleaseID, spec swarm.Servic
 			spec.UpdateConfig = atOnce()
 			return false, s.update(ctx, *service, spec)
 		case service.Spec.Labels[labelConfig] == spec.Labels[labelConfig]:
-			return false, nil
+			v, err := s.look(ctx, id)
+			if err != nil || !v.unreached() {
+				return false, err
+			}
+			spec.TaskTemplate.ForceUpdate++
+			return true, s.update(ctx, *service, spec)
 		}
 		return templateOf(service.Spec) != templateOf(spec), s.update(ctx, *service, spec)
 	})

@@ -164,6 +164,13 @@ func (v *view) addr(t swarm.Task) string {
 	return ""
 }
 
+// unreached tells whether a task runs of which nobody knows where it answers, nor ever will: see swarmPorts.
+func (v *view) unreached() bool {
+	return v != nil && slices.ContainsFunc(v.tasks, func(t swarm.Task) bool {
+		return t.DesiredState == swarm.TaskStateRunning && t.Status.State == swarm.TaskStateRunning && isUp(v.nodes[t.NodeID]) && v.addr(t) == ""
+	})
+}
+
 // isUp tells whether a node's tasks may run. Of all nodes Swarm says for some seconds that they are unknown, whenever it has another
 // leader or its manager was started anew: their tasks go on meanwhile.
 func isUp(n swarm.Node) bool {

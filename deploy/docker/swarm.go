@@ -33,6 +33,7 @@ type SwarmConfig struct {
 type Swarm struct {
 	engine *Engine
 	cfg    SwarmConfig
+	ports  swarmPorts
 }
 
 // NewSwarm returns the Swarm of the engine. It makes no network call.
@@ -40,7 +41,7 @@ func NewSwarm(engine *Engine, cfg SwarmConfig) *Swarm {
 	cfg.Look = cmp.Or(cfg.Look, time.Second)
 	cfg.Patience = cmp.Or(cfg.Patience, 5*time.Minute)
 	cfg.Homeless = cmp.Or(cfg.Homeless, 20*time.Second)
-	return &Swarm{engine, cfg}
+	return &Swarm{engine: engine, cfg: cfg}
 }
 
 // Manages tells whether the engine is a manager of a Swarm.
@@ -81,6 +82,9 @@ func (s *Swarm) start(ctx context.Context, r db.Release) (deploy.Instance, error
 func (s *Swarm) converge(ctx context.Context, id db.ReleaseID, spec swarm.ServiceSpec) (rolls bool, err error) {
 	return retried(ctx, func() (bool, error) {
 		service, err := s.named(ctx, id)
+		if service != nil { // another number would replace all tasks
+			spec.TaskTemplate.ForceUpdate = service.Spec.TaskTemplate.ForceUpdate
+		}
 		switch {
 		case err != nil:
 			return false, err
@@ -92,7 +96,12 @@ func (s *Swarm) converge(ctx context.Context, id db.ReleaseID, spec swarm.Servic
 			spec.UpdateConfig = atOnce()
 			return false, s.update(ctx, *service, spec)
 		case service.Spec.Labels[labelConfig] == spec.Labels[labelConfig]:
-			return false, nil
+			v, err := s.look(ctx, id)
+			if err != nil || !v.unreached() {
+				return false, err
+			}
+			spec.TaskTemplate.ForceUpdate++
+			return true, s.update(ctx, *service, spec)
 		}
 		return templateOf(service.Spec) != templateOf(spec), s.update(ctx, *service, spec)
 	})

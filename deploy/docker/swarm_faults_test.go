@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tinyforge/db"
+	"tinyforge/deploy/docker"
 	"tinyforge/deploy/proxy"
 )
 
@@ -41,11 +42,8 @@ type fault struct {
 }
 
 var faults = map[int][]fault{
-	1: {
-		{"drained", drained}, {"cut", cutAndMended}, {"killed", killed}, {"killed in a deploy", killedInDeploy},
-		{"taken back", takenBack}, {"manager killed", managerKilled},
-	},
-	3: {{"another manager killed", anotherManagerKilled}, {"no image", noImage}},
+	1: {{"cut", cutAndMended}, {"killed", killed}, {"killed in a deploy", killedInDeploy}, {"manager killed", managerKilled}},
+	3: {{"drained", drained}, {"another manager killed", anotherManagerKilled}, {"no image", noImage}, {"taken back", takenBack}},
 }
 
 func lines(all []outcome) string {
@@ -217,11 +215,29 @@ func managerKilled(f *fleet) {
 	begun = time.Now()
 	f.must(f.Restart(f.Context(), 0))
 	f.must(f.AwaitReady(f.Context(), 0))
+	for i := range f.Nodes {
+		f.must(f.AwaitReady(f.Context(), i))
+	}
 	o = outcome{fault: "  (and is back)", back: f.whole(begun, -1)}
 	f.judgeDeployment(first)
-	f.judgeDeployment(second)
+	f.judgeDeployment(second) // its recovery has looked at the Swarm since
+	f.whole(begun, -1)
 	f.note(o, time.Time{}, time.Time{}, 0)
+	f.startedByAnother()
 	f.respread()
+}
+
+// startedByAnother: a Tinyforge that was started anew too has never heard where the tasks answer that ran meanwhile.
+func (f *fleet) startedByAnother() {
+	f.Helper()
+	state, err := f.db.RuntimeState(f.Context(), f.workload.ID)
+	f.must(err)
+	in, err := docker.NewSwarm(f.engine, docker.SwarmConfig{}).Start(f.Context(), state.Release)
+	if err != nil || len(in.Upstream.Addrs()) != 3 {
+		f.Errorf("started by another one it answers at %q, %v", in.Upstream.Addr, err)
+	}
+	f.whole(time.Now(), -1)
+	f.note(outcome{fault: "  (and Tinyforge with it)", note: in.Upstream.Addr}, time.Time{}, time.Time{}, 0)
 }
 
 // anotherManagerKilled: of three managers, one that the Tinyforge does not speak to.

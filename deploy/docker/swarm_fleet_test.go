@@ -27,6 +27,7 @@ type fleet struct {
 	db       *db.DB
 	router   *proxy.Proxy
 	swarm    *breaking
+	engine   *docker.Engine
 	workload db.Workload
 	load     *load
 	source   *pushed
@@ -76,7 +77,7 @@ func newFleet(t *testing.T, router *proxy.Proxy, managers int, table *[]outcome)
 	engine, err := docker.New(docker.Config{Host: f.Nodes[0].Host, Instance: name, Network: name, StopTimeout: 5 * time.Second, Log: log})
 	f.must(err)
 	f.swarm = &breaking{Runtime: docker.NewSwarm(engine, docker.SwarmConfig{Look: 200 * time.Millisecond})}
-	f.source = &pushed{image: image}
+	f.engine, f.source = engine, &pushed{image: image}
 	keys, err := db.NewKeyring()
 	f.must(err)
 	f.db, err = db.Open(t.Context(), migratedtest.SQLite(t), keys)

@@ -19,6 +19,7 @@ type view struct {
 	service swarm.Service
 	tasks   []swarm.Task
 	nodes   map[string]swarm.Node
+	ports   *swarmPorts
 }
 
 // Inspect implements deploy.Runtime. A release is Running when at least one replica runs on a node that Swarm does not think is down, and Upstream
@@ -42,7 +43,7 @@ func (s *Swarm) look(ctx context.Context, id db.ReleaseID) (*view, error) {
 		return nil, err
 	}
 	nodes, err := s.nodes(ctx)
-	return &view{*service, tasks, nodes}, err
+	return &view{*service, tasks, nodes, &s.ports}, err
 }
 
 func (s *Swarm) nodes(ctx context.Context) (map[string]swarm.Node, error) {
@@ -80,13 +81,14 @@ func (s *Swarm) list(ctx context.Context) ([]deploy.Instance, error) {
 	for _, t := range tasks {
 		of[t.ServiceID] = append(of[t.ServiceID], t)
 	}
+	s.ports.forgetBut(tasks)
 	var list []deploy.Instance
 	for _, service := range services {
 		id := db.ReleaseID(service.Spec.Labels[labelRelease])
 		if !s.owns(id, service.Spec) {
 			continue
 		}
-		in := (&view{service, of[service.ID], nodes}).instance(id)
+		in := (&view{service, of[service.ID], nodes, &s.ports}).instance(id)
 		in.ExitCode, in.Restarts = 0, 0
 		list = append(list, in)
 	}
@@ -156,12 +158,17 @@ func (v *view) addr(t swarm.Task) string {
 	if !known || !isUp(node) || t.DesiredState != swarm.TaskStateRunning || t.Status.State != swarm.TaskStateRunning {
 		return ""
 	}
-	for _, p := range t.Status.PortStatus.Ports { // one for IPv4 and one for IPv6, of the same number
-		if p.PublishedPort != 0 {
-			return net.JoinHostPort(address(node), strconv.Itoa(int(p.PublishedPort)))
-		}
+	if port := v.ports.of(t); port != 0 {
+		return net.JoinHostPort(address(node), strconv.Itoa(int(port)))
 	}
 	return ""
+}
+
+// unreached tells whether a task runs of which nobody knows where it answers, nor ever will: see swarmPorts.
+func (v *view) unreached() bool {
+	return v != nil && slices.ContainsFunc(v.tasks, func(t swarm.Task) bool {
+		return t.DesiredState == swarm.TaskStateRunning && t.Status.State == swarm.TaskStateRunning && isUp(v.nodes[t.NodeID]) && v.addr(t) == ""
+	})
 }
 
 // isUp tells whether a node's tasks may run. Of all nodes Swarm says for some seconds that they are unknown, whenever it has another

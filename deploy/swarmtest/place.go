@@ -150,14 +150,9 @@ func (p *place) cgroup(i int) string {
 	return fmt.Sprintf("/tinyforge-nodes-%d-%d", p.number, i)
 }
 
-// address is one in the place's subnet, of those that RFC 5737 and RFC 2544 keep free for uses such as this.
-func (p *place) address(last int) string {
-	nets := []string{"198.51.100", "203.0.113"}
-	if p.number < len(nets) {
-		return fmt.Sprintf("%s.%d", nets[p.number], last)
-	}
-	return fmt.Sprintf("198.18.%d.%d", p.number, last)
-}
+// address is one in the place's subnet, of those that RFC 2544 keeps free for tests of networks. Those of RFC 5737, for documents, are
+// used by networks of virtual machines.
+func (p *place) address(last int) string { return fmt.Sprintf("198.18.%d.%d", p.number, last) }
 
 // private is the start "10.N" of the addresses of containers: those of nodes' own bridges, or those of the Swarm's networks.
 func (p *place) private(swarm int) string { return fmt.Sprintf("10.%d", 200+2*p.number+swarm) }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -51,7 +50,7 @@ func (r *Router) Do(req *http.Request) (*http.Response, error) {
 		return answerWith(status), nil
 	}
 	defer r.change(func() { delete(r.flights, f) })
-	out.Host, out.URL.Scheme, out.URL.Host = req.URL.Host, "http", up.Addrs()[rand.IntN(len(up.Addrs()))]
+	out.Host, out.URL.Scheme, out.URL.Host = req.URL.Host, "http", up.Addrs()[0]
 	res, err := http.DefaultTransport.RoundTrip(out)
 	if err != nil {
 		return nil, err

@@ -63,7 +63,7 @@ func runProxy(t *testing.T) *proxy.Proxy {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	t.Cleanup(func() { cancel(); _ = <-ended })
 	select {
 	case <-p.Ready():
 	case err := <-ended:

@@ -106,7 +106,7 @@ func (f *fleet) work(d *deploy.Deployer) {
 	runner, recovery := deploy.NewRunner(d, "test"), deploy.NewRecovery(d)
 	go func() { ended <- runner.Run(ctx) }()
 	go func() { ended <- recovery.Run(ctx) }()
-	f.Cleanup(func() { cancel(); <-ended; <-ended })
+	f.Cleanup(func() { cancel(); _, _ = <-ended, <-ended })
 }
 
 // push queues a deployment of the next commit.

@@ -44,7 +44,7 @@ var kinds = []struct {
 	{"post", http.MethodPost, "/echo", strings.Repeat("x", 1000), 2},
 }
 
-// visit begins to visit the host through the proxy at an address, until the test ends or stop.
+// visitAllTheTime begins to visit the host through the proxy at an address, until the test ends. It returns when each of them has had an answer.
 func visitAllTheTime(t *testing.T, proxy, host string) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{t: t, host: host, cancel: cancel}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,13 +62,13 @@ func runProxy(t *testing.T) *proxy.Proxy {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- p.Run(ctx) }()
-	t.Cleanup(func() { cancel(); _ = <-ended })
+	failed := make(chan error, 1)
+	var running sync.WaitGroup
+	running.Go(func() { failed <- p.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
 	select {
 	case <-p.Ready():
-	case err := <-ended:
-		ended <- err
+	case err := <-failed:
 		t.Fatal(err)
 	}
 	return p

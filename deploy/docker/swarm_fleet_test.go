@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -102,11 +103,11 @@ func newFleet(t *testing.T, router *proxy.Proxy, managers int, table *[]outcome)
 // work has a runner and a recovery work until the test ends.
 func (f *fleet) work(d *deploy.Deployer) {
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 2)
+	var loops sync.WaitGroup
 	runner, recovery := deploy.NewRunner(d, "test"), deploy.NewRecovery(d)
-	go func() { ended <- runner.Run(ctx) }()
-	go func() { ended <- recovery.Run(ctx) }()
-	f.Cleanup(func() { cancel(); _, _ = <-ended, <-ended })
+	loops.Go(func() { _ = runner.Run(ctx) })
+	loops.Go(func() { _ = recovery.Run(ctx) })
+	f.Cleanup(func() { cancel(); loops.Wait() })
 }
 
 // push queues a deployment of the next commit.

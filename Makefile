@@ -3,7 +3,7 @@ GO       ?= go
 FUZZTIME ?= 60s
 WORK     ?= all
 # These take the longest and begin first, so that none of them runs alone at the end; most of it is waiting for Docker.
-LONGEST  := ./cmd/tinyforge ./app/settings ./deploy/compose ./deploy/docker ./deploy/swarmtest ./db
+LONGEST  := ./cmd/tinyforge ./app/settings ./deploy/compose ./deploy/docker ./db
 LINTER   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 export CGO_ENABLED = 0
@@ -41,6 +41,7 @@ lint:            ## the linters of .golangci.yml
 chaos:           ## kill -9 everywhere, hundreds of times, and a table of what it did; SEED=N repeats random kills, KILLS=N is how many of several processes
 	scripts/setup test
 	$(GO) test -c -tags chaos -o bin/chaos.test ./cmd/tinyforge
+	$(GO) test -count=1 -tags chaos -p 1 -run 'Cluster|Managers|Left|TestNodesFail' -v ./deploy/swarmtest ./deploy/docker
 	cd cmd/tinyforge && TINYFORGE_TEST_CHAOS_SEED=$(SEED) TINYFORGE_TEST_CHAOS_KILLS=$(KILLS) ../../bin/chaos.test -test.run '^TestChaos' -test.parallel 8 -test.timeout 3h
 
 nodes:           ## a Docker Swarm of three nodes on this machine, as root, until Ctrl-C; N=5 for more

@@ -93,7 +93,7 @@ func TestOpenWaitsForAWriter(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if _, err := db.Open(ctx, address, newKeys(t)); err == nil || !strings.Contains(err.Error(), "does not let go of it") {
 		t.Errorf("who waits no longer gets %v", err)

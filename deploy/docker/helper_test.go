@@ -30,7 +30,11 @@ import (
 	"tinyforge/deploy/deploytest"
 )
 
-func TestMain(m *testing.M) { os.Exit(deploytest.RunMany(m)) }
+func TestMain(m *testing.M) {
+	code := deploytest.RunMany(m)
+	endNodes()
+	os.Exit(code)
+}
 
 // testEngine returns an Engine of its own instance and network on the real Docker. All that it makes is removed at the end.
 func testEngine(t *testing.T) *Engine {

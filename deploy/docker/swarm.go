@@ -121,7 +121,7 @@ func retried[T any](ctx context.Context, change func() (T, error)) (T, error) {
 }
 
 func (s *Swarm) create(ctx context.Context, spec swarm.ServiceSpec) error {
-	auth, err := s.auth()
+	auth, err := s.auth(spec.TaskTemplate.ContainerSpec.Image)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (s *Swarm) create(ctx context.Context, spec swarm.ServiceSpec) error {
 
 // update changes a service as it was read; errAgain says that somebody else has changed it since.
 func (s *Swarm) update(ctx context.Context, was swarm.Service, spec swarm.ServiceSpec) error {
-	auth, err := s.auth()
+	auth, err := s.auth(spec.TaskTemplate.ContainerSpec.Image)
 	if err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (*Swarm) Scales(db.Release) bool { return true }
 
 // Ready implements deploy.Runtime: the registry has the image.
 func (s *Swarm) Ready(ctx context.Context, r db.Release) error {
-	auth, err := s.auth()
+	auth, err := s.auth(r.Image)
 	if err != nil {
 		return err
 	}
@@ -233,10 +233,15 @@ func (s *Swarm) Publish(ctx context.Context, r db.Release, log io.Writer) (db.Re
 	return s.engine.Push(ctx, r, log)
 }
 
-// auth is the account with which nodes pull; "" is none.
-func (s *Swarm) auth() (string, error) {
-	if s.engine.cfg.Registry == nil {
+// auth is the account with which nodes pull an image; "" is none. That of our registry goes to no other one: it may have been another
+// when the image was pushed.
+func (s *Swarm) auth(image string) (string, error) {
+	ours := s.engine.cfg.Registry
+	if ours == nil {
 		return "", nil
 	}
-	return s.engine.cfg.Registry.auth()
+	if _, found := ours.find(image); !found {
+		return "", nil
+	}
+	return ours.auth()
 }

@@ -1,3 +1,5 @@
+//go:build chaos
+
 package docker_test
 
 import (

@@ -83,16 +83,12 @@ func (s *Swarm) removeSecrets(ctx context.Context, id db.ReleaseID) error {
 	return nil
 }
 
-// ensureNetworks makes the networks over all nodes that a release is in, and returns their ids: the one that joins all releases
-// first, then those that its workload shares.
+// ensureNetworks makes the networks over all nodes that a release's workload shares, and returns their ids. There is none that joins all
+// releases: a network has some 250 addresses, and a proxy dials the nodes.
 func (s *Swarm) ensureNetworks(ctx context.Context, r db.Release) ([]string, error) {
-	names := []string{s.engine.cfg.Network + "-swarm"}
-	for _, shared := range r.Networks {
-		names = append(names, s.engine.cfg.Network+"-swarm-"+shared)
-	}
-	ids := make([]string, len(names))
-	for i, name := range names {
-		id, err := s.ensureNetwork(ctx, name)
+	ids := make([]string, len(r.Networks))
+	for i, shared := range r.Networks {
+		id, err := s.ensureNetwork(ctx, s.engine.cfg.Network+".swarm."+shared) // the engine's names have no dots
 		if err != nil {
 			return nil, err
 		}

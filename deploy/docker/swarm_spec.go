@@ -59,10 +59,15 @@ func (s *Swarm) containerSpec(r db.Release, secrets []*swarm.SecretReference) *s
 	if capabilities == nil {
 		capabilities = usualCapabilities
 	}
+	labels := map[string]string{labelVolume: ""}
+	for name := range s.engine.labels(r) { // so that none is the image's
+		labels[name] = ""
+	}
+	labels[labelConfig] = templateHash(r)
 	return &swarm.ContainerSpec{
 		Image:           r.Image,
-		Labels:          map[string]string{labelConfig: templateHash(r)},
-		Env:             environ(plainEnv(r)),
+		Labels:          labels,
+		Env:             literal(environ(plainEnv(r))),
 		User:            r.User,
 		ReadOnly:        r.ReadOnly,
 		Mounts:          s.mounts(r),
@@ -83,10 +88,20 @@ func prefixed(capabilities []string) []string {
 	return all
 }
 
-// mounts are the volumes, each of which is on its node alone, and the folders in memory.
+// literal keeps Docker from taking what is written in an environment for a template, which it would carry out.
+func literal(env []string) []string {
+	for i, text := range env {
+		env[i] = strings.ReplaceAll(text, "{{", `{{"{{"}}`)
+	}
+	return env
+}
+
+// mounts are the volumes, each of which is on its node alone, and the folders in memory. No other node can be asked whose a volume is, so
+// its name cannot be another's: "tf-<workload>.<volume>", and no name of a workload has a dot. It is another one than the engine's.
 func (s *Swarm) mounts(r db.Release) []mount.Mount {
 	list := mounts(r)
 	for i, v := range r.Volumes {
+		list[i].Source = "tf-" + r.Workload + "." + v.Name
 		list[i].VolumeOptions = &mount.VolumeOptions{Labels: map[string]string{
 			labelInstance: s.engine.cfg.Instance, labelVolume: r.Workload + "/" + v.Name,
 		}}
@@ -103,10 +118,7 @@ func (s *Swarm) mounts(r db.Release) []mount.Mount {
 func attachments(r db.Release, networks []string) []swarm.NetworkAttachmentConfig {
 	list := make([]swarm.NetworkAttachmentConfig, len(networks))
 	for i, id := range networks {
-		list[i] = swarm.NetworkAttachmentConfig{Target: id}
-		if i > 0 { // the first one joins all releases, of others' workloads too
-			list[i].Aliases = []string{r.Workload}
-		}
+		list[i] = swarm.NetworkAttachmentConfig{Target: id, Aliases: []string{r.Workload}}
 	}
 	return list
 }

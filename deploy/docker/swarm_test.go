@@ -1,12 +1,16 @@
 package docker
 
 import (
+	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,20 +22,41 @@ import (
 	"tinyforge/deploy/swarmtest"
 )
 
-// testSwarm is a Swarm on nodes of its own, and the sample program's image as the nodes know it.
-func testSwarm(t *testing.T, cfg swarmtest.Config) (*Swarm, *swarmtest.Cluster, string) {
+// nodes are the Swarm of all tests here: starting one for each would leave no machine for the tests.
+var nodes struct {
+	sync.Once
+	cluster *swarmtest.Cluster
+	image   string // the sample program's, as the nodes know it
+	err     error
+}
+
+// endNodes is for the end of all tests.
+func endNodes() {
+	if nodes.cluster != nil {
+		_ = nodes.cluster.Down()
+	}
+}
+
+// testSwarm is a Swarm of its own instance and network on three nodes, and the sample program's image.
+func testSwarm(t *testing.T) (*Swarm, *swarmtest.Cluster, string) {
 	t.Helper()
-	cluster := swarmtest.StartWith(t, cfg)
-	image, err := cluster.PushSample(t.Context(), "sample", "one")
-	if err != nil {
-		t.Fatal(err)
+	nodes.Do(func() {
+		if nodes.cluster, nodes.err = swarmtest.Up(context.WithoutCancel(t.Context()), swarmtest.Config{Nodes: 3}); nodes.err == nil {
+			nodes.image, nodes.err = nodes.cluster.PushSample(context.WithoutCancel(t.Context()), "sample", "one")
+		}
+	})
+	switch {
+	case errors.Is(nodes.err, swarmtest.ErrUnable) && os.Getenv("CI") != "true":
+		t.Skip(nodes.err)
+	case nodes.err != nil:
+		t.Fatal(nodes.err)
 	}
 	name := "tinyforge-test-" + strings.ToLower(rand.Text()[:10])
-	e, err := New(Config{Host: cluster.Nodes[0].Host, Instance: name, Network: name, Log: slog.New(slog.DiscardHandler)})
+	e, err := New(Config{Host: nodes.cluster.Nodes[0].Host, Instance: name, Network: name, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewSwarm(e, SwarmConfig{Look: 200 * time.Millisecond, Homeless: 3 * time.Second}), cluster, image
+	return NewSwarm(e, SwarmConfig{Look: 200 * time.Millisecond, Homeless: 3 * time.Second}), nodes.cluster, nodes.image
 }
 
 func swarmRelease(s *Swarm, image string) db.Release {
@@ -42,14 +67,14 @@ func swarmRelease(s *Swarm, image string) db.Release {
 
 func TestSwarm(t *testing.T) {
 	t.Parallel()
-	s, _, image := testSwarm(t, swarmtest.Config{Nodes: 1})
+	s, _, image := testSwarm(t)
 	deploytest.ExerciseRuntime(t, s, func(*testing.T) db.Release { return swarmRelease(s, image) })
 }
 
 // TestServiceOfARelease: what Swarm was told of it, and what only several nodes show.
 func TestServiceOfARelease(t *testing.T) {
 	t.Parallel()
-	s, cluster, image := testSwarm(t, swarmtest.Config{Nodes: 3})
+	s, cluster, image := testSwarm(t)
 	r := swarmRelease(s, image)
 	r.Replicas, r.Memory, r.CPUs, r.ReadOnly, r.User = 3, 64<<20, 0.5, true, "1000:1000"
 	r.Constraints, r.Tmpfs = []string{"node.hostname!=nowhere"}, []string{"/small:1048576"}
@@ -93,6 +118,44 @@ func TestServiceOfARelease(t *testing.T) {
 	}
 }
 
+// TestEnvironmentOnASwarmIsLiteral: Docker carries out what looks like a template in the environment of a service.
+func TestEnvironmentOnASwarmIsLiteral(t *testing.T) {
+	t.Parallel()
+	s, _, image := testSwarm(t)
+	r := swarmRelease(s, image)
+	r.Env["VERSION"] = `a{{.Node.ID}}b{{"{{"}}c}}d{{`
+	in := mustStart(t, s, r)
+	if text, err := visit(t, in.Upstream.Addr); err != nil || text != r.Env["VERSION"]+"\n" {
+		t.Errorf("it answers %q, %v, want %q", text, err, r.Env["VERSION"])
+	}
+}
+
+// TestServiceIsNobodyElses: what could be another workload's, or the image's, is not.
+func TestServiceIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	s := NewSwarm(&Engine{cfg: Config{Instance: "one", Registry: &Registry{Host: "here.example", Prefix: "apps", User: "me", Password: "secret"}}}, SwarmConfig{})
+	names := map[string]bool{}
+	for _, r := range []db.Release{
+		{Workload: "shop", Volumes: []db.Volume{{Name: "db-data", Path: "/d"}}}, {Workload: "shop-db", Volumes: []db.Volume{{Name: "data", Path: "/d"}}},
+	} {
+		spec := s.spec(r, nil, nil).TaskTemplate.ContainerSpec
+		names[spec.Mounts[0].Source] = true
+		for _, label := range []string{labelProject, labelRelease, labelInstance, labelVolume} {
+			if value, set := spec.Labels[label]; !set || value != "" {
+				t.Errorf("its container has the label %s %q, %t", label, value, set)
+			}
+		}
+	}
+	if len(names) != 2 {
+		t.Errorf("the volumes of two workloads are %v", names)
+	}
+	for image, want := range map[string]bool{"here.example/apps/web@sha256:" + strings.Repeat("0", 64): true, "there.example/apps/web:1": false, "here.example/other/web:1": false} {
+		if auth, err := s.auth(image); err != nil || (auth != "") != want {
+			t.Errorf("the account for %s is %q, %v", image, auth, err)
+		}
+	}
+}
+
 // onEach tells whether each node has one of the addresses.
 func onEach(addrs []string, cluster *swarmtest.Cluster) bool {
 	for _, n := range cluster.Nodes {
@@ -106,7 +169,7 @@ func onEach(addrs []string, cluster *swarmtest.Cluster) bool {
 // TestScaledInPlace: more replicas leave those be that run, and a change that does not work is taken back by Swarm, which is a failure.
 func TestScaledInPlace(t *testing.T) {
 	t.Parallel()
-	s, _, image := testSwarm(t, swarmtest.Config{Nodes: 3})
+	s, _, image := testSwarm(t)
 	r := swarmRelease(s, image)
 	r.Replicas = 2
 	before := mustStart(t, s, r).Upstream.Addrs()
@@ -136,13 +199,15 @@ func TestScaledInPlace(t *testing.T) {
 // TestSwarmSaysWhyNot: each failure names what to look at.
 func TestSwarmSaysWhyNot(t *testing.T) {
 	t.Parallel()
-	s, cluster, image := testSwarm(t, swarmtest.Config{Nodes: 1})
+	s, cluster, image := testSwarm(t)
 	for name, tt := range map[string]struct {
 		change func(*db.Release)
 		want   string
 	}{
-		"no node":   {func(r *db.Release) { r.Constraints = []string{"node.hostname==nowhere"} }, "Swarm finds no node for 1 of 1 replicas: no suitable node (scheduling constraints not satisfied on 1 node)"},
-		"no room":   {func(r *db.Release) { r.Image = cluster.Registry + "/absent@sha256:" + strings.Repeat("0", 64) }, "No node could start the container: on "},
+		"no node": {func(r *db.Release) { r.Constraints = []string{"node.hostname==nowhere"} }, "Swarm finds no node for 1 of 1 replicas: no suitable node (scheduling constraints not satisfied on 3 nodes)"},
+		"no room": {func(r *db.Release) {
+			r.Image, r.Replicas = cluster.Registry+"/absent@sha256:"+strings.Repeat("0", 64), 6
+		}, "No node could start the container: on "},
 		"nonsense":  {func(r *db.Release) { r.Constraints = []string{"nonsense"} }, "Swarm refuses the service: "},
 		"no secret": {func(r *db.Release) { r.SecretFiles = []string{"ABSENT"} }, `secret_files: there is no environment variable "ABSENT"`},
 	} {

@@ -42,6 +42,16 @@ func (p *placement) check(c *common) Faults {
 			all = append(all, Fault{fmt.Sprintf("secret_files[%d]", i), "must be the name of an environment variable"})
 		}
 	}
+	for i, v := range c.Volumes {
+		if strings.Contains(v.Path, "{{") {
+			all = append(all, Fault{fmt.Sprintf("volumes[%d].path", i), "must not have {{ in it, which Swarm takes for a template"})
+		}
+	}
+	for i, folder := range c.Tmpfs {
+		if strings.Contains(folder, "{{") {
+			all = append(all, Fault{fmt.Sprintf("tmpfs[%d]", i), "must not have {{ in it, which Swarm takes for a template"})
+		}
+	}
 	if len(c.Volumes) > 0 && !slices.ContainsFunc(p.Constraints, isOfOneNode) {
 		all = append(all, Fault{"volumes", `are on one node: name it in constraints, such as "node.hostname==one", so that the release always runs there`})
 	}

@@ -1,3 +1,5 @@
+//go:build chaos
+
 package swarmtest_test
 
 import (
@@ -16,7 +18,7 @@ import (
 )
 
 // child makes this program form a cluster, say where its node's Docker is, and wait to be killed.
-const child = "TINYFORGE_TEST_NODES_CHILD"
+const child = "SWARMTEST_CHILD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(child) == "" {

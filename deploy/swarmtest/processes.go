@@ -16,7 +16,7 @@ import (
 
 // mark is the variable by which daemons, and what they start but containers, are known to be a node's. Its value is the
 // node's folder.
-const mark = "TINYFORGE_TEST_NODE"
+const mark = "SWARMTEST_NODE"
 
 // endAll kills, as kill -9 does, every process that is marked with the folder or one below it, and every process in a cgroup
 // whose path begins with cgroup. It returns when none is left.

@@ -61,7 +61,8 @@ func (d *DB) needless(ctx context.Context, tx bun.Tx, dep Deployment) (string, e
 		return "", err
 	}
 	var newest Deployment
-	id := tx.NewSelect().Model((*Deployment)(nil)).ColumnExpr("max(id)").Where("workload_id = ? AND phase IN (?)", dep.WorkloadID, bun.List(unfinished))
+	id := tx.NewSelect().Model((*Deployment)(nil)).ColumnExpr("max(id)").
+		Where("workload_id = ? AND phase IN (?) AND cause <> ?", dep.WorkloadID, bun.List(unfinished), CauseScale) // which deploys no commit
 	err := tx.NewSelect().Model(&newest).Where("id = (?)", id).Scan(ctx) // by order and limit SQLite would go through all of the workload's
 	switch {
 	case err == nil && newest.Commit == dep.Commit && !newest.GivenUp():

@@ -63,10 +63,10 @@ func (r *Retention) keep(deployments ...Deployment) {
 	}
 }
 
-// lastGood are the deployments of a workload that went live, newest first.
+// lastGood are the deployments of a workload that went live, newest first; what scaled one has the same release.
 func (d *DB) lastGood(ctx context.Context, workloadID int64, limit int) ([]Deployment, error) {
 	return d.deployments(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
-		return q.Where("workload_id = ? AND phase IN (?)", workloadID, bun.List(good)).Order("id DESC").Limit(int64(limit))
+		return q.Where("workload_id = ? AND phase IN (?) AND cause <> ?", workloadID, bun.List(good), CauseScale).Order("id DESC").Limit(int64(limit))
 	})
 }
 

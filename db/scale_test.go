@@ -102,6 +102,20 @@ func TestQueueScale(t *testing.T) {
 	})
 }
 
+// A scaling that waits deploys no commit: a push of the one that was live when it was asked for still counts.
+func TestScaleSwallowsNoPush(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.live("", "A")
+		f.push("A", "B")
+		f.claim()
+		_, err := f.QueueScale(t.Context(), f.workload.ID)
+		f.check(err)
+		if out := f.push("B", "A"); len(out.Deployments) != 1 {
+			t.Errorf("the push back is not deployed: %s", out.Decision)
+		}
+	})
+}
+
 // The release before the live one is another one, however often the live one was scaled.
 func TestPreviousOfWhatScaled(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {

@@ -128,7 +128,7 @@ func (j *job) pass(ctx context.Context) error {
 		WorkloadID:   j.workload.ID,
 		DeploymentID: j.dep.ID,
 		ReleaseID:    j.dep.Release.ID,
-		Commit:       j.dep.Commit,
+		Commit:       j.dep.Release.Commit, // what is scaled may be of a later one than when that was asked for
 		Release:      *j.dep.Release,
 	})
 	if errors.Is(err, db.ErrCancelled) {

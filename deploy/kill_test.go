@@ -232,6 +232,9 @@ func (k killing) finish(w *world, dep db.Deployment, cancelled bool) {
 	}
 	w.whole(c.serves)
 	if state, err := w.db.RuntimeState(w.t.Context(), w.workload.ID); err == nil {
+		if state.Commit != state.Release.Commit {
+			w.t.Errorf("the row says %s, and its release is of %s", state.Commit, state.Release.Commit)
+		}
 		w.runs(state.ReleaseID, max(1, state.Release.Replicas), cmp.Or(c.replicas, 1))
 	}
 }

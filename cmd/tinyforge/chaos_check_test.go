@@ -12,19 +12,22 @@ import (
 	"tinyforge/db"
 )
 
+// reportsPending says so while the forge does not know all.
+func (s *service) reportsPending() string {
+	_, page := s.get(s.control+"/metrics", "")
+	if !strings.Contains(page, "tinyforge_reports_pending 0\n") {
+		return "reports are pending"
+	}
+	return ""
+}
+
 // check looks from outside whether all is as promised, as soon as it has come to rest. What is not is counted and told.
 func (x *world) check() {
 	for _, w := range x.workloads {
 		x.expect(&x.sum.wrong, w.name+" has one release that serves", func() string { return x.oneServes(w) })
 	}
 	x.expect(&x.sum.left, "nothing is left over", func() string { return x.leftOver(x.workloads) })
-	x.expect(&x.sum.untrue, "every status is known to the forge", func() string {
-		_, page := x.get(x.control+"/metrics", "")
-		if !strings.Contains(page, "tinyforge_reports_pending 0\n") {
-			return "reports are pending"
-		}
-		return ""
-	})
+	x.expect(&x.sum.untrue, "every status is known to the forge", x.reportsPending)
 	for _, w := range x.workloads {
 		x.judge(w)
 	}

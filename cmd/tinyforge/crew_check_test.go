@@ -89,13 +89,7 @@ func (x *crew) check() {
 	for _, m := range x.members {
 		x.expect(&x.sum.left, "nothing is left over", func() string { return m.leftOver(x.workloads) })
 	}
-	x.expect(&x.sum.untrue, "every status is known to the forge", func() string {
-		_, page := x.get(x.control+"/metrics", "")
-		if !strings.Contains(page, "tinyforge_reports_pending 0\n") {
-			return "reports are pending"
-		}
-		return ""
-	})
+	x.expect(&x.sum.untrue, "every status is known to the forge", x.reportsPending)
 	for _, w := range x.workloads {
 		x.once(w)
 	}

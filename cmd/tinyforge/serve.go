@@ -57,7 +57,6 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 		return err
 	}
 	defer release()
-
 	secrets := guardKeeper{guard: guard, db: store, log: log, own: c.secrets()}
 	if err := secrets.learn(ctx); err != nil { // before anybody can put it into the log
 		return err

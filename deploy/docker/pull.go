@@ -124,22 +124,30 @@ func (e *Engine) fetchOnce(ctx context.Context, named reference.Named, opt image
 
 func readPull(ctx context.Context, r io.Reader, out *lines) (digest string, err error) {
 	progress := newPullProgress(out)
-	for decoder := json.NewDecoder(r); ; {
-		var m jsonmessage.JSONMessage
-		switch err := decoder.Decode(&m); {
-		case errors.Is(err, io.EOF):
-			return digest, nil
-		case ctx.Err() != nil:
-			return "", ctx.Err()
-		case err != nil:
-			return "", fmt.Errorf("read the engine's answer: %w", err)
-		case m.Error != nil:
-			return "", m.Error
-		}
+	err = readMessages(ctx, r, func(m jsonmessage.JSONMessage) {
 		if d, found := strings.CutPrefix(m.Status, "Digest: "); found {
 			digest = d
 		}
 		progress.show(m, time.Now())
+	})
+	return digest, err
+}
+
+// readMessages reads what the engine says of a pull or a push, until it has said all or that it failed.
+func readMessages(ctx context.Context, r io.Reader, each func(jsonmessage.JSONMessage)) error {
+	for decoder := json.NewDecoder(r); ; {
+		var m jsonmessage.JSONMessage
+		switch err := decoder.Decode(&m); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return fmt.Errorf("read the engine's answer: %w", err)
+		case m.Error != nil:
+			return m.Error
+		}
+		each(m)
 	}
 }
 

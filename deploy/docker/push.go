@@ -104,26 +104,20 @@ func (e *Engine) dropPushed(ctx context.Context, target string) {
 // readPush reads what the engine says of a push, and returns what it is pinned to.
 func readPush(ctx context.Context, r io.Reader, out *lines) (sum digest.Digest, err error) {
 	progress := newPushProgress(out)
-	for decoder := json.NewDecoder(r); ; {
-		var m jsonmessage.JSONMessage
-		switch err := decoder.Decode(&m); {
-		case errors.Is(err, io.EOF) && sum == "":
-			return "", errors.New("read the engine's answer: it does not say what was pushed")
-		case errors.Is(err, io.EOF):
-			return sum, sum.Validate()
-		case ctx.Err() != nil:
-			return "", ctx.Err()
-		case err != nil:
-			return "", fmt.Errorf("read the engine's answer: %w", err)
-		case m.Error != nil:
-			return "", m.Error
-		}
+	err = readMessages(ctx, r, func(m jsonmessage.JSONMessage) {
 		var pushed types.PushResult
 		if m.Aux != nil && json.Unmarshal(*m.Aux, &pushed) == nil && pushed.Digest != "" {
 			sum = digest.Digest(pushed.Digest)
 		}
 		progress.show(m)
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case sum == "":
+		return "", errors.New("read the engine's answer: it does not say what was pushed")
 	}
+	return sum, sum.Validate()
 }
 
 // pushFailure says in one short sentence why a push failed and what to do.

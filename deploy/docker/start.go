@@ -40,16 +40,21 @@ func (e *Engine) Start(ctx context.Context, r db.Release) (deploy.Instance, erro
 
 // converge steps until the container runs, or a step fails for good.
 func (e *Engine) converge(ctx context.Context, r db.Release) error {
+	_, err := retried(ctx, func() (struct{}, error) { return struct{}{}, e.step(ctx, r) })
+	return err
+}
+
+// retried repeats a change for as long as somebody else changes the same at the same time.
+func retried[T any](ctx context.Context, change func() (T, error)) (T, error) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, time.Second
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := e.step(ctx, r)
+	return backoff.Retry(ctx, func() (T, error) {
+		value, err := change()
 		if err != nil && !errors.Is(err, errAgain) {
 			err = backoff.Permanent(err)
 		}
-		return struct{}{}, err
+		return value, err
 	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(30*time.Second))
-	return err
 }
 
 // step brings what is there to running, or returns errAgain when it has to look again.

@@ -3,13 +3,11 @@ package docker
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/swarm"
@@ -105,19 +103,6 @@ func (s *Swarm) converge(ctx context.Context, id db.ReleaseID, spec swarm.Servic
 		}
 		return templateOf(service.Spec) != templateOf(spec), s.update(ctx, *service, spec)
 	})
-}
-
-// retried repeats a change for as long as somebody else changes the same at the same time.
-func retried[T any](ctx context.Context, change func() (T, error)) (T, error) {
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, time.Second
-	return backoff.Retry(ctx, func() (T, error) {
-		value, err := change()
-		if err != nil && !errors.Is(err, errAgain) {
-			err = backoff.Permanent(err)
-		}
-		return value, err
-	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(30*time.Second))
 }
 
 func (s *Swarm) create(ctx context.Context, spec swarm.ServiceSpec) error {

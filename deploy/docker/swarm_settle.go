@@ -65,13 +65,20 @@ func (s *Swarm) settled(v *view, w *settling) (bool, error) {
 	running := v.current(func(t swarm.Task) bool { return v.addr(t) != "" })
 	wanted := int(*w.spec.Mode.Replicated.Replicas) //nolint:gosec // a few
 	switch {
-	case len(running) >= wanted && len(v.addrs()) == len(running) && (!w.rolls || v.updated()):
+	case v.takesBack(): // which ends some of what runs
+		return false, nil
+	case len(running) == wanted && len(v.addrs()) == len(running) && (!w.rolls || v.updated()):
 		return true, nil
 	case w.rolls:
 	case len(v.ended()) > 0: // whoever waits for it to be ready says how
 		return true, nil
 	}
 	return false, s.hopeless(v, w, len(running), wanted)
+}
+
+// takesBack tells whether Swarm is still undoing a change.
+func (v *view) takesBack() bool {
+	return v.service.UpdateStatus != nil && v.service.UpdateStatus.State == swarm.UpdateStateRollbackStarted
 }
 
 // updated tells whether Swarm has watched the last new task for long enough.

@@ -85,7 +85,7 @@ func TestPlaceThatIsGone(t *testing.T) {
 // TestBodyGoesToAnotherPlace: nobody has read of it where nobody could be dialed.
 func TestBodyGoesToAnotherPlace(t *testing.T) {
 	p := serve(t, Config{})
-	up, places := several(t, 3, func(_ int, w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	up, places := several(t, 3, func(_ int, w http.ResponseWriter, r *http.Request) { echoAsItComes(w, r) })
 	upsert(t, p, "a.test", up)
 	places[0].Close()
 	places[1].Close()

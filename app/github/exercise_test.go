@@ -2,6 +2,7 @@ package github_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -122,6 +123,40 @@ func TestTokensAreReusedAndRenewed(t *testing.T) {
 	s.ExpireTokens()
 	if heads, err := forge.Heads(t.Context(), repo); err != nil || heads["refs/heads/main"] != commit {
 		t.Errorf("heads with a dead token: %v, %v", heads, err)
+	}
+}
+
+// TestNobodyWaitsForAnothersToken: who gives up while somebody else asks a forge that does not answer is let go.
+func TestNobodyWaitsForAnothersToken(t *testing.T) {
+	s, repo, commit := start(t)
+	forge := openServer(t, s)
+	asked := make(chan struct{}, 1)
+	s.Fault(func(*http.Request) *forgetest.Fault {
+		asked <- struct{}{}
+		return &forgetest.Fault{Silent: true}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	first := make(chan error, 1)
+	go func() {
+		_, err := forge.Fetch(ctx, repo, commit, t.TempDir())
+		first <- err
+	}()
+	<-asked
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for range 3 {
+		if err := forge.SetStatus(gone, repo, app.Status{Commit: commit, State: db.StatusPending}); !errors.Is(err, context.Canceled) {
+			t.Errorf("a status was set with a call that is over: %v", err)
+		}
+	}
+	select {
+	case err := <-first:
+		t.Errorf("the first ended before: %v", err)
+	default:
+	}
+	cancel()
+	if err := <-first; !errors.Is(err, context.Canceled) {
+		t.Errorf("the first ended with %v", err)
 	}
 }
 

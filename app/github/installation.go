@@ -18,15 +18,38 @@ type installation struct {
 	forge  *Forge
 	tokens *ghinstallation.Transport
 	api    *github.Client
+	turn   chan struct{} // to ask for a token: ghinstallation has all others wait at a lock, from which no context calls them back
+}
+
+func (f *Forge) newInstallation(id int64) (*installation, error) {
+	api := f.app.BaseURL
+	tr, err := f.appTransport(api)
+	if err != nil {
+		return nil, err
+	}
+	tokens := ghinstallation.NewFromAppsTransport(tr, id)
+	return &installation{forge: f, tokens: tokens, api: f.client(tokens, api), turn: make(chan struct{}, 1)}, nil
 }
 
 // token returns an installation token that is good for at least a minute.
 func (i *installation) token(ctx context.Context) (string, error) {
-	token, err := i.tokens.Token(ctx)
+	token, err := i.nextToken(ctx)
 	if err != nil {
 		return "", i.forge.callError(ctx, "get installation token", err)
 	}
 	return token, nil
+}
+
+func (i *installation) nextToken(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, i.forge.access.Client.Timeout)
+	defer cancel()
+	select {
+	case i.turn <- struct{}{}:
+		defer func() { <-i.turn }()
+		return i.tokens.Token(ctx)
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 // through runs do with the access to repo's installation. A cached token may have been revoked, by a suspension or a
@@ -44,7 +67,9 @@ func (f *Forge) through(ctx context.Context, repo db.Repository, do func(*instal
 		if err != nil {
 			return err
 		}
-		err = do(inst)
+		if _, err = inst.token(ctx); err == nil {
+			err = do(inst)
+		}
 		status, ok := errors.AsType[*app.StatusError](err)
 		if !ok || status.Code != http.StatusUnauthorized || !first {
 			return err
@@ -59,13 +84,10 @@ func (f *Forge) installation(id int64) (*installation, error) {
 	if inst, ok := f.installations[id]; ok {
 		return inst, nil
 	}
-	api := f.app.BaseURL
-	tr, err := f.appTransport(api)
+	inst, err := f.newInstallation(id)
 	if err != nil {
 		return nil, err
 	}
-	tokens := ghinstallation.NewFromAppsTransport(tr, id)
-	inst := &installation{forge: f, tokens: tokens, api: f.client(tokens, api)}
 	f.installations[id] = inst
 	return inst, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 
-	"github.com/bradleyfalzon/ghinstallation/v2"
 	"github.com/google/go-github/v62/github"
 
 	"tinyforge/app"
@@ -27,17 +26,14 @@ func (f *Forge) RegistryAccount(ctx context.Context, repo db.Repository, host st
 	if err != nil {
 		return app.RegistryAccount{}, true, fmt.Errorf("read installation of %s: %w", repo.FullName, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.access.Client.Timeout)
-	defer cancel()
-	tr, err := f.appTransport(f.app.BaseURL)
+	reader, err := f.newInstallation(row.ExternalID)
 	if err != nil {
 		return app.RegistryAccount{}, true, err
 	}
-	tokens := ghinstallation.NewFromAppsTransport(tr, row.ExternalID)
-	tokens.InstallationTokenOptions = &github.InstallationTokenOptions{
+	reader.tokens.InstallationTokenOptions = &github.InstallationTokenOptions{
 		Permissions: &github.InstallationPermissions{Packages: github.String("read")},
 	}
-	token, err := (&installation{forge: f, tokens: tokens}).token(ctx)
+	token, err := reader.token(ctx)
 	return app.RegistryAccount{Username: "x-access-token", Password: token}, true, err
 }
 

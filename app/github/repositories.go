@@ -65,6 +65,9 @@ func (f *Forge) visible(ctx context.Context, installationID int64, left *int) it
 		if err != nil {
 			return nil, nil, err
 		}
+		if _, err := i.nextToken(ctx); err != nil {
+			return nil, nil, err
+		}
 		list, resp, err := i.api.Apps.ListRepos(ctx, o)
 		if list == nil {
 			return nil, resp, err

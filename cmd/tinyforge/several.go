@@ -29,7 +29,7 @@ func share(c config, store *db.DB, process db.Process, local gateway, log *slog.
 		return present{local, store, process, log}
 	}
 	router := shared.New(shared.Config{
-		DB: store, Process: process, Local: local, Log: log, Reserved: table.Reserved,
+		DB: store, Process: process, Local: local, Log: log, Reserved: table.Reserved, Away: isAway,
 		Hosts: func() []string { return hostsOf(local, table) },
 	})
 	if p, ok := local.(replaced); ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tinyforge/db"
@@ -185,20 +186,47 @@ func (r *Router) applyAll(ctx context.Context, after int64) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range append(list, r.again(ctx)...) {
-		if err := r.apply(ctx, t); err != nil {
-			if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	return r.take(ctx, append(list, r.again(ctx)...))
+}
+
+// take makes Local do what rows say. Whether others wait for this process hangs on whether its proxy is there; what that refuses is an
+// error of the one row, and is tried again.
+func (r *Router) take(ctx context.Context, rows []db.RouteTarget) error {
+	for _, t := range rows {
+		err := r.apply(ctx, t)
+		if err != nil && (ctx.Err() != nil || r.Away(err)) {
+			if r.Away(err) && !errors.Is(ctx.Err(), context.Canceled) {
 				r.serving.Store(false)
 			}
 			return fmt.Errorf("apply route %q: %w", t.Route.Host, err)
 		}
+		r.refuse(ctx, key(t.Route), err)
 		r.applied.Store(max(r.applied.Load(), t.Version))
 	}
 	r.serving.Store(true)
 	return nil
 }
 
-// again are the rows that were refused as reserved and are not reserved any more.
+// refuse takes note of what Local says of a host; nil is that it took it.
+func (r *Router) refuse(ctx context.Context, host string, err error) {
+	was := r.refused[host]
+	if err == nil {
+		delete(r.refused, host)
+		return
+	}
+	if r.refused[host] = err; !errors.Is(err, deploy.ErrReserved) && (was == nil || was.Error() != err.Error()) {
+		r.Log.ErrorContext(ctx, "the proxy refuses a route, which leads where it led before; it is tried again", "host", host, "error", err)
+	}
+}
+
+// refusal is why Local does not do what the row of a host says, nil where it does.
+func (r *Router) refusal(host string) error {
+	r.applying.Lock()
+	defer r.applying.Unlock()
+	return r.refused[host]
+}
+
+// again are the rows that were refused, but for those of hosts that are reserved still.
 func (r *Router) again(ctx context.Context) (list []db.RouteTarget) {
 	if len(r.refused) == 0 {
 		return nil
@@ -207,19 +235,16 @@ func (r *Router) again(ctx context.Context) (list []db.RouteTarget) {
 	if err != nil {
 		return nil
 	}
-	is := map[string]bool{}
-	for _, host := range reserved {
-		is[host] = true
-	}
 	for host := range r.refused {
-		if is[host] {
+		if slices.Contains(reserved, host) {
 			continue
 		}
-		delete(r.refused, host)
-		if t, err := r.DB.RouteTarget(ctx, host); err == nil {
+		t, err := r.DB.RouteTarget(ctx, host)
+		if errors.Is(err, db.ErrNotFound) {
+			t, err = db.RouteTarget{Route: db.Route{Host: host}, Deleted: true}, nil
+		}
+		if err == nil {
 			list = append(list, t)
-		} else if !errors.Is(err, db.ErrNotFound) {
-			r.refused[host] = true
 		}
 	}
 	return list
@@ -242,10 +267,6 @@ func (r *Router) apply(ctx context.Context, t db.RouteTarget) error {
 		return err
 	}
 	err = r.Local.Upsert(ctx, t.Route, up)
-	if errors.Is(err, deploy.ErrReserved) {
-		r.refused[key(t.Route)] = true
-		return nil
-	}
 	if err == nil && t.Held {
 		err = r.Local.Hold(ctx, t.Route)
 	}
@@ -282,13 +303,14 @@ func (r *Router) reloadHeld(ctx context.Context) error {
 	for _, t := range rows {
 		wanted[key(t.Route)] = true
 	}
+	var gone []db.RouteTarget
 	for _, host := range had {
-		if wanted[host] {
-			continue
+		if !wanted[host] {
+			gone = append(gone, db.RouteTarget{Route: db.Route{Host: host}, Deleted: true})
 		}
-		if err := r.Local.Delete(ctx, db.Route{Host: host}); err != nil {
-			return err
-		}
+	}
+	if err := r.take(ctx, gone); err != nil {
+		return err
 	}
 	r.stale.CompareAndSwap(asked, 0)
 	return nil

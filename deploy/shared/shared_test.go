@@ -31,6 +31,7 @@ type member struct {
 	*shared.Router
 	local    *deploytest.Router
 	reserved atomic.Value // []string
+	refuses  atomic.Value // string: the host whose route its proxy does not take
 	listened chan struct{}
 	kill     func() // without a word
 	leave    func()
@@ -74,13 +75,32 @@ func (g *group) member(local *deploytest.Router) *member {
 	must(g, err)
 	m := &member{local: local, listened: make(chan struct{})}
 	m.reserved.Store([]string(nil))
+	m.refuses.Store("")
 	m.Router = shared.New(shared.Config{
-		DB: store, Local: m.local, Log: slog.New(slog.NewTextHandler(g.Output(), nil)),
+		DB: store, Local: picky{m.local, &m.refuses}, Away: func(err error) bool { return errors.Is(err, errAway) }, Log: slog.New(slog.NewTextHandler(g.Output(), nil)),
 		Process:  db.Process{ID: string(rune('a' + len(g.members))), Host: "here", Runtimes: []string{"docker"}},
 		Reserved: func() ([]string, error) { return m.reserved.Load().([]string), nil },
 		Hosts:    func() []string { return slices.Collect(maps.Keys(m.local.Routes())) },
 	})
 	return m
+}
+
+var (
+	errAway    = errors.New("the proxy does not answer")
+	errRefused = errors.New("the disk is full")
+)
+
+// picky does not take the route of one host.
+type picky struct {
+	*deploytest.Router
+	host *atomic.Value
+}
+
+func (p picky) Upsert(ctx context.Context, rt db.Route, up deploy.Upstream) error {
+	if rt.Host == p.host.Load() {
+		return errRefused
+	}
+	return p.Router.Upsert(ctx, rt, up)
 }
 
 // fixture sends requests through the proxies in turn.
@@ -199,9 +219,8 @@ func TestProxyAway(t *testing.T) {
 	g := newGroup(t, 2)
 	a, b := g.members[0], g.members[1]
 	must(t, a.Upsert(t.Context(), rt, blue))
-	away := errors.New("the proxy does not answer")
-	b.local.SetHook(deploytest.FailAt("router.upsert:before", away))
-	if err := b.Upsert(t.Context(), rt, green); !errors.Is(err, away) {
+	b.local.SetHook(deploytest.FailAt("router.upsert:before", errAway))
+	if err := b.Upsert(t.Context(), rt, green); !errors.Is(err, errAway) {
 		t.Errorf("it says %v", err)
 	}
 	must(t, a.Upsert(t.Context(), rt, blue))
@@ -211,6 +230,43 @@ func TestProxyAway(t *testing.T) {
 	must(t, b.Upsert(t.Context(), rt, blue))
 	a.points(t, blue.Name)
 	b.points(t, blue.Name)
+}
+
+// TestProxyRefusesOneRoute: that is an error for who moves it there, and of that route alone. The process goes on being waited for, and
+// its proxy gets the route when it takes it.
+func TestProxyRefusesOneRoute(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 2)
+	a, b := g.members[0], g.members[1]
+	must(t, a.Upsert(t.Context(), rt, blue))
+	b.refuses.Store(rt.Host)
+	other := db.Route{WorkloadID: 2, Host: "other.example.com"}
+	for range 3 {
+		if err := b.Upsert(t.Context(), rt, green); !errors.Is(err, errRefused) {
+			t.Errorf("it says %v", err)
+		}
+		must(t, a.Upsert(t.Context(), rt, blue))
+		must(t, a.Upsert(t.Context(), rt, green))
+		must(t, b.Upsert(t.Context(), other, blue))
+		must(t, a.Upsert(t.Context(), other, green)) // returns when b has it
+		if got := b.local.Routes()[other.Host]; got != green.Name {
+			t.Errorf("the other route leads to %q", got)
+		}
+		all, err := a.DB.LivingProcesses(t.Context())
+		if must(t, err); !all[1].Serving {
+			t.Error("it is not waited for")
+		}
+	}
+	b.points(t, blue.Name)
+	b.refuses.Store("")
+	deadline := time.After(30 * time.Second)
+	for b.local.Routes()[rt.Host] != green.Name || b.Upsert(t.Context(), rt, green) != nil {
+		select {
+		case <-deadline:
+			t.Fatal("it never got the route")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // TestReserved: a host that is Tinyforge's own is refused, and is the workload's when it is not that any more.

@@ -209,33 +209,35 @@ func (r *Router) take(ctx context.Context, rows []db.RouteTarget) error {
 
 // refuse takes note of what Local says of a host; nil is that it took it.
 func (r *Router) refuse(ctx context.Context, host string, err error) {
-	was := r.refused[host]
 	if err == nil {
-		delete(r.refused, host)
+		r.refused.Delete(host)
 		return
 	}
-	if r.refused[host] = err; !errors.Is(err, deploy.ErrReserved) && (was == nil || was.Error() != err.Error()) {
+	was, _ := r.refused.Swap(host, err)
+	if said, _ := was.(error); !errors.Is(err, deploy.ErrReserved) && (said == nil || said.Error() != err.Error()) {
 		r.Log.ErrorContext(ctx, "the proxy refuses a route, which leads where it led before; it is tried again", "host", host, "error", err)
 	}
 }
 
 // refusal is why Local does not do what the row of a host says, nil where it does.
 func (r *Router) refusal(host string) error {
-	r.applying.Lock()
-	defer r.applying.Unlock()
-	return r.refused[host]
+	err, _ := r.refused.Load(host)
+	refused, _ := err.(error)
+	return refused
 }
 
 // again are the rows that were refused, but for those of hosts that are reserved still.
 func (r *Router) again(ctx context.Context) (list []db.RouteTarget) {
-	if len(r.refused) == 0 {
+	var hosts []string
+	r.refused.Range(func(host, _ any) bool { hosts = append(hosts, host.(string)); return true })
+	if len(hosts) == 0 {
 		return nil
 	}
 	reserved, err := r.Reserved()
 	if err != nil {
 		return nil
 	}
-	for host := range r.refused {
+	for _, host := range hosts {
 		if slices.Contains(reserved, host) {
 			continue
 		}

@@ -52,8 +52,8 @@ type Router struct {
 
 	confirmed atomic.Int64 // version that all others had once
 
-	applying sync.Mutex       // one change of Local after the other
-	refused  map[string]error // by host: why Local did not take what its row says; guarded by applying
+	applying sync.Mutex // one change of Local after the other
+	refused  sync.Map   // by host: the error with which Local did not take what its row says
 
 	drains map[string]*draining // by ID; follow alone uses it
 }
@@ -66,13 +66,14 @@ var (
 
 // New makes a Router that does not follow yet: until Run does, what is changed takes effect elsewhere, and here when Run begins.
 func New(c Config) *Router {
-	return &Router{Config: c, joined: make(chan struct{}), kick: make(chan struct{}, 1), refused: map[string]error{}, drains: map[string]*draining{}}
+	return &Router{Config: c, joined: make(chan struct{}), kick: make(chan struct{}, 1), drains: map[string]*draining{}}
 }
 
 // Check implements deploy.Router.
 func (r *Router) Check(rt db.Route) error { return r.Local.Check(rt) }
 
-// Upsert implements deploy.Router. With what the row says already nothing is written.
+// Upsert implements deploy.Router. With what the row says already nothing is written. Before Run, a first row that would lead to nobody
+// leads to where Local does: that may be a proxy that has served since before there were rows, and goes on so.
 func (r *Router) Upsert(ctx context.Context, rt db.Route, up deploy.Upstream) error {
 	return r.upsert(ctx, rt, up, deploy.GuardOf(ctx), nil)
 }
@@ -87,14 +88,38 @@ func (r *Router) upsert(ctx context.Context, rt db.Route, up deploy.Upstream, g 
 		return r.Local.Upsert(ctx, rt, up) // which says why not
 	}
 	text, err := encode(up)
-	if err != nil {
+	first, errFirst := encode(r.before(ctx, rt, up))
+	if err := errors.Join(err, errFirst); err != nil {
 		return err
 	}
 	rt.Host = key(rt)
 	return r.change(ctx, rt, g, wrote, func(was db.RouteTarget) (db.RouteTarget, bool) {
 		is := db.RouteTarget{Route: rt, Upstream: text}
+		if was.Version == 0 {
+			is.Upstream = first
+		}
 		return is, !is.SameAs(was)
 	})
+}
+
+// before is where a host's first row is to lead.
+func (r *Router) before(ctx context.Context, rt db.Route, up deploy.Upstream) deploy.Upstream {
+	select {
+	case <-r.joined:
+		return up
+	default:
+	}
+	if up != (deploy.Upstream{}) {
+		return up
+	}
+	if _, err := r.DB.RouteTarget(ctx, key(rt)); !errors.Is(err, db.ErrNotFound) {
+		return up
+	}
+	serves, err := r.Local.Current(ctx, rt)
+	if err != nil {
+		return up
+	}
+	return serves
 }
 
 // Hold implements deploy.Router.

@@ -51,7 +51,11 @@ func newGroup(t testing.TB, n int) *group {
 // join starts a process with this proxy.
 func (g *group) join(local *deploytest.Router) *member {
 	g.Helper()
-	m := g.member(local)
+	return g.start(g.member(local))
+}
+
+func (g *group) start(m *member) *member {
+	g.Helper()
 	listening, stop := context.WithCancel(context.Background())
 	ctx, end := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -161,6 +165,28 @@ func TestRoutesBeforeAnybodyConnects(t *testing.T) {
 	if got := b.local.Routes(); !maps.Equal(got, want) || !b.local.Held(held.Host) || b.local.Held(rt.Host) {
 		t.Errorf("it begins with %v", got)
 	}
+}
+
+// TestFirstRows: a proxy that served before there were rows goes on with what it has, until somebody knows better. What has a row already
+// is led to nobody when that is what is asked for.
+func TestFirstRows(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 0)
+	local := deploytest.NewRouter(nil)
+	must(t, local.Upsert(t.Context(), rt, blue))
+	cleared := db.Route{WorkloadID: 2, Host: "cleared.example.com"}
+	must(t, local.Upsert(t.Context(), cleared, blue))
+	m := g.member(local)
+	fresh := db.Route{WorkloadID: 3, Host: "fresh.example.com"}
+	for _, route := range []db.Route{rt, cleared, fresh, cleared} {
+		must(t, m.Upsert(t.Context(), route, deploy.Upstream{}))
+	}
+	want := map[string]string{rt.Host: blue.Name, cleared.Host: "", fresh.Host: ""}
+	if got := g.start(m).local.Routes(); !maps.Equal(got, want) {
+		t.Errorf("it begins with %v, want %v", got, want)
+	}
+	must(t, m.Upsert(t.Context(), rt, deploy.Upstream{}))
+	m.points(t, "")
 }
 
 // TestKilledIsNotWaitedForLong: and what it missed it has at once when it is back.

@@ -19,15 +19,24 @@ type CertificateFile struct {
 
 const sealCertificate = "certificate_files"
 
-// SaveCertificateFile writes a file, new or not.
-func (d *DB) SaveCertificateFile(ctx context.Context, name string, content []byte) (err error) {
-	f := CertificateFile{Name: name, Size: int64(len(content)), UpdatedAt: now()}
-	if f.Sealed, err = d.keys.seal(content, sealCertificate); err != nil {
-		return err
-	}
-	_, err = d.bun.NewInsert().Model(&f).On("CONFLICT (name) DO UPDATE").
-		Set("sealed = EXCLUDED.sealed, size = EXCLUDED.size, updated_at = EXCLUDED.updated_at").Exec(ctx)
-	return found("save certificate file", err)
+// SaveCertificateFiles writes files by their Name and Content, new or not: all of them, or none.
+func (d *DB) SaveCertificateFiles(ctx context.Context, files ...CertificateFile) error {
+	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		for _, f := range files {
+			sealed, err := d.keys.seal(f.Content, sealCertificate)
+			if err != nil {
+				return err
+			}
+			row := CertificateFile{Name: f.Name, Sealed: sealed, Size: int64(len(f.Content)), UpdatedAt: now()}
+			_, err = tx.NewInsert().Model(&row).On("CONFLICT (name) DO UPDATE").
+				Set("sealed = EXCLUDED.sealed, size = EXCLUDED.size, updated_at = EXCLUDED.updated_at").Exec(ctx)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return found("save certificate files", err)
 }
 
 // CertificateFile reads a file, or returns ErrNotFound.

@@ -102,6 +102,59 @@ func TestQueueScale(t *testing.T) {
 	})
 }
 
+// A scaling whose place a push took is asked for again when that does not go live.
+func TestScaleIsNotForgotten(t *testing.T) {
+	for name, k := range map[string]struct {
+		end  func(f *fixture, push int64)
+		owed bool
+	}{
+		"failed":    {func(f *fixture, _ int64) { f.save(f.claim(), db.PhaseFailed) }, true},
+		"skipped":   {func(f *fixture, _ int64) { f.save(f.claim(), db.PhaseSkipped) }, true},
+		"cancelled": {func(f *fixture, id int64) { f.check(f.Cancel(f.t.Context(), id)) }, true},
+		"superseded by one that failed": {func(f *fixture, _ int64) {
+			f.push("B", "C")
+			f.save(f.claim(), db.PhaseFailed)
+		}, true},
+		"live": {func(f *fixture, _ int64) { dep := f.claim(); f.commit(dep); f.save(dep, db.PhaseLive) }, false},
+		"failed, with another one waiting": {func(f *fixture, _ int64) {
+			dep := f.claim()
+			f.push("B", "C")
+			f.save(dep, db.PhaseFailed)
+			dep = f.claim()
+			f.commit(dep)
+			f.save(dep, db.PhaseLive)
+		}, false},
+		"failed, with the workload deleted": {func(f *fixture, _ int64) {
+			dep := f.claim()
+			f.check(f.DeleteWorkload(f.t.Context(), f.workload.ID, false))
+			f.save(dep, db.PhaseFailed)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, f *fixture) {
+				f.live("", "A")
+				_, err := f.QueueScale(t.Context(), f.workload.ID)
+				f.check(err)
+				k.end(f, f.push("A", "B").Deployments[0])
+				dep, err := f.Claim(t.Context(), "next", time.Minute)
+				f.check(err)
+				if owed := dep != nil && dep.Cause == db.CauseScale; owed != k.owed || !owed && dep != nil {
+					t.Fatalf("next is %+v", dep)
+				}
+				if dep == nil {
+					return
+				}
+				f.save(dep, db.PhaseFailed)
+				f.push("C", "D")
+				f.save(f.claim(), db.PhaseFailed)
+				if again, err := f.Claim(t.Context(), "next", time.Minute); again != nil || err != nil {
+					t.Errorf("a scaling that failed is asked for again: %+v (%v)", again, err)
+				}
+			})
+		})
+	}
+}
+
 // A scaling that waits deploys no commit: a push of the one that was live when it was asked for still counts.
 func TestScaleSwallowsNoPush(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {

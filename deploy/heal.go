@@ -94,7 +94,15 @@ func (p *patient) inspect(ctx context.Context) (err error) {
 	return err
 }
 
-func (p *patient) runs() bool { return p.live.State == Running && p.live.Upstream.Addr != "" }
+func (p *patient) runs() runs {
+	switch {
+	case p.live.State != Running || p.live.Upstream.Addr == "":
+		return runsNot
+	case p.live.Replicas != 0 && p.live.Replicas != max(1, p.state.Release.Replicas):
+		return runsOther
+	}
+	return runsSo
+}
 
 // upstream is where the routes lead that lead to what serves: nobody, while that does not run. Of a stack it is enough that
 // the routed service does.
@@ -181,7 +189,7 @@ func (p *patient) report(ctx context.Context, rt db.Route, at target, was Upstre
 // release at a time. It fails when that does not stay up. Hosts and options may be others when it returns.
 func (p *patient) startAgain(ctx context.Context, alone bool) error {
 	if _, again := p.said.Load(p.w.ID); !again {
-		p.Log.WarnContext(ctx, "start what should run", "release", p.live.ID, "state", p.live.State, "exit_code", p.live.ExitCode)
+		p.Log.WarnContext(ctx, "start what should run", "release", p.live.ID, "state", p.live.State, "exit_code", p.live.ExitCode, "replicas", p.live.Replicas)
 	}
 	for _, i := range p.others() {
 		if !alone || i.State != Running {
@@ -203,7 +211,7 @@ func (p *patient) startAgain(ctx context.Context, alone bool) error {
 	if err := p.inspect(ctx); err != nil {
 		return err
 	}
-	if !p.runs() {
+	if p.runs() == runsNot {
 		return fmt.Errorf("start release %s again: it is %s, with exit code %d", p.live.ID, p.live.State, p.live.ExitCode)
 	}
 	if notReady != nil {

@@ -31,21 +31,23 @@ func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance) error {
 	if err != nil {
 		return err
 	}
-	w, err := r.DB.Workload(ctx, id)
-	if errors.Is(err, db.ErrNotFound) {
-		return nil
-	} else if err != nil {
+	p := &patient{Recovery: r, Router: router, seen: seen}
+	p.w.ID = id
+	a, err := p.decide(ctx)
+	if err != nil {
 		return err
 	}
-	if !r.offers(w.Runtime) {
-		return nil
+	if a.start || a.routes == routesDelete {
+		kept, let, err := r.keep(ctx, id)
+		if err != nil {
+			return err
+		}
+		defer let()
+		ctx = kept
+		if a, err = p.decide(ctx); err != nil { // another process may have begun before it was kept
+			return err
+		}
 	}
-	p := &patient{Recovery: r, Router: router, w: w, seen: seen}
-	f, err := p.examine(ctx)
-	if err != nil || f.row && !r.offers(p.state.Runtime) {
-		return err
-	}
-	a := decide(f)
 	if a.routes == routesDelete {
 		return p.takeDown(ctx)
 	}
@@ -63,6 +65,22 @@ func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance) error {
 		errs = append(errs, p.reap(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+// decide finds out what is to be done. Nothing is where the workload is gone, or another process's.
+func (p *patient) decide(ctx context.Context) (a action, err error) {
+	leave := action{routes: routesLeave}
+	p.w, err = p.DB.Workload(ctx, p.w.ID)
+	if errors.Is(err, db.ErrNotFound) {
+		return leave, nil
+	} else if err != nil || !p.offers(p.w.Runtime) {
+		return leave, err
+	}
+	f, err := p.examine(ctx)
+	if err != nil || f.row && !p.offers(p.state.Runtime) {
+		return leave, err
+	}
+	return decide(f), nil
 }
 
 // examine finds the facts out. The deployment is read before what serves, so that one that has ended has written that.

@@ -44,6 +44,9 @@ func (r *Router) begin(ctx context.Context) error {
 			close(r.joined)
 			return nil
 		}
+		if _, refused := errors.AsType[*db.EngineError](err); refused {
+			return err
+		}
 		r.Log.ErrorContext(ctx, "read the routes; it is tried again", "error", err)
 		if err := deploy.Sleep(ctx, time.Second); err != nil {
 			return nil // it ends
@@ -95,11 +98,28 @@ func (r *Router) tell(ctx context.Context) error {
 	}
 	r.Log.WarnContext(ctx, "this process was out of reach of the others: all routes are read anew")
 	if err := r.DB.JoinProcess(ctx, p); err != nil {
+		if _, other := errors.AsType[*db.EngineError](err); other {
+			select {
+			case r.other <- err:
+			default:
+			}
+		}
 		return err
 	}
 	r.told.Store(p.Applied)
 	r.Reread()
 	return nil
+}
+
+// Stay returns when ctx is done, or a *db.EngineError as soon as others took this process for dead and one with another Docker is there
+// now: this one has to end.
+func (r *Router) Stay(ctx context.Context) error {
+	select {
+	case err := <-r.other:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // Reread gives Local all routes anew, soon: it is another one, or may have lost some.

@@ -50,6 +50,8 @@ type Router struct {
 	told    atomic.Int64  // what of it the others know
 	kick    chan struct{} // wakes follow
 
+	other chan error // a *db.EngineError, once, which ends the process
+
 	confirmed atomic.Int64 // version that all others had once
 
 	applying sync.Mutex // one change of Local after the other
@@ -66,7 +68,7 @@ var (
 
 // New makes a Router that does not follow yet: until Run does, what is changed takes effect elsewhere, and here when Run begins.
 func New(c Config) *Router {
-	return &Router{Config: c, joined: make(chan struct{}), kick: make(chan struct{}, 1), drains: map[string]*draining{}}
+	return &Router{Config: c, joined: make(chan struct{}), kick: make(chan struct{}, 1), other: make(chan error, 1), drains: map[string]*draining{}}
 }
 
 // Check implements deploy.Router.

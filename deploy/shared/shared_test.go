@@ -82,7 +82,7 @@ func (g *group) member(local *deploytest.Router) *member {
 	m.refuses.Store("")
 	m.Router = shared.New(shared.Config{
 		DB: store, Local: picky{m.local, &m.refuses}, Away: func(err error) bool { return errors.Is(err, errAway) }, Log: slog.New(slog.NewTextHandler(g.Output(), nil)),
-		Process:  db.Process{ID: string(rune('a' + len(g.members))), Host: "here", Runtimes: []string{"docker"}},
+		Process:  db.Process{ID: string(rune('a' + len(g.members))), Host: "here", Engine: "one", Runtimes: []string{"docker"}},
 		Reserved: func() ([]string, error) { return m.reserved.Load().([]string), nil },
 		Hosts:    func() []string { return slices.Collect(maps.Keys(m.local.Routes())) },
 	})

@@ -191,8 +191,8 @@ func (d *DB) HandOver(ctx context.Context, dep *Deployment) error {
 }
 
 // Save writes what the worker may change (Phase, Strategy, Release, Error, Fault, Tail, Served, Refused, Message, Author), and in
-// Entered when it came to its phase, or answers ErrLeaseLost. A final phase ends the lease; where it is not PhaseLive, a scaling whose
-// place the deployment had taken is queued anew.
+// Entered when it came to its phase, or answers ErrLeaseLost. A final phase ends the lease; where it is not PhaseLive, a scaling is
+// queued if what serves runs more often than the workload says, or less.
 func (d *DB) Save(ctx context.Context, dep *Deployment) error {
 	if err := dep.seal(d.keys); err != nil {
 		return err
@@ -204,7 +204,7 @@ func (d *DB) Save(ctx context.Context, dep *Deployment) error {
 			if err := save(ctx, tx); err != nil {
 				return err
 			}
-			_, err := d.queueOwedScale(ctx, tx, dep)
+			_, err := d.queueOwedScale(ctx, tx, dep.WorkloadID, dep.Cause)
 			return err
 		})
 	} else {

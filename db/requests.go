@@ -116,26 +116,26 @@ func (d *DB) again(ctx context.Context, deploymentID int64, cause Cause, check f
 }
 
 // Cancel ends a deployment: a queued one at once, a claimed one by an undo, which its worker begins as soon as it hears of
-// it. A scaling whose place it had taken is queued anew. It returns ErrTooLate when what served before can no longer be kept by it, and
-// ErrNotFound.
+// it. A scaling takes the place of a queued one where Save would queue one. It returns ErrTooLate when what served before can no
+// longer be kept by it, and ErrNotFound.
 func (d *DB) Cancel(ctx context.Context, deploymentID int64) error {
 	t := now()
 	ended, owed := false, false
 	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
-		dep := Deployment{ID: deploymentID, Phase: PhaseCancelled}
+		var dep Deployment
 		of := tx.NewSelect().Model((*Deployment)(nil)).Column("workload_id").Where("id = ?", deploymentID)
 		w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = (?)", of) // first, as who queues does
 		if err := d.forUpdate(w).Scan(ctx, &dep.WorkloadID); err != nil {
 			return ignoreNone(err)
 		}
-		ended, err = affected(tx.NewUpdate().Model((*Deployment)(nil)).
+		err = tx.NewUpdate().Model((*Deployment)(nil)).
 			Set("phase = ?, status = ?, error = ?", PhaseCancelled, StatusFailure, "Cancelled before its turn came").
 			Set("cancelled = ?, finished_at = ?, updated_at = ?", true, t, t).
-			Where("id = ? AND phase = ?", deploymentID, PhaseQueued).Exec(ctx))
-		if err != nil || !ended {
-			return err
+			Where("id = ? AND phase = ?", deploymentID, PhaseQueued).Returning("cause").Scan(ctx, &dep.Cause)
+		if ended = err == nil; !ended {
+			return ignoreNone(err)
 		}
-		owed, err = d.queueOwedScale(ctx, tx, &dep)
+		owed, err = d.queueOwedScale(ctx, tx, dep.WorkloadID, dep.Cause)
 		return err
 	})
 	if err != nil {

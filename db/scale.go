@@ -42,27 +42,35 @@ func scaleOf(ctx context.Context, tx bun.Tx, workloadID int64) (Deployment, erro
 		Message: live.Message, Author: live.Author, Cause: CauseScale}, err
 }
 
-// queueOwedScale queues a scaling anew whose place a deployment has taken that ends here without going live, so that nobody would do
-// what was asked for. It tells whether it did.
-func (d *DB) queueOwedScale(ctx context.Context, tx bun.Tx, dep *Deployment) (bool, error) {
-	w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = ? AND deleted_at IS NULL", dep.WorkloadID)
-	if err := d.forUpdate(w).Scan(ctx, new(int64)); err != nil {
+// queueOwedScale queues a scaling after a deployment that did not go live, if what serves runs more often than the workload says, or less:
+// what was to change that may have left it to that deployment. It tells whether it did. A scaling that did not go live is not repeated.
+func (d *DB) queueOwedScale(ctx context.Context, tx bun.Tx, workloadID int64, cause Cause) (bool, error) {
+	if cause == CauseScale {
+		return false, nil
+	}
+	var live RuntimeState
+	err := tx.NewSelect().Model(&live).Where("workload_id = ? AND runtime <> ?", workloadID, RuntimeDocker).Scan(ctx)
+	if err == nil {
+		err = d.keys.open(live.Sealed, &live.Release, sealRelease)
+	}
+	if err != nil {
 		return false, ignoreNone(err)
 	}
-	done := tx.NewSelect().Model((*Deployment)(nil)).ColumnExpr("COALESCE(max(id), 0)").
-		Where("workload_id = ? AND id < ? AND phase <> ?", dep.WorkloadID, dep.ID, PhaseSuperseded)
-	owed, err := tx.NewSelect().Model((*Deployment)(nil)).
-		Where("workload_id = ? AND id < ? AND id > (?) AND cause = ?", dep.WorkloadID, dep.ID, done, CauseScale).Exists(ctx)
-	if err != nil || !owed {
-		return false, err
+	var w Workload
+	err = d.forUpdate(tx.NewSelect().Model(&w).Where("id = ? AND deleted_at IS NULL", workloadID)).Scan(ctx)
+	if err == nil {
+		err = w.unseal(d.keys)
 	}
-	waits, err := tx.NewSelect().Model((*Deployment)(nil)).Where("workload_id = ? AND phase = ?", dep.WorkloadID, PhaseQueued).Exists(ctx)
+	if err != nil || w.Runtime != live.Runtime || !live.Release.Scales() || w.Replicas() == max(1, live.Release.Replicas) {
+		return false, ignoreNone(err)
+	}
+	waits, err := tx.NewSelect().Model((*Deployment)(nil)).Where("workload_id = ? AND phase = ?", workloadID, PhaseQueued).Exists(ctx)
 	if err != nil || waits { // which takes the config along
 		return false, err
 	}
-	scale, err := scaleOf(ctx, tx, dep.WorkloadID)
+	scale, err := scaleOf(ctx, tx, workloadID)
 	if err != nil {
-		return false, ignoreNone(err) // nothing is live
+		return false, err
 	}
 	return true, queue(ctx, tx, &scale)
 }

@@ -45,7 +45,7 @@ func TestRollback(t *testing.T) {
 // TestRollbackKeepsTheReplicas: a scaling whose place a rollback takes is done by that, and one that fails leaves it to be done.
 func TestRollbackKeepsTheReplicas(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "dockerfile", blueGreen)
+	w := newWorld(t, "dockerfile", strings.Replace(blueGreen, "{", `{"runtime":"swarm",`, 1))
 	first := w.live("a")
 	w.live("b")
 	scaleTo(3)(w)

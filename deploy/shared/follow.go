@@ -12,7 +12,8 @@ import (
 )
 
 // Run makes this process one of those that serve: it gives Local all routes, runs proxy, which begins to accept connections only
-// then, and follows every change until proxy has ended. Then nobody waits for this process any more. It runs once.
+// then, and follows every change until proxy has ended. Then nobody waits for this process any more. It runs once. It is a
+// *db.EngineError, before proxy runs, where this process may not be beside the others.
 func (r *Router) Run(ctx context.Context, proxy func(context.Context) error) error {
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

@@ -19,15 +19,24 @@ type CertificateFile struct {
 
 const sealCertificate = "certificate_files"
 
-// SaveCertificateFile writes a file, new or not.
-func (d *DB) SaveCertificateFile(ctx context.Context, name string, content []byte) (err error) {
-	f := CertificateFile{Name: name, Size: int64(len(content)), UpdatedAt: now()}
-	if f.Sealed, err = d.keys.seal(content, sealCertificate); err != nil {
-		return err
-	}
-	_, err = d.bun.NewInsert().Model(&f).On("CONFLICT (name) DO UPDATE").
-		Set("sealed = EXCLUDED.sealed, size = EXCLUDED.size, updated_at = EXCLUDED.updated_at").Exec(ctx)
-	return found("save certificate file", err)
+// SaveCertificateFiles writes files by their Name and Content, new or not: all of them, or none.
+func (d *DB) SaveCertificateFiles(ctx context.Context, files ...CertificateFile) error {
+	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		for _, f := range files {
+			sealed, err := d.keys.seal(f.Content, sealCertificate)
+			if err != nil {
+				return err
+			}
+			row := CertificateFile{Name: f.Name, Sealed: sealed, Size: int64(len(f.Content)), UpdatedAt: now()}
+			_, err = tx.NewInsert().Model(&row).On("CONFLICT (name) DO UPDATE").
+				Set("sealed = EXCLUDED.sealed, size = EXCLUDED.size, updated_at = EXCLUDED.updated_at").Exec(ctx)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return found("save certificate files", err)
 }
 
 // CertificateFile reads a file, or returns ErrNotFound.
@@ -53,27 +62,14 @@ func (d *DB) RemoveCertificateFiles(ctx context.Context, name string) error {
 	return found("remove certificate files", err)
 }
 
-// certificateLock is whose turn something is.
-type certificateLock struct {
-	bun.BaseModel `bun:"table:certificate_locks"`
-
-	Name  string `bun:",pk"`
-	Owner string
-	Until time.Time
-}
-
 // LockCertificates takes a lock by its name, or renews it, for some time, by the database's clock. It tells false while another owner
 // has it.
 func (d *DB) LockCertificates(ctx context.Context, name, owner string, lease time.Duration) (bool, error) {
-	ok, err := affected(d.bun.NewInsert().Model(&certificateLock{Name: name, Owner: owner}).ModelTableExpr("certificate_locks AS held").
-		Value("until", "?", d.ago(-lease)).
-		On("CONFLICT (name) DO UPDATE").Set("owner = EXCLUDED.owner, until = EXCLUDED.until").
-		Where("held.owner = EXCLUDED.owner OR held.until < ?", d.ago(0)).Exec(ctx))
+	ok, err := d.lease(ctx, name, owner, lease)
 	return ok, found("lock certificates", err)
 }
 
 // UnlockCertificates gives a lock back that owner has.
 func (d *DB) UnlockCertificates(ctx context.Context, name, owner string) error {
-	_, err := d.bun.NewDelete().Model((*certificateLock)(nil)).Where("name = ? AND owner = ?", name, owner).Exec(ctx)
-	return found("unlock certificates", err)
+	return found("unlock certificates", d.release(ctx, name, owner))
 }

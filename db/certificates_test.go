@@ -14,8 +14,8 @@ func TestCertificateFiles(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		secret := []byte("-----BEGIN EC PRIVATE KEY-----")
 		for _, name := range []string{"a/one.key", "a/b/two.key", "ab/three.key"} {
-			f.check(f.SaveCertificateFile(t.Context(), name, []byte("before")))
-			f.check(f.SaveCertificateFile(t.Context(), name, secret))
+			f.check(f.SaveCertificateFiles(t.Context(), db.CertificateFile{Name: name, Content: []byte("before")}))
+			f.check(f.SaveCertificateFiles(t.Context(), db.CertificateFile{Name: name, Content: secret}))
 		}
 		other := f.again()
 		file, err := other.CertificateFile(t.Context(), "a/one.key")

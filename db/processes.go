@@ -2,6 +2,9 @@ package db
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -29,24 +32,79 @@ const (
 	ProcessDead = 5 * time.Second
 )
 
-// JoinProcess makes a process known, or known again, as alive. Its times are those of the database's clock, on PostgreSQL.
+// EngineError is returned for a process that may not be beside another one, since both deploy to Docker and each has another one.
+type EngineError struct{ Host string } // the other's machine
+
+func (e *EngineError) Error() string {
+	return fmt.Sprintf("another tinyforge on this database, on %s, deploys to another Docker than this one's, and each would take all workloads for its own: "+
+		"start this one with --runtimes swarm, or point --docker-host at the same Docker", e.Host)
+}
+
+// JoinProcess makes a process known, or known again, as alive, unless that is an EngineError. Of several that begin at the same moment
+// one is the first. Its times are those of the database's clock, on PostgreSQL.
 func (d *DB) JoinProcess(ctx context.Context, p Process) error {
 	if p.Runtimes == nil {
 		p.Runtimes = []string{}
 	}
-	_, err := d.bun.NewInsert().Model(&p).Value("seen_at", "?", d.ago(0)).
-		On("CONFLICT (id) DO UPDATE").
-		Set("host = EXCLUDED.host, engine = EXCLUDED.engine, runtimes = EXCLUDED.runtimes, serving = EXCLUDED.serving").
-		Set("applied = EXCLUDED.applied, seen_at = EXCLUDED.seen_at").Exec(ctx)
-	return found("join processes", err)
+	return d.agreed(ctx, "join processes", &p, func(ctx context.Context, tx bun.Tx) error {
+		return tx.NewInsert().Model(&p).ModelTableExpr("processes AS process").Value("seen_at", "?", d.ago(0)).
+			On("CONFLICT (id) DO UPDATE").
+			Set("host = EXCLUDED.host, engine = COALESCE(NULLIF(EXCLUDED.engine, ''), process.engine), runtimes = EXCLUDED.runtimes").
+			Set("serving = EXCLUDED.serving, applied = EXCLUDED.applied, seen_at = EXCLUDED.seen_at").
+			Returning("engine").Scan(ctx, &p.Engine)
+	})
 }
 
-// BeatProcess renews a living process, and writes Engine, Serving and Applied; tell wakes those who wait for that. It tells false, and
-// does nothing, when the process counts as dead: others may not have waited for it. Nobody waits for the disk: what a crash of the database takes back is older than
-// what was true, and is written again by the next beat.
+// IdentifyProcess writes down which engine a process has that joined without knowing that, unless that is an EngineError. It returns
+// ErrNotFound for one that others have forgotten: it has to join again.
+func (d *DB) IdentifyProcess(ctx context.Context, id, engine string) error {
+	var p Process
+	return d.agreed(ctx, "identify process", &p, func(ctx context.Context, tx bun.Tx) error {
+		return tx.NewUpdate().Model(&p).Set("engine = ?", engine).Where("id = ?", id).Returning("*").Scan(ctx)
+	})
+}
+
+// agreed writes a process, which is in p then, if all others that live may be beside it.
+func (d *DB) agreed(ctx context.Context, what string, p *Process, write func(context.Context, bun.Tx) error) error {
+	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if d.postgres() { // or two at the same moment would not see each other
+			if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", int64(processLock)); err != nil {
+				return err
+			}
+		}
+		if err := write(ctx, tx); err != nil {
+			return err
+		}
+		var others []Process
+		if err := d.living(tx.NewSelect().Model(&others)).Order("id").Scan(ctx); err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(others, p.disagrees); i >= 0 {
+			return &EngineError{others[i].Host}
+		}
+		return nil
+	})
+	if refused, ok := errors.AsType[*EngineError](err); ok {
+		return refused
+	}
+	return found(what, err)
+}
+
+// processLock is the key of the advisory lock under which processes agree: "tinyproc" read as a number.
+const processLock = 0x74696e7970726f63
+
+// disagrees tells whether two processes would each run all workloads of Docker on a Docker of its own.
+func (p *Process) disagrees(other Process) bool {
+	return p.ID != other.ID && p.Engine != "" && other.Engine != "" && p.Engine != other.Engine &&
+		slices.Contains(p.Runtimes, RuntimeDocker) && slices.Contains(other.Runtimes, RuntimeDocker)
+}
+
+// BeatProcess renews a living process, and writes Serving and Applied; tell wakes those who wait for that. It tells false, and does
+// nothing, when the process counts as dead: others may not have waited for it. Nobody waits for the disk: what a crash of the database
+// takes back is older than what was true, and is written again by the next beat.
 func (d *DB) BeatProcess(ctx context.Context, p Process, tell bool) (alive bool, err error) {
 	q := d.bun.NewUpdate().Model((*Process)(nil)).
-		Set("engine = ?, serving = ?, applied = ?, seen_at = ?", p.Engine, p.Serving, p.Applied, d.ago(0)).
+		Set("serving = ?, applied = ?, seen_at = ?", p.Serving, p.Applied, d.ago(0)).
 		Where("id = ? AND seen_at > ?", p.ID, d.ago(ProcessDead))
 	if d.postgres() {
 		q = q.TableExpr("(SELECT set_config('synchronous_commit', 'off', true) AS is) AS lazy").Where("lazy.is = 'off'")

@@ -65,6 +65,52 @@ func TestProcessesComeAndGo(t *testing.T) {
 	})
 }
 
+// One that deploys to another Docker is refused, whenever that is found out; of two that begin at the same moment one is.
+func TestProcessesAgreeOnDocker(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		join := func(id, engine string, runtimes ...string) error {
+			return f.JoinProcess(t.Context(), db.Process{ID: id, Host: "on " + id, Engine: engine, Runtimes: runtimes})
+		}
+		refused := func(what string, err error) {
+			t.Helper()
+			if other, ok := errors.AsType[*db.EngineError](err); !ok || other.Host != "on a" {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		f.check(join("a", "one", "docker", "swarm"))
+		f.check(join("b", "one", "docker"))
+		f.check(join("c", "two", "swarm"))
+		f.check(join("d", "", "docker"))
+		refused("joins", join("e", "two", "docker"))
+		refused("is known late", f.IdentifyProcess(t.Context(), "d", "two"))
+		f.check(f.IdentifyProcess(t.Context(), "d", "one"))
+		f.check(join("d", "", "docker")) // again, and its Docker is still known
+		if err := f.IdentifyProcess(t.Context(), "never", "one"); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("one that never joined: %v", err)
+		}
+		all, err := f.LivingProcesses(t.Context())
+		if f.check(err); len(all) != 4 || all[3].Engine != "one" {
+			t.Errorf("alive are %+v", all)
+		}
+		for _, p := range all {
+			f.silent(p.ID, time.Hour)
+		}
+		ended := make(chan error, 8)
+		for i := range cap(ended) {
+			go func() { ended <- join(string(rune('p'+i)), string(rune('p'+i)), "docker") }()
+		}
+		refusals := 0
+		for range cap(ended) {
+			if _, ok := errors.AsType[*db.EngineError](<-ended); ok {
+				refusals++
+			}
+		}
+		if refusals != cap(ended)-1 {
+			t.Errorf("%d of %d were refused", refusals, cap(ended))
+		}
+	})
+}
+
 // point is ChangeRoute to an upstream.
 func (f *fixture) point(host, up string, g db.Guard) (int64, error) {
 	return f.ChangeRoute(f.t.Context(), host, g, func(was db.RouteTarget) (db.RouteTarget, bool) {

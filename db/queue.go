@@ -191,12 +191,25 @@ func (d *DB) HandOver(ctx context.Context, dep *Deployment) error {
 }
 
 // Save writes what the worker may change (Phase, Strategy, Release, Error, Fault, Tail, Served, Refused, Message, Author), and in
-// Entered when it came to its phase, or answers ErrLeaseLost. A final phase ends the lease.
+// Entered when it came to its phase, or answers ErrLeaseLost. A final phase ends the lease; where it is not PhaseLive, a scaling is
+// queued if what serves runs more often than the workload says, or less.
 func (d *DB) Save(ctx context.Context, dep *Deployment) error {
 	if err := dep.seal(d.keys); err != nil {
 		return err
 	}
-	err := d.leased(ctx, dep, "save deployment", dep.set)
+	save := func(ctx context.Context, tx bun.IDB) error { return leased(ctx, tx, dep, "save deployment", dep.set) }
+	var err error
+	if dep.Phase.Final() && dep.Phase != PhaseLive {
+		err = d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+			if err := save(ctx, tx); err != nil {
+				return err
+			}
+			_, err := d.queueOwedScale(ctx, tx, dep.WorkloadID, dep.Cause)
+			return err
+		})
+	} else {
+		err = save(ctx, d.bun)
+	}
 	if err == nil {
 		d.saved(ctx, dep)
 	}

@@ -75,6 +75,9 @@ type ComposeStack struct {
 // RuntimeKind is the kind of runtime that the release is for.
 func (r Release) RuntimeKind() string { return cmp.Or(r.Runtime, RuntimeDocker) }
 
+// Scales tells whether the release can run several times.
+func (r Release) Scales() bool { return r.Stack == nil && r.RuntimeKind() != RuntimeDocker }
+
 // AllImages returns the images without which the release cannot be started.
 func (r Release) AllImages() []string {
 	if r.Stack != nil {

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -116,44 +115,34 @@ func (d *DB) again(ctx context.Context, deploymentID int64, cause Cause, check f
 	return dep, nil
 }
 
-// QueueScale queues a deployment that makes what is live run as often as the workload's config says. Where another one waits for its
-// turn, that takes the config along, and is returned. It returns ErrNotFound when nothing is live or the workload is deleted.
-func (d *DB) QueueScale(ctx context.Context, workloadID int64) (dep Deployment, err error) {
-	err = d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = ? AND deleted_at IS NULL", workloadID)
-		if err := d.forUpdate(w).Scan(ctx, new(int64)); err != nil {
-			return err
-		}
-		err := tx.NewSelect().Model(&dep).Where("workload_id = ? AND phase = ?", workloadID, PhaseQueued).OrderExpr("id DESC").Limit(1).Scan(ctx)
-		if !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		var live Deployment
-		serving := tx.NewSelect().Model((*RuntimeState)(nil)).Column("deployment_id").Where("workload_id = ?", workloadID)
-		if err := tx.NewSelect().Model(&live).Where("id = (?)", serving).Scan(ctx); err != nil {
-			return err
-		}
-		dep = Deployment{WorkloadID: workloadID, RepositoryID: live.RepositoryID, Ref: live.Ref, Commit: live.Commit,
-			Message: live.Message, Author: live.Author, Cause: CauseScale}
-		return queue(ctx, tx, &dep)
-	})
-	if err != nil {
-		return Deployment{}, found("queue scale", err)
-	}
-	d.notify(ctx, TopicQueued, TopicPhase)
-	return dep, nil
-}
-
 // Cancel ends a deployment: a queued one at once, a claimed one by an undo, which its worker begins as soon as it hears of
-// it. It returns ErrTooLate when what served before can no longer be kept by it, and ErrNotFound.
+// it. A scaling takes the place of a queued one where Save would queue one. It returns ErrTooLate when what served before can no
+// longer be kept by it, and ErrNotFound.
 func (d *DB) Cancel(ctx context.Context, deploymentID int64) error {
 	t := now()
-	ended, err := affected(d.bun.NewUpdate().Model((*Deployment)(nil)).
-		Set("phase = ?, status = ?, error = ?", PhaseCancelled, StatusFailure, "Cancelled before its turn came").
-		Set("cancelled = ?, finished_at = ?, updated_at = ?", true, t, t).
-		Where("id = ? AND phase = ?", deploymentID, PhaseQueued).Exec(ctx))
+	ended, owed := false, false
+	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
+		var dep Deployment
+		of := tx.NewSelect().Model((*Deployment)(nil)).Column("workload_id").Where("id = ?", deploymentID)
+		w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = (?)", of) // first, as who queues does
+		if err := d.forUpdate(w).Scan(ctx, &dep.WorkloadID); err != nil {
+			return ignoreNone(err)
+		}
+		err = tx.NewUpdate().Model((*Deployment)(nil)).
+			Set("phase = ?, status = ?, error = ?", PhaseCancelled, StatusFailure, "Cancelled before its turn came").
+			Set("cancelled = ?, finished_at = ?, updated_at = ?", true, t, t).
+			Where("id = ? AND phase = ?", deploymentID, PhaseQueued).Returning("cause").Scan(ctx, &dep.Cause)
+		if ended = err == nil; !ended {
+			return ignoreNone(err)
+		}
+		owed, err = d.queueOwedScale(ctx, tx, dep.WorkloadID, dep.Cause)
+		return err
+	})
 	if err != nil {
 		return found("cancel deployment", err)
+	}
+	if owed {
+		d.notify(ctx, TopicQueued)
 	}
 	if ended {
 		d.notify(ctx, TopicPhase)

@@ -102,6 +102,87 @@ func TestQueueScale(t *testing.T) {
 	})
 }
 
+// onSwarm commits a claimed deployment whose release runs so often on a Swarm.
+func (f *fixture) onSwarm(dep *db.Deployment, replicas int) {
+	f.t.Helper()
+	dep.Release = release(dep)
+	dep.Release.Runtime, dep.Release.Replicas = "swarm", replicas
+	dep.Phase = db.PhaseReaping
+	f.check(f.Commit(f.t.Context(), dep, state(dep)))
+	f.save(dep, db.PhaseLive)
+}
+
+func (f *fixture) wants(config string) {
+	f.t.Helper()
+	f.workload.Config = []byte(config)
+	f.check(f.SaveWorkload(f.t.Context(), &f.workload))
+}
+
+// What left a scaling to a deployment that does not go live is not forgotten.
+func TestScaleIsNotForgotten(t *testing.T) {
+	const three = `{"runtime":"swarm","replicas":3}`
+	failed := func(f *fixture, _ int64) { f.save(f.claim(), db.PhaseFailed) }
+	cancelled := func(f *fixture, id int64) { f.check(f.Cancel(f.t.Context(), id)) }
+	for name, k := range map[string]struct {
+		wants string
+		first bool // the push is there before the scaling
+		end   func(f *fixture, push int64)
+		owed  bool
+	}{
+		"failed":                      {three, false, failed, true},
+		"failed, there before":        {three, true, failed, true},
+		"skipped":                     {three, false, func(f *fixture, _ int64) { f.save(f.claim(), db.PhaseSkipped) }, true},
+		"cancelled":                   {three, false, cancelled, true},
+		"cancelled, there before":     {three, true, cancelled, true},
+		"superseded by a failed one":  {three, false, func(f *fixture, id int64) { f.push("B", "C"); failed(f, id) }, true},
+		"live":                        {three, false, func(f *fixture, _ int64) { f.onSwarm(f.claim(), 3) }, false},
+		"failed, of the same number":  {`{"runtime":"swarm","replicas":1}`, false, failed, false},
+		"failed, for another runtime": {`{"replicas":3}`, false, failed, false},
+		"failed, and another one waits": {three, false, func(f *fixture, _ int64) {
+			dep := f.claim()
+			f.push("B", "C")
+			f.save(dep, db.PhaseFailed)
+			f.onSwarm(f.claim(), 3)
+		}, false},
+		"failed, of a deleted workload": {three, false, func(f *fixture, _ int64) {
+			dep := f.claim()
+			f.check(f.DeleteWorkload(f.t.Context(), f.workload.ID, false))
+			f.save(dep, db.PhaseFailed)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, f *fixture) {
+				f.wants(`{"runtime":"swarm"}`)
+				f.push("", "A")
+				f.onSwarm(f.claim(), 0)
+				f.wants(k.wants)
+				var push int64
+				if k.first {
+					push = f.push("A", "B").Deployments[0]
+				}
+				_, err := f.QueueScale(t.Context(), f.workload.ID)
+				f.check(err)
+				if !k.first {
+					push = f.push("A", "B").Deployments[0]
+				}
+				k.end(f, push)
+				dep, err := f.Claim(t.Context(), "next", time.Minute)
+				f.check(err)
+				if owed := dep != nil && dep.Cause == db.CauseScale; owed != k.owed || !owed && dep != nil {
+					t.Fatalf("next is %+v", dep)
+				}
+				if dep == nil {
+					return
+				}
+				f.save(dep, db.PhaseFailed)
+				if again, err := f.Claim(t.Context(), "next", time.Minute); again != nil || err != nil {
+					t.Errorf("a scaling that failed is repeated: %+v (%v)", again, err)
+				}
+			})
+		})
+	}
+}
+
 // A scaling that waits deploys no commit: a push of the one that was live when it was asked for still counts.
 func TestScaleSwallowsNoPush(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {

@@ -207,14 +207,21 @@ func (d *DB) workloads(ctx context.Context, which func(*bun.SelectQuery) *bun.Se
 	if err := which(d.bun.NewSelect().Model(&list)).Scan(ctx); err != nil {
 		return nil, found("read workloads", err)
 	}
-	for i, w := range list {
-		var s sealedWorkload
-		if err := d.keys.open(w.Sealed, &s, sealWorkload); err != nil {
-			return nil, fmt.Errorf("workload %s: %w", w.Name, err)
+	for i := range list {
+		if err := list[i].unseal(d.keys); err != nil {
+			return nil, err
 		}
-		list[i].Config, list[i].Routing, list[i].Env, list[i].Plain, list[i].FormKey = s.Config, s.Routing, s.Env, s.Plain, s.FormKey
 	}
 	return list, nil
+}
+
+func (w *Workload) unseal(keys *Keyring) error {
+	var s sealedWorkload
+	if err := keys.open(w.Sealed, &s, sealWorkload); err != nil {
+		return fmt.Errorf("workload %s: %w", w.Name, err)
+	}
+	w.Config, w.Routing, w.Env, w.Plain, w.FormKey = s.Config, s.Routing, s.Env, s.Plain, s.FormKey
+	return nil
 }
 
 // DeleteWorkload marks the workload as deleted, gives its hosts back and ends its queued deployment. Its releases are

@@ -42,6 +42,36 @@ func TestRollback(t *testing.T) {
 	}
 }
 
+// TestRollbackKeepsTheReplicas: a scaling whose place a rollback takes is done by that, and one that fails leaves it to be done.
+func TestRollbackKeepsTheReplicas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "dockerfile", strings.Replace(blueGreen, "{", `{"runtime":"swarm",`, 1))
+	first := w.live("a")
+	w.live("b")
+	scaleTo(3)(w)
+	back, err := w.db.QueueRollback(t.Context(), first.ID)
+	must(t, err)
+	if back = w.run(back); back.Phase != db.PhaseLive {
+		t.Fatalf("%s: %s", back.Phase, back.Error)
+	}
+	w.serves("a")
+	w.runs(back.Release.ID, back.Release.Replicas, 3)
+	scale := scaleTo(2)(w)
+	w.runtime.LoseImages(*first.Release)
+	again, err := w.db.QueueRollback(t.Context(), first.ID)
+	must(t, err)
+	if again = w.run(again); again.Phase != db.PhaseFailed {
+		t.Fatalf("%s: %s", again.Phase, again.Error)
+	}
+	stop := w.runInBackground()
+	defer stop()
+	w.await(again.ID+1, func(d db.Deployment) bool { return d.Cause == db.CauseScale && d.Phase == db.PhaseLive })
+	w.runs(back.Release.ID, 2, 2)
+	if got := w.deployment(scale.ID).Phase; got != db.PhaseSuperseded {
+		t.Errorf("the first scaling is %s", got)
+	}
+}
+
 func TestRollbackThatFailsChangesNothing(t *testing.T) {
 	t.Parallel()
 	for name, config := range configs {

@@ -17,10 +17,13 @@ import (
 //	no       in place     yes  any        hold    leave  leave   R may be stopped, or half replaced, on purpose
 //	no       led          yes  runs       fill    leave  leave   another process moves the routes and goes on or back, and
 //	                                                             its recovery starts R
+//	no       led          yes  otherwise  fill    leave  leave
 //	no       led          yes  does not   leave   leave  leave
 //	no       beside       yes  runs       point   leave  leave   the deployment's release, or the one it drains, runs besides
+//	no       beside       yes  otherwise  point   leave  leave   it may be scaled on purpose
 //	no       beside       yes  does not   point   start  leave
 //	no       none         yes  runs       point   leave  remove
+//	no       none         yes  otherwise  point   start  remove  nobody has finished the undo of a scaling
 //	no       none         yes  does not   point   start  remove
 //
 // And to one route, by where the proxy really points:
@@ -36,6 +39,9 @@ import (
 // Where several processes move the same routes (see Sharer), each of these is done only while nobody else has changed the route since
 // before the facts were found out: what another process does under its lease is not undone by what was true before.
 //
+// What is started, and what a deleted workload loses, is decided once more while no deployment goes on beyond building in any process
+// (see Recovery.keep).
+//
 // A route that points to R may be held, which no proxy tells of: pointing it there once more lets the requests go. While R
 // does not run, "point" leads to nobody: the address that R had may be another container's by now. A stack of which only another
 // service is down is led to, and started. Nothing is removed that R's row names or that a route points to after that, and
@@ -45,9 +51,18 @@ import (
 type facts struct {
 	deleted bool
 	row     bool // the runtime state row names a release
-	runs    bool // and that one runs, and has an address
+	runs    runs // and what that one does
 	work    work
 }
+
+// runs is what a release does.
+type runs string
+
+const (
+	runsNot   runs = "does not"  // or it has no address
+	runsOther runs = "otherwise" // and has an address, but is to run more often than its row says, or less
+	runsSo    runs = "runs"
+)
 
 // work is how far a deployment in progress is, as far as it concerns what serves.
 type work string
@@ -106,12 +121,13 @@ func decide(f facts) action {
 		return action{routes: routesLeave}
 	case f.work == workInPlace:
 		return action{routes: routesHold}
-	case f.work == workLed && f.runs:
-		return action{routes: routesFill}
-	case f.work == workLed:
+	case f.work == workLed && f.runs == runsNot:
 		return action{routes: routesLeave}
+	case f.work == workLed:
+		return action{routes: routesFill}
 	}
-	return action{routes: routesPoint, start: !f.runs, remove: f.work == workNone}
+	start := f.runs == runsNot || f.runs == runsOther && f.work == workNone
+	return action{routes: routesPoint, start: start, remove: f.work == workNone}
 }
 
 // target is where a route really points.

@@ -13,8 +13,8 @@ func allFacts() (all []facts) {
 	for _, w := range []work{workNone, workInPlace, workLed, workBeside} {
 		for _, deleted := range []bool{false, true} {
 			for _, row := range []bool{false, true} {
-				for _, runs := range []bool{false, true} {
-					if row || !runs {
+				for _, runs := range []runs{runsNot, runsOther, runsSo} {
+					if row || runs == runsNot {
 						all = append(all, facts{deleted, row, runs, w})
 					}
 				}
@@ -37,7 +37,7 @@ func TestDecideIsItsTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	used := map[string]bool{}
-	row := regexp.MustCompile(`(?m)^//\t(yes|no) +(one|none|in place|led|beside) +(any|yes|no) +(any|runs|does not|-) +(leave|fill|hold|point|clear|delete) +(leave|start|-) +(leave|remove)\b`)
+	row := regexp.MustCompile(`(?m)^//\t(yes|no) +(one|none|in place|led|beside) +(any|yes|no) +(any|runs|otherwise|does not|-) +(leave|fill|hold|point|clear|delete) +(leave|start|-) +(leave|remove)\b`)
 	lines := row.FindAllStringSubmatch(string(text), -1)
 	for _, f := range allFacts() {
 		a := decide(f)
@@ -52,7 +52,7 @@ func TestDecideIsItsTable(t *testing.T) {
 			t.Errorf("%+v: decided %+v, and the table says %+v", f, a, want)
 		}
 	}
-	if len(used) != len(lines) || len(lines) < 11 {
+	if len(used) != len(lines) || len(lines) < 14 {
 		t.Errorf("%d of %d lines of the table were used", len(used), len(lines))
 	}
 }
@@ -61,8 +61,7 @@ func describes(c []string, f facts) bool {
 	is := func(cell, what string) bool { return cell == what || cell == "any" }
 	yes := map[bool]string{true: "yes", false: "no"}
 	inProgress := c[2] == string(f.work) || c[2] == "one" && f.work != workNone
-	runs := map[bool]string{true: "runs", false: "does not"}
-	return c[1] == yes[f.deleted] && inProgress && is(c[3], yes[f.row]) && (c[4] == "-" && !f.row || is(c[4], runs[f.runs]))
+	return c[1] == yes[f.deleted] && inProgress && is(c[3], yes[f.row]) && (c[4] == "-" && !f.row || is(c[4], string(f.runs)))
 }
 
 // TestDecideKeepsTheLaws, for every combination of facts.
@@ -75,9 +74,10 @@ func TestDecideKeepsTheLaws(t *testing.T) {
 			"nothing is removed while a deployment is in progress":      a.remove && f.work != workNone,
 			"nothing is cleared or deleted while one is":                f.work != workNone && (a.routes == routesClear || a.routes == routesDelete),
 			"what is deleted is started by nobody, and led to":          f.deleted && (a.start || leads),
-			"only what the row names is started, when it does not run":  a.start && (!f.row || f.runs),
-			"no route leads to what does not run":                       leads && !f.runs && !a.start,
+			"only what the row names is started, when it does not run":  a.start && (!f.row || f.runs == runsSo),
+			"no route leads to what does not run":                       leads && f.runs == runsNot && !a.start,
 			"nothing but what the row names is led to":                  leads && !f.row,
+			"what may be scaled on purpose stays so":                    a.start && f.runs == runsOther && f.work != workNone,
 			"requests wait for what served before alone":                a.routes == routesHold && !f.row,
 			"what is stopped on purpose stays so":                       a.start && f.work == workInPlace,
 			"another living process moves its routes, and starts its R": f.work == workLed && (a.start || a.routes == routesPoint),
@@ -111,12 +111,14 @@ type model struct {
 
 func (m model) pass() model {
 	a := decide(m.facts)
-	m.runs = m.runs || a.start
+	if a.start {
+		m.runs = runsSo
+	}
 	switch {
 	case a.routes == routesClear:
 		m.routed = targetNobody
 	case a.routes == routesDelete:
-		m.routed, m.removed, m.row, m.runs = targetAbsent, true, false, false
+		m.routed, m.removed, m.row, m.runs = targetAbsent, true, false, runsNot
 	case decideRoute(a.routes, m.routed) == routeLive:
 		m.routed = targetLive
 	}
@@ -143,7 +145,7 @@ func TestPassesConverge(t *testing.T) {
 			case f.row:
 				want = targetLive
 			}
-			if once.others || once.routed != want || !f.deleted && f.row != once.runs {
+			if once.others || once.routed != want || !f.deleted && f.row != (once.runs == runsSo) {
 				t.Errorf("%+v: %+v after a pass, want routes to %s", before, once, want)
 			}
 		}

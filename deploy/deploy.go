@@ -99,6 +99,7 @@ type Instance struct {
 	ExitCode     int
 	Restarts     int      // how often the runtime started it again by itself
 	OOMKilled    bool     // ended for want of memory
+	Replicas     int      // how often it is to run; 0 where the runtime is no Scaler
 	Service      string   // of a stack: which one the three above are about
 	Upstream     Upstream // zero unless Running; a stack of which only another service is down keeps that of the routed one
 }

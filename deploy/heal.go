@@ -31,21 +31,23 @@ func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance) error {
 	if err != nil {
 		return err
 	}
-	w, err := r.DB.Workload(ctx, id)
-	if errors.Is(err, db.ErrNotFound) {
-		return nil
-	} else if err != nil {
+	p := &patient{Recovery: r, Router: router, seen: seen}
+	p.w.ID = id
+	a, err := p.decide(ctx)
+	if err != nil {
 		return err
 	}
-	if !r.offers(w.Runtime) {
-		return nil
+	if a.start || a.routes == routesDelete {
+		kept, let, err := r.keep(ctx, id)
+		if err != nil {
+			return err
+		}
+		defer let()
+		ctx = kept
+		if a, err = p.decide(ctx); err != nil { // another process may have begun before it was kept
+			return err
+		}
 	}
-	p := &patient{Recovery: r, Router: router, w: w, seen: seen}
-	f, err := p.examine(ctx)
-	if err != nil || f.row && !r.offers(p.state.Runtime) {
-		return err
-	}
-	a := decide(f)
 	if a.routes == routesDelete {
 		return p.takeDown(ctx)
 	}
@@ -63,6 +65,22 @@ func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance) error {
 		errs = append(errs, p.reap(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+// decide finds out what is to be done. Nothing is where the workload is gone, or another process's.
+func (p *patient) decide(ctx context.Context) (a action, err error) {
+	leave := action{routes: routesLeave}
+	p.w, err = p.DB.Workload(ctx, p.w.ID)
+	if errors.Is(err, db.ErrNotFound) {
+		return leave, nil
+	} else if err != nil || !p.offers(p.w.Runtime) {
+		return leave, err
+	}
+	f, err := p.examine(ctx)
+	if err != nil || f.row && !p.offers(p.state.Runtime) {
+		return leave, err
+	}
+	return decide(f), nil
 }
 
 // examine finds the facts out. The deployment is read before what serves, so that one that has ended has written that.
@@ -94,7 +112,15 @@ func (p *patient) inspect(ctx context.Context) (err error) {
 	return err
 }
 
-func (p *patient) runs() bool { return p.live.State == Running && p.live.Upstream.Addr != "" }
+func (p *patient) runs() runs {
+	switch {
+	case p.live.State != Running || p.live.Upstream.Addr == "":
+		return runsNot
+	case p.live.Replicas != 0 && p.live.Replicas != max(1, p.state.Release.Replicas):
+		return runsOther
+	}
+	return runsSo
+}
 
 // upstream is where the routes lead that lead to what serves: nobody, while that does not run. Of a stack it is enough that
 // the routed service does.
@@ -181,7 +207,7 @@ func (p *patient) report(ctx context.Context, rt db.Route, at target, was Upstre
 // release at a time. It fails when that does not stay up. Hosts and options may be others when it returns.
 func (p *patient) startAgain(ctx context.Context, alone bool) error {
 	if _, again := p.said.Load(p.w.ID); !again {
-		p.Log.WarnContext(ctx, "start what should run", "release", p.live.ID, "state", p.live.State, "exit_code", p.live.ExitCode)
+		p.Log.WarnContext(ctx, "start what should run", "release", p.live.ID, "state", p.live.State, "exit_code", p.live.ExitCode, "replicas", p.live.Replicas)
 	}
 	for _, i := range p.others() {
 		if !alone || i.State != Running {
@@ -203,7 +229,7 @@ func (p *patient) startAgain(ctx context.Context, alone bool) error {
 	if err := p.inspect(ctx); err != nil {
 		return err
 	}
-	if !p.runs() {
+	if p.runs() == runsNot {
 		return fmt.Errorf("start release %s again: it is %s, with exit code %d", p.live.ID, p.live.State, p.live.ExitCode)
 	}
 	if notReady != nil {

@@ -71,7 +71,10 @@ func (j *job) bounded(ctx context.Context, s step) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var err error
-	if s.phase != db.PhaseUndoing && !s.phase.Committed() {
+	if s.phase != db.PhaseBuilding && !s.phase.Committed() {
+		err = j.untilLet(ctx)
+	}
+	if err == nil && s.phase != db.PhaseUndoing && !s.phase.Committed() {
 		defer context.AfterFunc(j.wanted, func() { stop(cancelled) })()
 		err = j.stillThere(ctx)
 	}

@@ -52,6 +52,49 @@ func TestRecoveryStartsWhatShouldRun(t *testing.T) {
 	w.serves("a")
 }
 
+// unscaled is a world in which what is live runs more often than its row says, as the undo of a scaling leaves it that is not finished.
+func unscaled(t *testing.T, address string) *world {
+	t.Helper()
+	w := newWorldIn(t, address, "dockerfile", blueGreen)
+	dep := w.live("a")
+	more := *dep.Release
+	more.Replicas = 3
+	must2(t)(w.runtime.Start(t.Context(), more))
+	return w
+}
+
+// TestRecoveryFinishesTheUndoOfAScaling, wherever it is killed meanwhile.
+func TestRecoveryFinishesTheUndoOfAScaling(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"in the process", "apart", "npm"} {
+		for n, more := 1, true; more && !t.Failed(); n++ {
+			w := unscaled(t, migratedCopy(t))
+			w.router.NoHold, w.router.Blind = routers[kind].noHold, routers[kind].blind
+			more = newVictim(n).passes(w)
+			w.next(routers[kind].apart)
+			w.pass()
+			w.whole("a")
+			state, err := w.db.RuntimeState(t.Context(), w.workload.ID)
+			must(t, err)
+			w.runs(state.ReleaseID, max(1, state.Release.Replicas), 1)
+		}
+	}
+}
+
+// TestRecoveryLeavesAScalingAlone: while a deployment is in progress, nobody knows whether it is scaled on purpose.
+func TestRecoveryLeavesAScalingAlone(t *testing.T) {
+	t.Parallel()
+	w := unscaled(t, migratedCopy(t))
+	dep := scaleTo(3)(w)
+	must2(t)(w.db.Claim(t.Context(), "dead", time.Minute))
+	w.pass()
+	in, err := w.runtime.Inspect(t.Context(), w.deployment(dep.ID-1).Release.ID)
+	must(t, err)
+	if in.Replicas != 3 || len(in.Upstream.Addrs()) != 3 {
+		t.Errorf("it is %+v", in)
+	}
+}
+
 // TestRecoveryFollowsAddresses: a container that its policy started again has another address.
 func TestRecoveryFollowsAddresses(t *testing.T) {
 	t.Parallel()

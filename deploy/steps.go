@@ -89,8 +89,8 @@ func (j *job) adopt(release db.Release) {
 	j.dep.Release = &release
 }
 
-// reuse takes the release of an earlier deployment, as it was, for a rollback. Its strategy is the one it had: the config
-// may be another source's by now.
+// reuse takes the release of an earlier deployment, as it was, for a rollback, but runs it as often as the workload is to by now. Its
+// strategy is the one it had: the config may be another source's by now.
 func (j *job) reuse(ctx context.Context) error {
 	old, err := j.DB.Deployment(ctx, j.dep.RollbackTo)
 	if err != nil {
@@ -103,8 +103,12 @@ func (j *job) reuse(ctx context.Context) error {
 		return err
 	}
 	j.dep.Strategy, j.dep.StrategyReason = anew(old), old.StrategyReason
-	j.adopt(*old.Release)
-	j.learn(old.Release.Secrets())
+	release := *old.Release
+	if n := j.workload.Replicas(); j.scales(release) && n != max(1, release.Replicas) {
+		release.Replicas = n
+	}
+	j.adopt(release)
+	j.learn(release.Secrets())
 	j.log.Printf("Going back to the release of deployment %d", old.ID)
 	return nil
 }

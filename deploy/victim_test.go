@@ -119,6 +119,17 @@ func (v *victim) life(w *world, started bool, dep db.Deployment) (inFirst int) {
 	return inFirst
 }
 
+// passes is a life of one pass. It tells whether the victim died.
+func (v *victim) passes(w *world) bool {
+	w.t.Helper()
+	v.possess(w)
+	recovery := deploy.NewRecovery(w.deployer)
+	ctx, cancel := context.WithCancel(context.Background())
+	var threads sync.WaitGroup
+	w.t.Cleanup(func() { cancel(); close(v.buried); threads.Wait() })
+	return !v.during(&threads, func() { _ = recovery.Pass(ctx) })
+}
+
 // during waits until a thread has ended, or the victim; it tells whether it lives.
 func (v *victim) during(threads *sync.WaitGroup, do func()) bool {
 	done := make(chan struct{})

@@ -69,7 +69,7 @@ func setReplicas(ctx context.Context, d *db.DB, sources Sources, workloadID int6
 		return false, ErrNotLive
 	case err != nil:
 		return false, err
-	case !scales(live.Release):
+	case !live.Release.Scales():
 		return false, ErrRunsOnce
 	case w.Replicas() == replicas:
 		return false, nil
@@ -78,16 +78,13 @@ func setReplicas(ctx context.Context, d *db.DB, sources Sources, workloadID int6
 	return true, d.ChangeWorkload(ctx, &w)
 }
 
-// scales tells whether a release can run several times.
-func scales(r db.Release) bool { return r.Stack == nil && r.RuntimeKind() != db.RuntimeDocker }
-
 // Copies is how often the release is to run.
 func (l *liveRelease) Copies() int { return max(1, l.Release.Replicas) }
 
 // madeOf is the workload as what serves was made of it. How often that runs was perhaps changed since, in place.
 func (l *liveRelease) madeOf(w db.Workload) db.Workload {
 	was := w.At(*l.Release.Origin)
-	if !scales(l.Release) {
+	if !l.Release.Scales() {
 		return was
 	}
 	says := rawJSON(l.Copies())

@@ -162,7 +162,7 @@ func (v *visit) workloadPage(w db.Workload, repo db.Repository) (*workloadPage, 
 	}
 	if p.Live != nil {
 		s.LiveID = p.Live.ID
-		p.Scales = scales(p.Live.Release)
+		p.Scales = p.Live.Release.Scales()
 		if p.Live.Release.Origin != nil {
 			_, p.Later = v.changed(differences(w, p.Live.madeOf(w)))
 		}

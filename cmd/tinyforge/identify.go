@@ -77,13 +77,13 @@ func runtimesOf(offered []string, engine *docker.Engine, stacks *compose.Runtime
 }
 
 // identify says which process this is, and makes it known to the others on its database, or refuses. Docker may be away: then it is
-// not known which one it is, and nobody is refused for it.
+// not known which one it is, until identifyLate.
 func identify(ctx context.Context, c config, store *db.DB, engine *docker.Engine, log *slog.Logger) (p db.Process, err error) {
 	asking, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	is, err := engine.Identity(asking)
 	if err != nil {
-		log.WarnContext(ctx, "docker does not answer: whether others on this database use another one is not known", "error", err)
+		log.WarnContext(ctx, "docker does not answer: whether others on this database use another one is not known until it does", "error", err)
 	}
 	if p.Host, err = os.Hostname(); err != nil {
 		p.Host = "unknown"
@@ -99,39 +99,38 @@ func identify(ctx context.Context, c config, store *db.DB, engine *docker.Engine
 	return p, join(ctx, store, p)
 }
 
-// join makes a process known, unless a living one would deploy the same workloads to another Docker. One that was killed a moment
-// ago is waited for. Two that are started at the same moment both look again.
+// join makes a process known, or is a *db.EngineError. One with another Docker that was killed a moment ago is waited for.
 func join(ctx context.Context, store *db.DB, p db.Process) error {
 	deadline := time.Now().Add(db.ProcessDead + time.Second)
 	for {
-		if err := store.JoinProcess(ctx, p); err != nil {
+		err := store.JoinProcess(ctx, p)
+		if _, other := errors.AsType[*db.EngineError](err); !other || time.Now().After(deadline) {
 			return err
 		}
-		others, err := store.LivingProcesses(ctx)
-		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(others, func(other db.Process) bool { return disagree(p, other) })
-		if i < 0 {
-			return nil
-		}
-		if err := store.LeaveProcess(ctx, p.ID); err != nil {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("another tinyforge on this database, on %s, deploys to another Docker than this one's, and each would take all workloads for its own: "+
-				"start this one with --runtimes swarm, or point --docker-host at the same Docker", others[i].Host)
-		}
-		var apart [1]byte // from another that was started now
-		_, _ = rand.Read(apart[:])
-		if err := deploy.Sleep(ctx, 100*time.Millisecond+4*time.Duration(apart[0])*time.Millisecond); err != nil {
+		if err := deploy.Sleep(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
 	}
 }
 
-// disagree tells whether two processes would each run all workloads of Docker on a Docker of its own.
-func disagree(p, other db.Process) bool {
-	return p.ID != other.ID && p.Engine != "" && other.Engine != "" && p.Engine != other.Engine &&
-		slices.Contains(p.Runtimes, db.RuntimeDocker) && slices.Contains(other.Runtimes, db.RuntimeDocker)
+// identifyLate asks a Docker which one it is that was away when the process began, until that is known, and again when the others may
+// have forgotten it. It is a *db.EngineError when the process may not go on beside them.
+func identifyLate(ctx context.Context, store *db.DB, id string, ask func(context.Context) (docker.Identity, error)) error {
+	for pause := db.ProcessBeat; ; {
+		asking, cancel := context.WithTimeout(ctx, db.ProcessDead)
+		is, err := ask(asking)
+		cancel()
+		if err == nil {
+			err = store.IdentifyProcess(ctx, id, is.ID)
+		}
+		if _, other := errors.AsType[*db.EngineError](err); other {
+			return err
+		}
+		if err == nil {
+			pause = time.Minute
+		}
+		if deploy.Sleep(ctx, pause) != nil {
+			return nil
+		}
+	}
 }

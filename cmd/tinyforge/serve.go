@@ -151,7 +151,7 @@ func openRouter(ctx context.Context, c config, store *db.DB, engine *docker.Engi
 	if err != nil {
 		return nil, nil, err
 	}
-	router = share(c, store, process, router, log)
+	router = share(ctx, c, store, engine, process, router, log)
 	return router, process.Runtimes, router.Listen(ctx)
 }
 

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tinyforge/db"
+	"tinyforge/deploy/docker"
 	"tinyforge/deploy/shared"
 )
 
@@ -16,26 +17,44 @@ type several struct {
 	*shared.Router
 	besideRouting
 	local gateway
+	here  presence
+}
+
+// presence is a process as the others on its database see it, before it serves and while its Docker is away.
+type presence struct {
+	db.Process
+	store  *db.DB
+	engine *docker.Engine
+	begin  func() // ends what says that it is there before it serves
+}
+
+// late are the loops of a process that began without its Docker.
+func (p presence) late() []stage {
+	if p.Engine != "" {
+		return nil
+	}
+	return []stage{{"identity", func(ctx context.Context) error { return identifyLate(ctx, p.store, p.ID, p.engine.Identity) }}}
 }
 
 // share makes the routes rows where several processes may use the database. Nginx Proxy Manager is one for all of them anyway: of such
 // a process the others know that it is there.
-func share(c config, store *db.DB, process db.Process, local gateway, log *slog.Logger) gateway {
-	table, ok := local.(leader)
-	switch {
-	case isSQLite(c):
+func share(ctx context.Context, c config, store *db.DB, engine *docker.Engine, process db.Process, local gateway, log *slog.Logger) gateway {
+	if isSQLite(c) {
 		return local
-	case !ok:
-		return present{local, store, process, log}
+	}
+	here := presence{process, store, engine, shared.Await(ctx, store, process)}
+	table, ok := local.(leader)
+	if !ok {
+		return present{local, here, log}
 	}
 	router := shared.New(shared.Config{
-		DB: store, Process: process, Local: local, Log: log, Reserved: table.Reserved,
+		DB: store, Process: process, Local: local, Log: log, Reserved: table.Reserved, Away: isAway,
 		Hosts: func() []string { return hostsOf(local, table) },
 	})
 	if p, ok := local.(replaced); ok {
 		p.OnAnother(router.Reread)
 	}
-	return several{router, local, local}
+	return several{router, local, local, here}
 }
 
 // replaced is a gateway whose proxy may be another process suddenly, which may have lost its routes.
@@ -57,7 +76,8 @@ func hostsOf(c counted, table leader) (hosts []string) {
 
 // Stages implements gateway: the proxy has every route before it serves, and follows until its last request has ended.
 func (s several) Stages() []stage {
-	return []stage{{"proxy", func(ctx context.Context) error {
+	proxy := stage{"proxy", func(ctx context.Context) error {
+		s.here.begin()
 		return s.Run(ctx, func(ctx context.Context) error {
 			group, ctx := errgroup.WithContext(ctx)
 			for _, stage := range s.local.Stages() {
@@ -65,20 +85,21 @@ func (s several) Stages() []stage {
 			}
 			return group.Wait()
 		})
-	}}}
+	}}
+	return append(s.here.late(), proxy, stage{"presence", s.Stay})
 }
 
 // present is a gateway of a process that tells others that it is there.
 type present struct {
 	gateway
-	store   *db.DB
-	process db.Process
-	log     *slog.Logger
+	here presence
+	log  *slog.Logger
 }
 
 // Stages implements gateway.
 func (p present) Stages() []stage {
-	return append(p.gateway.Stages(), stage{"presence", func(ctx context.Context) error {
-		return shared.Attend(ctx, p.store, p.process, p.log)
+	return append(append(p.here.late(), p.gateway.Stages()...), stage{"presence", func(ctx context.Context) error {
+		p.here.begin()
+		return shared.Attend(ctx, p.here.store, p.here.Process, p.log)
 	}})
 }

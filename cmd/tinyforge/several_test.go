@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,8 @@ import (
 	"tinyforge/app/forgetest"
 	"tinyforge/db"
 	"tinyforge/db/dbtest"
+	"tinyforge/db/migratedtest"
+	"tinyforge/deploy/docker"
 	"tinyforge/deploy/shared"
 )
 
@@ -257,5 +260,37 @@ func TestAnotherDocker(t *testing.T) {
 	all, err := store.LivingProcesses(t.Context())
 	if err != nil || len(all) != 1 || all[0].Engine == "" || !slices.Contains(all[0].Runtimes, "docker") || !all[0].Serving {
 		t.Errorf("known are %+v, %v", all, err)
+	}
+}
+
+// TestDockerThatAnswersLate: which one it is is asked until it is known, and then refused as at the start.
+func TestDockerThatAnswersLate(t *testing.T) {
+	t.Parallel()
+	keys, err := db.NewKeyring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := db.Open(t.Context(), migratedtest.Postgres(t), keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for _, p := range []db.Process{{ID: "one", Host: "one.test", Engine: "one"}, {ID: "late", Host: "here"}} {
+		p.Runtimes = []string{"docker"}
+		if err := store.JoinProcess(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer shared.Await(t.Context(), store, db.Process{ID: "one"})()
+	defer shared.Await(t.Context(), store, db.Process{ID: "late"})()
+	asked := 0
+	err = identifyLate(t.Context(), store, "late", func(context.Context) (docker.Identity, error) {
+		if asked++; asked < 3 {
+			return docker.Identity{}, errors.New("it is away")
+		}
+		return docker.Identity{ID: "two"}, nil
+	})
+	if other, ok := errors.AsType[*db.EngineError](err); !ok || other.Host != "one.test" || asked != 3 {
+		t.Errorf("asked %d times: %v", asked, err)
 	}
 }

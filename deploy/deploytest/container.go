@@ -216,6 +216,7 @@ func (c *container) instance() deploy.Instance {
 		State:        c.state,
 		ExitCode:     c.exitCode,
 		Restarts:     c.restarts,
+		Replicas:     max(1, c.release.Replicas),
 	}
 	var addrs []string
 	for _, server := range c.servers {

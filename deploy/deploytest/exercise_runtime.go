@@ -65,6 +65,9 @@ func (s *runtimeSuite) start(t *testing.T) {
 	if first.State != deploy.Running || first.WorkloadID != r.WorkloadID || first.DeploymentID != r.DeploymentID || first.Restarts != 0 {
 		t.Errorf("started release is %+v", first)
 	}
+	if want := s.replicas(r); first.Replicas != want {
+		t.Errorf("it is to run %d times, want %d", first.Replicas, want)
+	}
 	up := first.Upstream
 	if up.Name != string(r.ID) || up.Port != r.Port || up.Addr == "" {
 		t.Errorf("upstream is %+v", up)
@@ -106,6 +109,14 @@ func (s *runtimeSuite) replace(t *testing.T) {
 	}
 }
 
+// replicas is what the runtime is to say of a release that runs once.
+func (s *runtimeSuite) replicas(r db.Release) int {
+	if scaler, ok := s.rt.(deploy.Scaler); ok && scaler.Scales(r) {
+		return 1
+	}
+	return 0
+}
+
 func (s *runtimeSuite) remove(t *testing.T) {
 	r := s.sample(t, nil)
 	s.mustStart(t, r)
@@ -123,8 +134,8 @@ func (s *runtimeSuite) list(t *testing.T) {
 	s.mustStart(t, stopped)
 	ok(t, s.rt.Stop(t.Context(), stopped.ID))
 	for _, want := range []deploy.Instance{
-		{ID: running.ID, WorkloadID: running.WorkloadID, DeploymentID: running.DeploymentID, State: deploy.Running, Upstream: up},
-		{ID: stopped.ID, WorkloadID: stopped.WorkloadID, DeploymentID: stopped.DeploymentID, State: deploy.Exited},
+		{ID: running.ID, WorkloadID: running.WorkloadID, DeploymentID: running.DeploymentID, State: deploy.Running, Replicas: s.replicas(running), Upstream: up},
+		{ID: stopped.ID, WorkloadID: stopped.WorkloadID, DeploymentID: stopped.DeploymentID, State: deploy.Exited, Replicas: s.replicas(stopped)},
 	} {
 		if got := s.listed(t, want.ID); len(got) != 1 || got[0] != want {
 			t.Errorf("listed %+v, want %+v", got, want)

@@ -93,7 +93,7 @@ func (s *Swarm) converge(ctx context.Context, id db.ReleaseID, spec swarm.Servic
 		case isStopped(service.Spec):
 			spec.UpdateConfig = atOnce()
 			return false, s.update(ctx, *service, spec)
-		case service.Spec.Labels[labelConfig] == spec.Labels[labelConfig]:
+		case service.Spec.Labels[labelConfig] == spec.Labels[labelConfig] && replicasOf(service.Spec) == replicasOf(spec):
 			v, err := s.look(ctx, id)
 			if err != nil || !v.unreached() {
 				return false, err

@@ -63,7 +63,7 @@ func (s *Swarm) settled(v *view, w *settling) (bool, error) {
 		return false, failedSwarm("Somebody stopped the service while it was started: deploy again")
 	}
 	running := v.current(func(t swarm.Task) bool { return v.addr(t) != "" })
-	wanted := int(*w.spec.Mode.Replicated.Replicas) //nolint:gosec // a few
+	wanted := replicasOf(w.spec)
 	switch {
 	case v.takesBack(): // which ends some of what runs
 		return false, nil

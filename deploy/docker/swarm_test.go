@@ -182,11 +182,26 @@ func TestScaledInPlace(t *testing.T) {
 	if fewer := mustStart(t, s, r).Upstream.Addrs(); len(fewer) != 1 || !slices.Contains(after, fewer[0]) {
 		t.Errorf("scaled from %q to %q", after, fewer)
 	}
+	service, err := s.named(t.Context(), r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byHand := uint64(3)
+	service.Spec.Mode.Replicated.Replicas = &byHand
+	if err := s.update(t.Context(), *service, service.Spec); err != nil {
+		t.Fatal(err)
+	}
+	if in, err := s.Inspect(t.Context(), r.ID); err != nil || in.Replicas != 3 {
+		t.Errorf("scaled by hand it is %+v, %v", in, err)
+	}
+	if in := mustStart(t, s, r); in.Replicas != 1 || len(in.Upstream.Addrs()) != 1 {
+		t.Errorf("started again it is %+v", in)
+	}
 
 	broken := r
 	broken.Env = map[string]string{"VERSION": "one", "EXIT_AFTER": "0s"}
 	broken.Replicas = 2
-	_, err := s.Start(t.Context(), broken)
+	_, err = s.Start(t.Context(), broken)
 	if text := failure(t, err); !strings.Contains(text, "Swarm took the change back") || !strings.Contains(text, "non-zero exit (1)") {
 		t.Errorf("failure is %q", text)
 	}

@@ -102,6 +102,7 @@ func (v *view) instance(id db.ReleaseID) deploy.Instance {
 	}
 	labels := v.service.Spec.Labels
 	in.WorkloadID, in.DeploymentID = number(labels, labelWorkload), number(labels, labelDeployment)
+	in.Replicas = replicasOf(v.service.Spec)
 	in.State = deploy.Exited
 	if last := v.ended(); len(last) > 0 {
 		in.ExitCode, in.Restarts = codeOf(last[0]), len(last)
@@ -113,6 +114,14 @@ func (v *view) instance(id db.ReleaseID) deploy.Instance {
 		in.Upstream = deploy.Upstream{Name: string(id), Addr: strings.Join(addrs, ","), Port: int(number(labels, labelPort))}
 	}
 	return in
+}
+
+// replicasOf is how often a service is to run, whoever asked for that; 0 of one that somebody made run on every node.
+func replicasOf(spec swarm.ServiceSpec) int {
+	if r := spec.Mode.Replicated; r != nil && r.Replicas != nil {
+		return int(*r.Replicas) //nolint:gosec // a few
+	}
+	return 0
 }
 
 // ended are the tasks that ended by themselves, the last one first, of those that run what the service is made of now.

@@ -21,7 +21,7 @@ import (
 // Storage keeps certificates, and all that belongs to them, for several proxies: an order of one is seen by all, any of them can answer
 // its challenge, and none orders what another does. It is safe for concurrent use.
 type Storage interface {
-	SaveCertificateFile(ctx context.Context, name string, content []byte) error
+	SaveCertificateFiles(ctx context.Context, files ...db.CertificateFile) error  // all or none
 	CertificateFile(ctx context.Context, name string) (db.CertificateFile, error) // db.ErrNotFound
 	CertificateFiles(ctx context.Context, folder string) ([]string, error)        // names of all that is below; "" is everything
 	RemoveCertificateFiles(ctx context.Context, name string) error                // with all that is below
@@ -58,7 +58,7 @@ func newSharedStorage(s Storage) *sharedStorage {
 
 // Store implements certmagic.Storage.
 func (s *sharedStorage) Store(ctx context.Context, key string, value []byte) error {
-	return s.SaveCertificateFile(ctx, key, value)
+	return s.SaveCertificateFiles(ctx, db.CertificateFile{Name: key, Content: value})
 }
 
 // Load implements certmagic.Storage.
@@ -171,11 +171,13 @@ func notExist(err error) error {
 	return err
 }
 
-// adopt brings what a proxy has kept in its folder, from before it shared, into an empty storage, so that nothing is ordered again.
+// adopt brings what a proxy has kept in its folder, from before it shared, into an empty storage, so that nothing is ordered again. It is
+// all brought at once: a root without its key, as a process that is killed between them would leave it, keeps every proxy from starting.
 func (s *sharedStorage) adopt(ctx context.Context, folder *certmagic.FileStorage) error {
 	if names, err := s.CertificateFiles(ctx, ""); err != nil || len(names) > 0 {
 		return err
 	}
+	var files []db.CertificateFile
 	for _, top := range []string{"acme", "certificates", "pki"} {
 		names, err := folder.List(ctx, top, true)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -190,15 +192,13 @@ func (s *sharedStorage) adopt(ctx context.Context, folder *certmagic.FileStorage
 				continue
 			}
 			content, err := folder.Load(ctx, name)
-			if err == nil {
-				err = s.Store(ctx, name, content)
-			}
 			if err != nil {
 				return err
 			}
+			files = append(files, db.CertificateFile{Name: name, Content: content})
 		}
 	}
-	return nil
+	return s.SaveCertificateFiles(ctx, files...)
 }
 
 // storageModule gives Caddy the storage of a Proxy.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/certmagic"
+
 	"tinyforge/db"
 	"tinyforge/db/migratedtest"
 )
@@ -76,6 +78,29 @@ func TestCertificatesOfBefore(t *testing.T) {
 	}
 	if !slices.Equal(roots[0], roots[1]) || !slices.Equal(roots[1], roots[2]) {
 		t.Error("the roots differ")
+	}
+}
+
+// TestCertificatesOfBeforeAtOnce: a process that ends while it brings them along leaves the storage empty, and the next one brings all.
+func TestCertificatesOfBeforeAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSharedStorage(openStorages(t, 1)[0])
+	folder := &certmagic.FileStorage{Path: t.TempDir()}
+	for _, name := range []string{"certificates/ca/a.crt", rootName} {
+		must(t, folder.Store(t.Context(), name, []byte(name)))
+	}
+	broken := folder.Filename("pki/authorities/local/root.key")
+	must(t, os.Symlink("nowhere", broken))
+	if err := s.adopt(t.Context(), folder); err == nil {
+		t.Error("what cannot be read was brought along")
+	}
+	if names, err := s.CertificateFiles(t.Context(), ""); err != nil || len(names) > 0 {
+		t.Errorf("half of it is there: %q, %v", names, err)
+	}
+	must(t, os.Remove(broken))
+	must(t, s.adopt(t.Context(), folder))
+	if names, err := s.CertificateFiles(t.Context(), ""); err != nil || len(names) != 2 {
+		t.Errorf("there are %q, %v", names, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tinyforge/db"
@@ -11,7 +12,8 @@ import (
 )
 
 // Run makes this process one of those that serve: it gives Local all routes, runs proxy, which begins to accept connections only
-// then, and follows every change until proxy has ended. Then nobody waits for this process any more. It runs once.
+// then, and follows every change until proxy has ended. Then nobody waits for this process any more. It runs once. It is a
+// *db.EngineError, before proxy runs, where this process may not be beside the others.
 func (r *Router) Run(ctx context.Context, proxy func(context.Context) error) error {
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -42,6 +44,9 @@ func (r *Router) begin(ctx context.Context) error {
 		if err == nil || !r.serving.Load() {
 			close(r.joined)
 			return nil
+		}
+		if _, refused := errors.AsType[*db.EngineError](err); refused {
+			return err
 		}
 		r.Log.ErrorContext(ctx, "read the routes; it is tried again", "error", err)
 		if err := deploy.Sleep(ctx, time.Second); err != nil {
@@ -94,11 +99,28 @@ func (r *Router) tell(ctx context.Context) error {
 	}
 	r.Log.WarnContext(ctx, "this process was out of reach of the others: all routes are read anew")
 	if err := r.DB.JoinProcess(ctx, p); err != nil {
+		if _, other := errors.AsType[*db.EngineError](err); other {
+			select {
+			case r.other <- err:
+			default:
+			}
+		}
 		return err
 	}
 	r.told.Store(p.Applied)
 	r.Reread()
 	return nil
+}
+
+// Stay returns when ctx is done, or a *db.EngineError as soon as others took this process for dead and one with another Docker is there
+// now: this one has to end.
+func (r *Router) Stay(ctx context.Context) error {
+	select {
+	case err := <-r.other:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // Reread gives Local all routes anew, soon: it is another one, or may have lost some.
@@ -185,41 +207,67 @@ func (r *Router) applyAll(ctx context.Context, after int64) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range append(list, r.again(ctx)...) {
-		if err := r.apply(ctx, t); err != nil {
-			if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	return r.take(ctx, append(list, r.again(ctx)...))
+}
+
+// take makes Local do what rows say. Whether others wait for this process hangs on whether its proxy is there; what that refuses is an
+// error of the one row, and is tried again.
+func (r *Router) take(ctx context.Context, rows []db.RouteTarget) error {
+	for _, t := range rows {
+		err := r.apply(ctx, t)
+		if err != nil && (ctx.Err() != nil || r.Away(err)) {
+			if r.Away(err) && !errors.Is(ctx.Err(), context.Canceled) {
 				r.serving.Store(false)
 			}
 			return fmt.Errorf("apply route %q: %w", t.Route.Host, err)
 		}
+		r.refuse(ctx, key(t.Route), err)
 		r.applied.Store(max(r.applied.Load(), t.Version))
 	}
 	r.serving.Store(true)
 	return nil
 }
 
-// again are the rows that were refused as reserved and are not reserved any more.
+// refuse takes note of what Local says of a host; nil is that it took it.
+func (r *Router) refuse(ctx context.Context, host string, err error) {
+	if err == nil {
+		r.refused.Delete(host)
+		return
+	}
+	was, _ := r.refused.Swap(host, err)
+	if said, _ := was.(error); !errors.Is(err, deploy.ErrReserved) && (said == nil || said.Error() != err.Error()) {
+		r.Log.ErrorContext(ctx, "the proxy refuses a route, which leads where it led before; it is tried again", "host", host, "error", err)
+	}
+}
+
+// refusal is why Local does not do what the row of a host says, nil where it does.
+func (r *Router) refusal(host string) error {
+	err, _ := r.refused.Load(host)
+	refused, _ := err.(error)
+	return refused
+}
+
+// again are the rows that were refused, but for those of hosts that are reserved still.
 func (r *Router) again(ctx context.Context) (list []db.RouteTarget) {
-	if len(r.refused) == 0 {
+	var hosts []string
+	r.refused.Range(func(host, _ any) bool { hosts = append(hosts, host.(string)); return true })
+	if len(hosts) == 0 {
 		return nil
 	}
 	reserved, err := r.Reserved()
 	if err != nil {
 		return nil
 	}
-	is := map[string]bool{}
-	for _, host := range reserved {
-		is[host] = true
-	}
-	for host := range r.refused {
-		if is[host] {
+	for _, host := range hosts {
+		if slices.Contains(reserved, host) {
 			continue
 		}
-		delete(r.refused, host)
-		if t, err := r.DB.RouteTarget(ctx, host); err == nil {
+		t, err := r.DB.RouteTarget(ctx, host)
+		if errors.Is(err, db.ErrNotFound) {
+			t, err = db.RouteTarget{Route: db.Route{Host: host}, Deleted: true}, nil
+		}
+		if err == nil {
 			list = append(list, t)
-		} else if !errors.Is(err, db.ErrNotFound) {
-			r.refused[host] = true
 		}
 	}
 	return list
@@ -242,10 +290,6 @@ func (r *Router) apply(ctx context.Context, t db.RouteTarget) error {
 		return err
 	}
 	err = r.Local.Upsert(ctx, t.Route, up)
-	if errors.Is(err, deploy.ErrReserved) {
-		r.refused[key(t.Route)] = true
-		return nil
-	}
 	if err == nil && t.Held {
 		err = r.Local.Hold(ctx, t.Route)
 	}
@@ -282,13 +326,14 @@ func (r *Router) reloadHeld(ctx context.Context) error {
 	for _, t := range rows {
 		wanted[key(t.Route)] = true
 	}
+	var gone []db.RouteTarget
 	for _, host := range had {
-		if wanted[host] {
-			continue
+		if !wanted[host] {
+			gone = append(gone, db.RouteTarget{Route: db.Route{Host: host}, Deleted: true})
 		}
-		if err := r.Local.Delete(ctx, db.Route{Host: host}); err != nil {
-			return err
-		}
+	}
+	if err := r.take(ctx, gone); err != nil {
+		return err
 	}
 	r.stale.CompareAndSwap(asked, 0)
 	return nil

@@ -28,10 +28,14 @@ type Config struct {
 	// Reserved are the hosts of Local that no row moves, and Hosts those that have a route, in lower case.
 	Reserved func() ([]string, error)
 	Hosts    func() []string
+
+	// Away tells of an error of Local that its proxy does not answer. Any other one is a refusal.
+	Away func(error) bool
 }
 
 // Router is a deploy.Router over the rows. A change returns when it is in effect in the proxies of all living processes; one that
-// is killed is waited for until db.ProcessDead has passed, one whose proxy does not answer not at all.
+// is killed is waited for until db.ProcessDead has passed, one whose proxy does not answer not at all. What a proxy refuses keeps nobody
+// waiting either; it is an error where the process is the mover's own.
 //
 // A process that cannot reach the database goes on serving what it has: sites stay up while the database is away, where nobody can
 // move a route anyway. One that alone is cut off counts as dead, and may lead to a release that another has removed since: what it
@@ -40,16 +44,18 @@ type Router struct {
 	Config
 
 	joined  chan struct{} // closed when Local has all routes for the first time
-	serving atomic.Bool   // Local took the last change
+	serving atomic.Bool   // Local's proxy answered when it was last asked for something
 	stale   atomic.Int64  // how often it was asked that everything is read anew; 0 once it was
 	applied atomic.Int64  // version; everything before is in effect too
 	told    atomic.Int64  // what of it the others know
 	kick    chan struct{} // wakes follow
 
+	other chan error // a *db.EngineError, once, which ends the process
+
 	confirmed atomic.Int64 // version that all others had once
 
-	applying sync.Mutex      // one change of Local after the other
-	refused  map[string]bool // hosts that Local did not take, since they are reserved; guarded by applying
+	applying sync.Mutex // one change of Local after the other
+	refused  sync.Map   // by host: the error with which Local did not take what its row says
 
 	drains map[string]*draining // by ID; follow alone uses it
 }
@@ -62,13 +68,14 @@ var (
 
 // New makes a Router that does not follow yet: until Run does, what is changed takes effect elsewhere, and here when Run begins.
 func New(c Config) *Router {
-	return &Router{Config: c, joined: make(chan struct{}), kick: make(chan struct{}, 1), refused: map[string]bool{}, drains: map[string]*draining{}}
+	return &Router{Config: c, joined: make(chan struct{}), kick: make(chan struct{}, 1), other: make(chan error, 1), drains: map[string]*draining{}}
 }
 
 // Check implements deploy.Router.
 func (r *Router) Check(rt db.Route) error { return r.Local.Check(rt) }
 
-// Upsert implements deploy.Router. With what the row says already nothing is written.
+// Upsert implements deploy.Router. With what the row says already nothing is written. Before Run, a first row that would lead to nobody
+// leads to where Local does: that may be a proxy that has served since before there were rows, and goes on so.
 func (r *Router) Upsert(ctx context.Context, rt db.Route, up deploy.Upstream) error {
 	return r.upsert(ctx, rt, up, deploy.GuardOf(ctx), nil)
 }
@@ -83,14 +90,38 @@ func (r *Router) upsert(ctx context.Context, rt db.Route, up deploy.Upstream, g 
 		return r.Local.Upsert(ctx, rt, up) // which says why not
 	}
 	text, err := encode(up)
-	if err != nil {
+	first, errFirst := encode(r.before(ctx, rt, up))
+	if err := errors.Join(err, errFirst); err != nil {
 		return err
 	}
 	rt.Host = key(rt)
 	return r.change(ctx, rt, g, wrote, func(was db.RouteTarget) (db.RouteTarget, bool) {
 		is := db.RouteTarget{Route: rt, Upstream: text}
+		if was.Version == 0 {
+			is.Upstream = first
+		}
 		return is, !is.SameAs(was)
 	})
+}
+
+// before is where a host's first row is to lead.
+func (r *Router) before(ctx context.Context, rt db.Route, up deploy.Upstream) deploy.Upstream {
+	select {
+	case <-r.joined:
+		return up
+	default:
+	}
+	if up != (deploy.Upstream{}) {
+		return up
+	}
+	if _, err := r.DB.RouteTarget(ctx, key(rt)); !errors.Is(err, db.ErrNotFound) {
+		return up
+	}
+	serves, err := r.Local.Current(ctx, rt)
+	if err != nil {
+		return up
+	}
+	return serves
 }
 
 // Hold implements deploy.Router.
@@ -164,7 +195,10 @@ func (r *Router) change(ctx context.Context, rt db.Route, g db.Guard, wrote func
 			wrote(version)
 		}
 	}
-	return r.effective(ctx, version)
+	if err := r.effective(ctx, version); err != nil {
+		return err
+	}
+	return r.refusal(host)
 }
 
 // effective waits until a version is in effect in this process, if it follows, and then in all others that live and serve.

@@ -1,0 +1,83 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/uptrace/bun"
+)
+
+// QueueScale queues a deployment that makes what is live run as often as the workload's config says. Where another one waits for its
+// turn, that takes the config along, and is returned. It returns ErrNotFound when nothing is live or the workload is deleted.
+func (d *DB) QueueScale(ctx context.Context, workloadID int64) (dep Deployment, err error) {
+	err = d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = ? AND deleted_at IS NULL", workloadID)
+		if err := d.forUpdate(w).Scan(ctx, new(int64)); err != nil {
+			return err
+		}
+		err := tx.NewSelect().Model(&dep).Where("workload_id = ? AND phase = ?", workloadID, PhaseQueued).OrderExpr("id DESC").Limit(1).Scan(ctx)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		dep, err = scaleOf(ctx, tx, workloadID)
+		if err != nil {
+			return err
+		}
+		return queue(ctx, tx, &dep)
+	})
+	if err != nil {
+		return Deployment{}, found("queue scale", err)
+	}
+	d.notify(ctx, TopicQueued, TopicPhase)
+	return dep, nil
+}
+
+// scaleOf is a deployment that scales what is live, not queued yet.
+func scaleOf(ctx context.Context, tx bun.Tx, workloadID int64) (Deployment, error) {
+	var live Deployment
+	serving := tx.NewSelect().Model((*RuntimeState)(nil)).Column("deployment_id").Where("workload_id = ?", workloadID)
+	err := tx.NewSelect().Model(&live).Where("id = (?)", serving).Scan(ctx)
+	return Deployment{WorkloadID: workloadID, RepositoryID: live.RepositoryID, Ref: live.Ref, Commit: live.Commit,
+		Message: live.Message, Author: live.Author, Cause: CauseScale}, err
+}
+
+// queueOwedScale queues a scaling after a deployment that did not go live, if what serves runs more often than the workload says, or less:
+// what was to change that may have left it to that deployment. It tells whether it did. A scaling that did not go live is not repeated.
+func (d *DB) queueOwedScale(ctx context.Context, tx bun.Tx, workloadID int64, cause Cause) (bool, error) {
+	if cause == CauseScale {
+		return false, nil
+	}
+	var live RuntimeState
+	err := tx.NewSelect().Model(&live).Where("workload_id = ? AND runtime <> ?", workloadID, RuntimeDocker).Scan(ctx)
+	if err == nil {
+		err = d.keys.open(live.Sealed, &live.Release, sealRelease)
+	}
+	if err != nil {
+		return false, ignoreNone(err)
+	}
+	var w Workload
+	err = d.forUpdate(tx.NewSelect().Model(&w).Where("id = ? AND deleted_at IS NULL", workloadID)).Scan(ctx)
+	if err == nil {
+		err = w.unseal(d.keys)
+	}
+	if err != nil || w.Runtime != live.Runtime || !live.Release.Scales() || w.Replicas() == max(1, live.Release.Replicas) {
+		return false, ignoreNone(err)
+	}
+	waits, err := tx.NewSelect().Model((*Deployment)(nil)).Where("workload_id = ? AND phase = ?", workloadID, PhaseQueued).Exists(ctx)
+	if err != nil || waits { // which takes the config along
+		return false, err
+	}
+	scale, err := scaleOf(ctx, tx, workloadID)
+	if err != nil {
+		return false, err
+	}
+	return true, queue(ctx, tx, &scale)
+}
+
+func ignoreNone(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
+}

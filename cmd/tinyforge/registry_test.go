@@ -25,6 +25,7 @@ type imageHouse struct {
 	*testing.T
 	*process
 	engine   *docker.Engine
+	other    *docker.Engine // has another registry, and so may pull from this one
 	data     string
 	address  string
 	password string
@@ -38,14 +39,15 @@ func newImageHouse(t *testing.T) *imageHouse {
 	password, err := os.ReadFile(filepath.Join(h.data, "registry-password"))
 	h.must(err)
 	h.password = strings.TrimSpace(string(password))
-	h.engine = h.served(h.password)
+	h.engine = h.served(h.address+"/apps", h.password)
+	h.other = h.served("elsewhere.example.com", h.password)
 	return h
 }
 
-// served is the engine of a tinyforge serve that has this password.
-func (h *imageHouse) served(password string) *docker.Engine {
+// served is the engine of a tinyforge serve that has this registry and password.
+func (h *imageHouse) served(registry, password string) *docker.Engine {
 	h.Helper()
-	c, _, err := readConfig("serve", []string{"--data", h.TempDir(), "--registry", h.address + "/apps"},
+	c, _, err := readConfig("serve", []string{"--data", h.TempDir(), "--registry", registry},
 		[]string{"TINYFORGE_REGISTRY_USER=tinyforge", "TINYFORGE_REGISTRY_PASSWORD=" + password}, io.Discard)
 	h.must(err)
 	engine, _, end, err := openRuntime(c, unique("house"), slog.New(slog.DiscardHandler))
@@ -113,7 +115,7 @@ func (h *imageHouse) pull(r, pushed db.Release) {
 	h.Helper()
 	api := newDockerAPI(h.T)
 	api.removeImage(r.Image)
-	_, err := h.engine.Pull(h.Context(), deploy.PullSpec{Ref: pushed.Image, Auth: &deploy.RegistryAuth{Username: registryUser, Password: h.password}}, io.Discard)
+	_, err := h.other.Pull(h.Context(), deploy.PullSpec{Ref: pushed.Image, Auth: &deploy.RegistryAuth{Username: registryUser, Password: h.password}}, io.Discard)
 	h.must(err)
 	var there struct {
 		ID string `json:"Id"`
@@ -210,7 +212,7 @@ func (h *imageHouse) kept(r db.Release) {
 func TestRegistryRefuses(t *testing.T) {
 	t.Parallel()
 	h := newImageHouse(t)
-	_, err := h.served("wrong").Push(t.Context(), h.build(1, 10), io.Discard)
+	_, err := h.served(h.address+"/apps", "wrong").Push(t.Context(), h.build(1, 10), io.Discard)
 	if f, ok := errors.AsType[*deploy.Failure](err); !ok || !strings.Contains(f.Text, "TINYFORGE_REGISTRY_USER") {
 		t.Errorf("with a wrong password the push says %v", err)
 	}

@@ -55,7 +55,27 @@ func (r Registry) auth() (string, error) {
 // find reads a name of an image, however it is written, if it is in one of our repositories.
 func (r Registry) find(name string) (named reference.Named, found bool) {
 	named, err := reference.ParseNormalizedNamed(name)
-	return named, err == nil && strings.HasPrefix(named.Name(), r.repository(""))
+	return named, err == nil && r.has(named)
+}
+
+func (r Registry) has(named reference.Named) bool {
+	host := func(name string) string { return strings.TrimSuffix(strings.ToLower(name), ":443") }
+	return host(reference.Domain(named)) == host(r.Host) && strings.HasPrefix(reference.Path(named), r.Prefix+"/")
+}
+
+// refused is why what is deployed may not name an image, "" when it may: one that was built here could be another workload's, as could
+// one that Push sent to the registry.
+func (e *Engine) refused(named reference.Named) string {
+	where := ""
+	switch to := e.cfg.Registry; {
+	case deploy.IsBuiltHere(named):
+		where = deploy.BuiltPrefix
+	case to != nil && to.has(named):
+		where = to.repository("")
+	default:
+		return ""
+	}
+	return fmt.Sprintf("is refused: %s is what was built here, for others too; name another image", where)
 }
 
 // pushedTag is the tag of a release's image: the deployment, and which Tinyforge it is of, since several may share a registry.

@@ -58,6 +58,7 @@ type config struct {
 	RegistryListen   string
 	RegistryCert     string
 	RegistryKey      string
+	RegistryPlain    bool
 	RegistryKeep     time.Duration
 
 	SiteProgram string

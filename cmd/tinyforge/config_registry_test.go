@@ -11,7 +11,7 @@ import (
 
 // TestConfigOfTheRegistry: serve and the registry may share an environment, and each complains of its own.
 func TestConfigOfTheRegistry(t *testing.T) {
-	env := []string{"TINYFORGE_REGISTRY=127.0.0.1:5000", "TINYFORGE_REGISTRY_USER=tinyforge", "TINYFORGE_REGISTRY_PASSWORD=sesame", "TINYFORGE_REGISTRY_LISTEN=:5000", "TINYFORGE_WORKERS=1"}
+	env := []string{"TINYFORGE_REGISTRY=127.0.0.1:5000", "TINYFORGE_REGISTRY_USER=tinyforge", "TINYFORGE_REGISTRY_PASSWORD=sesame", "TINYFORGE_REGISTRY_LISTEN=:5000", "TINYFORGE_REGISTRY_PLAIN_HTTP=true", "TINYFORGE_WORKERS=1"}
 	for _, name := range []string{"serve", "registry"} {
 		c, _, err := readConfig(name, nil, env, io.Discard)
 		to, toErr := c.registry()
@@ -31,6 +31,8 @@ func TestConfigOfTheRegistry(t *testing.T) {
 		},
 		"registry": {
 			"belong together":                   {"TINYFORGE_REGISTRY_KEY=/x"},
+			"--registry-listen :5000: other":    {"TINYFORGE_REGISTRY_LISTEN=:5000"},
+			"in clear: give --registry-cert":    {"TINYFORGE_REGISTRY_LISTEN=registry.example.com:5000"},
 			"at least one second":               {"TINYFORGE_REGISTRY_KEEP=1ms"},
 			"give an address such as":           {"TINYFORGE_REGISTRY_LISTEN=5000"},
 			"the user of tinyforge registry is": {"TINYFORGE_REGISTRY_USER=ann"},
@@ -41,6 +43,18 @@ func TestConfigOfTheRegistry(t *testing.T) {
 			if _, _, err := readConfig(name, nil, env, io.Discard); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%s with %q: got %v, want %q", name, env, err, want)
 			}
+		}
+	}
+}
+
+// TestPlainHTTPIsAskedFor: a password goes in clear to other machines only where somebody wanted it.
+func TestPlainHTTPIsAskedFor(t *testing.T) {
+	for _, options := range [][]string{
+		nil, {"--registry-listen", "[::1]:5000"}, {"--registry-listen", "localhost:5000"}, {"--registry-listen", "0.0.0.0:5000", "--registry-plain-http"},
+		{"--registry-listen", ":5000", "--registry-cert", "/x.pem", "--registry-key", "/x.key"},
+	} {
+		if _, _, err := readConfig("registry", options, nil, io.Discard); err != nil {
+			t.Errorf("%q: %v", options, err)
 		}
 	}
 }

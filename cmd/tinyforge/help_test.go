@@ -24,7 +24,7 @@ func TestHelp(t *testing.T) {
 			"TINYFORGE_REGISTRY_PASSWORD", "TINYFORGE_REGISTRY_USER",
 		},
 		"proxy":    {"access-log", "acme-ca", "acme-email", "drain", "internal-ca", "log-format", "log-level", "proxy-http", "proxy-https", "proxy-socket", "trusted-proxies"},
-		"registry": {"log-format", "log-level", "registry-cert", "registry-keep", "registry-key", "registry-listen", "TINYFORGE_REGISTRY_PASSWORD"},
+		"registry": {"log-format", "log-level", "registry-cert", "registry-keep", "registry-key", "registry-listen", "registry-plain-http", "TINYFORGE_REGISTRY_PASSWORD"},
 		"apply":    {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {"to"},
 		"backup": {"with-key"}, "restore": {}, "rotate-key": {},
 		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "scale": {}, "cancel": {},

@@ -3,18 +3,14 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"tinyforge/deploy/registry"
 )
@@ -51,13 +47,13 @@ func runRegistry(ctx context.Context, c config, _ []string, in invocation) error
 	if err != nil {
 		return err
 	}
-	listener, err := listenForImages(ctx, c)
+	server, err := newImageServer(ctx, c, images, log)
 	if err != nil {
 		return err
 	}
-	log.InfoContext(ctx, "tinyforge registry starts", "version", version(), "data", dir, "listen", listener.Addr().String(),
-		"tls", c.RegistryCert != "", "user", registryUser, "password_in", file)
-	return runStages(ctx, log, stage{"registry", imageServer{images, listener, log}.run}, stage{"sweep", images.Run})
+	log.InfoContext(ctx, "tinyforge registry starts", "version", version(), "data", dir, "listen", server.listener.Addr().String(),
+		"tls", server.tls != nil, "user", registryUser, "password_in", file)
+	return runStages(ctx, log, stage{"registry", server.run}, stage{"sweep", images.Run})
 }
 
 // lockFile locks a file, which is made when absent, until the end of the process.
@@ -110,48 +106,4 @@ func writePrivate(path, text string) error {
 		return fmt.Errorf("write password of registry: %w", err)
 	}
 	return syncFolder(filepath.Dir(path))
-}
-
-// listenForImages opens the address of the registry. A renewed certificate is used from the next connection on.
-func listenForImages(ctx context.Context, c config) (net.Listener, error) {
-	load := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(c.RegistryCert, c.RegistryKey)
-		return &pair, err
-	}
-	if c.RegistryCert != "" {
-		if _, err := load(nil); err != nil {
-			return nil, fmt.Errorf("--registry-cert, --registry-key: %w", err)
-		}
-	}
-	listener, err := listen(ctx, "registry-listen", c.RegistryListen)
-	if err != nil || c.RegistryCert == "" {
-		return listener, err
-	}
-	return tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: load, NextProtos: []string{"http/1.1"}}), nil
-}
-
-// imageServer serves a registry on an address.
-type imageServer struct {
-	images   http.Handler
-	listener net.Listener
-	log      *slog.Logger
-}
-
-// run serves until ctx is done, and then waits for requests in flight, but not for long: who pushes or pulls tries again.
-func (s imageServer) run(ctx context.Context) error {
-	server := &http.Server{Handler: s.images, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.listener) }()
-	select {
-	case err := <-served:
-		return fmt.Errorf("serve images: %w", err)
-	case <-ctx.Done():
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		_ = server.Close()
-	}
-	return nil
 }

@@ -55,6 +55,8 @@ type config struct {
 	Registry         string
 	RegistryUser     string // secret
 	RegistryPassword string // secret
+	RegistryPullUser string // secret
+	RegistryPullPass string // secret
 	RegistryListen   string
 	RegistryCert     string
 	RegistryKey      string
@@ -89,7 +91,7 @@ type given struct{ PublicURL, KeepReleases, MinFree, Listen bool }
 // secrets are what of the configuration no log may show.
 func (c *config) secrets() []db.Secret {
 	all := []db.Secret{{Name: "TINYFORGE_KEY", Value: c.Key}, {Name: "TINYFORGE_NPM_PASSWORD", Value: c.NPMPassword},
-		{Name: "TINYFORGE_REGISTRY_PASSWORD", Value: c.RegistryPassword}}
+		{Name: "TINYFORGE_REGISTRY_PASSWORD", Value: c.RegistryPassword}, {Name: "TINYFORGE_REGISTRY_PULL_PASSWORD", Value: c.RegistryPullPass}}
 	if u, err := url.Parse(c.Database); err == nil && u.User != nil {
 		password, _ := u.User.Password()
 		all = append(all, db.Secret{Name: "TINYFORGE_DATABASE", Value: password})
@@ -159,6 +161,8 @@ func (c *config) declare(o *options) {
 	o.secret(&c.NPMPassword, "npm-password")
 	o.secret(&c.RegistryUser, "registry-user")
 	o.secret(&c.RegistryPassword, "registry-password")
+	o.secret(&c.RegistryPullUser, "registry-pull-user")
+	o.secret(&c.RegistryPullPass, "registry-pull-password")
 	if o.command.name == "apply" {
 		f.BoolVar(&c.Prune, "prune", false, "delete forges and workloads that are not in the file")
 	}

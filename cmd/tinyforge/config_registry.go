@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	"tinyforge/deploy"
 	"tinyforge/deploy/docker"
 )
 
@@ -29,6 +30,8 @@ func (c *config) checkRegistry() (faults []error) {
 	}
 	fault(c.Registry == "" && c.RegistryUser != "", "TINYFORGE_REGISTRY_USER is set, but not --registry: give the registry's host")
 	fault(c.RegistryUser != "" && c.RegistryPassword == "", "TINYFORGE_REGISTRY_PASSWORD is missing: set it, or TINYFORGE_REGISTRY_PASSWORD_FILE, to the password of TINYFORGE_REGISTRY_USER")
+	fault(c.Registry == "" && c.RegistryPullUser != "", "TINYFORGE_REGISTRY_PULL_USER is set, but not --registry: give the registry's host")
+	fault((c.RegistryPullUser == "") != (c.RegistryPullPass == "") && c.Registry != "", "TINYFORGE_REGISTRY_PULL_USER and TINYFORGE_REGISTRY_PULL_PASSWORD belong together: give both, or neither")
 	fault(c.Registry != "" && c.RegistryUser == "" && c.RegistryPassword != "", "TINYFORGE_REGISTRY_USER is missing: set it to the user of the registry; that of tinyforge registry is tinyforge")
 	return faults
 }
@@ -43,6 +46,9 @@ func (c *config) registry() (*docker.Registry, error) {
 		return nil, err
 	}
 	r.User, r.Password = c.RegistryUser, c.RegistryPassword
+	if c.RegistryPullUser != "" {
+		r.Nodes = &deploy.RegistryAuth{Username: c.RegistryPullUser, Password: c.RegistryPullPass}
+	}
 	return &r, nil
 }
 
@@ -56,5 +62,6 @@ func (c *config) checkServeRegistry() (faults []error) {
 	fault((c.RegistryCert == "") != (c.RegistryKey == ""), "--registry-cert and --registry-key belong together: give both, or neither")
 	fault(c.RegistryKeep < time.Second, "--registry-keep %s: give a time of at least one second, such as 6h", c.RegistryKeep)
 	fault(c.RegistryUser != "" && c.RegistryUser != registryUser, "TINYFORGE_REGISTRY_USER %q: the user of tinyforge registry is tinyforge", c.RegistryUser)
+	fault(c.RegistryPullUser != "" && c.RegistryPullUser != registryPullUser, "TINYFORGE_REGISTRY_PULL_USER %q: the user of tinyforge registry that may only pull is tinyforge-pull", c.RegistryPullUser)
 	return append(faults, c.checkLogFormat()...)
 }

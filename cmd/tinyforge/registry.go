@@ -15,8 +15,11 @@ import (
 	"tinyforge/deploy/registry"
 )
 
-// registryUser is the one account of the command registry.
-const registryUser = "tinyforge"
+// The accounts of the command registry: one for serve, and one for the nodes, which may only pull.
+const (
+	registryUser     = "tinyforge"
+	registryPullUser = "tinyforge-pull"
+)
 
 // runRegistry is the command registry: it keeps images in the data folder and gives them to Docker engines.
 func runRegistry(ctx context.Context, c config, _ []string, in invocation) error {
@@ -38,12 +41,18 @@ func runRegistry(ctx context.Context, c config, _ []string, in invocation) error
 		return fmt.Errorf("another tinyforge registry keeps its images in %s: stop it, or give this one a folder of its own with --data", dir)
 	}
 	defer unlock()
-	password, file, err := registryPassword(c)
+	password, file, err := registryPassword(c.Data, "registry-password", c.RegistryPassword)
+	if err != nil {
+		return err
+	}
+	pull, pullFile, err := registryPassword(c.Data, "registry-pull-password", c.RegistryPullPass)
 	if err != nil {
 		return err
 	}
 	guard.know("TINYFORGE_REGISTRY_PASSWORD", password)
-	images, err := registry.New(ctx, registry.Config{Dir: dir, User: registryUser, Password: password, Keep: c.RegistryKeep, Log: log})
+	guard.know("TINYFORGE_REGISTRY_PULL_PASSWORD", pull)
+	images, err := registry.New(ctx, registry.Config{Dir: dir, User: registryUser, Password: password,
+		PullUser: registryPullUser, PullPassword: pull, Keep: c.RegistryKeep, Log: log})
 	if err != nil {
 		return err
 	}
@@ -52,7 +61,7 @@ func runRegistry(ctx context.Context, c config, _ []string, in invocation) error
 		return err
 	}
 	log.InfoContext(ctx, "tinyforge registry starts", "version", version(), "data", dir, "listen", server.listener.Addr().String(),
-		"tls", server.tls != nil, "user", registryUser, "password_in", file)
+		"tls", server.tls != nil, "user", registryUser, "password_in", file, "pull_user", registryPullUser, "pull_password_in", pullFile)
 	return runStages(ctx, log, stage{"registry", server.run}, stage{"sweep", images.Run})
 }
 
@@ -68,12 +77,12 @@ func lockFile(path string) (unlock func(), err error) {
 	return func() { _ = file.Close() }, nil
 }
 
-// registryPassword is the one that was given, or that of the data folder, which is made at the first start, and where it stands.
-func registryPassword(c config) (password, where string, err error) {
-	if c.RegistryPassword != "" {
-		return c.RegistryPassword, "TINYFORGE_REGISTRY_PASSWORD", nil
+// registryPassword is the one that was given, or that in a file of the data folder, which is made at the first start, and where it stands.
+func registryPassword(data, name, given string) (password, where string, err error) {
+	if given != "" {
+		return given, envName(name), nil
 	}
-	path := filepath.Join(c.Data, "registry-password")
+	path := filepath.Join(data, name)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		password = rand.Text()

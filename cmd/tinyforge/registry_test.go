@@ -29,6 +29,7 @@ type imageHouse struct {
 	data     string
 	address  string
 	password string
+	reading  string // the password of the account that may only pull
 }
 
 // newImageHouse starts one with a data folder that does not exist yet.
@@ -36,12 +37,18 @@ func newImageHouse(t *testing.T) *imageHouse {
 	t.Helper()
 	h := &imageHouse{T: t, data: filepath.Join(t.TempDir(), "data"), address: freeAddresses(t, 1)[0]}
 	h.start()
-	password, err := os.ReadFile(filepath.Join(h.data, "registry-password"))
-	h.must(err)
-	h.password = strings.TrimSpace(string(password))
+	h.password, h.reading = h.made("registry-password"), h.made("registry-pull-password")
 	h.engine = h.served(h.address+"/apps", h.password)
 	h.other = h.served("elsewhere.example.com", h.password)
 	return h
+}
+
+// made is what a file of the data folder says.
+func (h *imageHouse) made(name string) string {
+	h.Helper()
+	text, err := os.ReadFile(filepath.Join(h.data, name))
+	h.must(err)
+	return strings.TrimSpace(string(text))
 }
 
 // served is the engine of a tinyforge serve that has this registry and password.
@@ -115,7 +122,7 @@ func (h *imageHouse) pull(r, pushed db.Release) {
 	h.Helper()
 	api := newDockerAPI(h.T)
 	api.removeImage(r.Image)
-	_, err := h.other.Pull(h.Context(), deploy.PullSpec{Ref: pushed.Image, Auth: &deploy.RegistryAuth{Username: registryUser, Password: h.password}}, io.Discard)
+	_, err := h.other.Pull(h.Context(), deploy.PullSpec{Ref: pushed.Image, Auth: &deploy.RegistryAuth{Username: registryPullUser, Password: h.reading}}, io.Discard)
 	h.must(err)
 	var there struct {
 		ID string `json:"Id"`
@@ -150,11 +157,13 @@ func (h *imageHouse) onDisk() (all int64) {
 func TestRegistry(t *testing.T) {
 	t.Parallel()
 	h := newImageHouse(t)
-	if info, err := os.Stat(filepath.Join(h.data, "registry-password")); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the password's file is %v, %v", info, err)
-	}
-	if text := h.log.String(); !strings.Contains(text, "registry-password") || strings.Contains(text, h.password) {
-		t.Errorf("the log does not say where the password is, or tells it:\n%s", text)
+	for name, password := range map[string]string{"registry-password": h.password, "registry-pull-password": h.reading} {
+		if info, err := os.Stat(filepath.Join(h.data, name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("the password's file is %v, %v", info, err)
+		}
+		if text := h.log.String(); !strings.Contains(text, name) || strings.Contains(text, password) {
+			t.Errorf("the log does not say where the password is, or tells it:\n%s", text)
+		}
 	}
 	kept := h.build(1, 1000)
 	keptThere := h.push(kept)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/docker/api/types/swarm"
 
 	"tinyforge/db"
@@ -152,6 +153,27 @@ func TestServiceIsNobodyElses(t *testing.T) {
 	for image, want := range map[string]bool{"here.example/apps/web@sha256:" + strings.Repeat("0", 64): true, "there.example/apps/web:1": false, "here.example/other/web:1": false} {
 		if auth, err := s.auth(image); err != nil || (auth != "") != want {
 			t.Errorf("the account for %s is %q, %v", image, auth, err)
+		}
+	}
+}
+
+// TestNodesGetAnAccountOfTheirOwn: the one that pushes and deletes stays here when there is another one for them.
+func TestNodesGetAnAccountOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	own := &Registry{Host: "here.example", Prefix: "apps", User: "me", Password: "secret"}
+	s := NewSwarm(&Engine{cfg: Config{Registry: own}}, SwarmConfig{})
+	for user, nodes := range map[string]*deploy.RegistryAuth{"me": nil, "reader": {Username: "reader", Password: "read"}} {
+		own.Nodes = nodes
+		encoded, err := s.auth("here.example/apps/web:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		given, err := registry.DecodeAuthConfig(encoded)
+		if err != nil || given.Username != user || given.ServerAddress != "here.example" {
+			t.Errorf("the nodes get the account of %q, %v, want %s's", given.Username, err, user)
+		}
+		if pushes, err := own.auth(); err != nil || pushes == encoded != (nodes == nil) {
+			t.Errorf("it pushes as %s, %v", pushes, err)
 		}
 	}
 }

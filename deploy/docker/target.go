@@ -18,6 +18,9 @@ type Registry struct {
 	Prefix   string // "tinyforge"
 	User     string // "" means no account
 	Password string // secret
+
+	// Nodes is the account that the nodes of a Swarm get, which need not push; nil means User's.
+	Nodes *deploy.RegistryAuth
 }
 
 // defaultPrefix keeps our repositories apart from what others have in a registry.
@@ -43,13 +46,21 @@ func ParseRegistry(text string) (Registry, error) {
 // repository is where the images of a workload are, "" for those of all.
 func (r Registry) repository(workload string) string { return r.Host + "/" + r.Prefix + "/" + workload }
 
-// auth is the account as the engine's API takes it, also as EncodedRegistryAuth of a service.
+// auth is the account as the engine's API takes it.
 func (r Registry) auth() (string, error) {
 	encoded, err := registry.EncodeAuthConfig(registry.AuthConfig{Username: r.User, Password: r.Password, ServerAddress: r.Host})
 	if err != nil {
 		return "", fmt.Errorf("encode registry account: %w", err)
 	}
 	return encoded, nil
+}
+
+// nodesAuth is the account as EncodedRegistryAuth of a service, which the Swarm hands to each node that runs it.
+func (r Registry) nodesAuth() (string, error) {
+	if r.Nodes != nil {
+		r.User, r.Password = r.Nodes.Username, r.Nodes.Password
+	}
+	return r.auth()
 }
 
 // find reads a name of an image, however it is written, if it is in one of our repositories.

@@ -57,7 +57,7 @@ func (h *imageHouse) served(registry, password string) *docker.Engine {
 	c, _, err := readConfig("serve", []string{"--data", h.TempDir(), "--registry", registry},
 		[]string{"TINYFORGE_REGISTRY_USER=tinyforge", "TINYFORGE_REGISTRY_PASSWORD=" + password}, io.Discard)
 	h.must(err)
-	engine, _, end, err := openRuntime(c, unique("house"), slog.New(slog.DiscardHandler))
+	engine, _, end, err := openRuntime(c, unique("house"), nil, slog.New(slog.DiscardHandler))
 	h.must(err)
 	h.Cleanup(end)
 	return engine

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -153,6 +154,33 @@ func TestServiceIsNobodyElses(t *testing.T) {
 	for image, want := range map[string]bool{"here.example/apps/web@sha256:" + strings.Repeat("0", 64): true, "there.example/apps/web:1": false, "here.example/other/web:1": false} {
 		if auth, err := s.auth(image); err != nil || (auth != "") != want {
 			t.Errorf("the account for %s is %q, %v", image, auth, err)
+		}
+	}
+}
+
+// TestSecretsCannotBeTried: no label or name can be made of a release by who does not have the key, but for the one secret value.
+func TestSecretsCannotBeTried(t *testing.T) {
+	t.Parallel()
+	secret := db.Release{ID: "tf-web-1", Env: map[string]string{"PIN": "1234"}, SecretFiles: []string{"PIN"}}
+	plain := secret
+	plain.SecretFiles = nil
+	for what, tt := range map[string]struct {
+		r    db.Release
+		same bool
+	}{"files": {secret, false}, "none": {plain, true}} {
+		seen := map[string]bool{}
+		for _, key := range []string{"one", "another"} {
+			s := NewSwarm(&Engine{cfg: Config{HashKey: []byte(key)}}, SwarmConfig{})
+			spec := s.spec(tt.r, nil, nil)
+			seen[fmt.Sprint(spec.Labels, spec.TaskTemplate.ContainerSpec.Labels, s.templateHash(tt.r))] = true
+			other := tt.r
+			other.Env = map[string]string{"PIN": "1235"}
+			if s.templateHash(other) == s.templateHash(tt.r) {
+				t.Errorf("%s: another value gives the same hash", what)
+			}
+		}
+		if same := len(seen) == 1; same != tt.same {
+			t.Errorf("%s: with another key the labels are the same: %t", what, same)
 		}
 	}
 }

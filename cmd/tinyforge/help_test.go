@@ -19,7 +19,7 @@ func TestHelp(t *testing.T) {
 	want := map[string][]string{
 		"serve": {
 			"access-log", "acme-ca", "acme-email", "build-timeout", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "listen-public",
-			"liveness", "log-format", "log-level", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url",
+			"liveness", "log-format", "log-level", "max-replicas", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url",
 			"proxy-http", "proxy-https", "proxy-socket", "public-url", "registry", "router", "runtimes", "site-program", "trusted-proxies", "workers", "TINYFORGE_NPM_PASSWORD",
 			"TINYFORGE_REGISTRY_PASSWORD", "TINYFORGE_REGISTRY_PULL_PASSWORD", "TINYFORGE_REGISTRY_PULL_USER", "TINYFORGE_REGISTRY_USER",
 		},

@@ -161,7 +161,7 @@ func newPages(c config, p settings.Config) (*settings.Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Templates, p.Version = texts, shortVersion()
+	p.Templates, p.Version, p.MaxReplicas = texts, shortVersion(), c.MaxReplicas
 	if p.Apps, err = github.NewApps(tinyforge.AppManifest); err != nil {
 		return nil, err
 	}

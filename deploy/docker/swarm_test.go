@@ -147,6 +147,9 @@ func TestServiceIsNobodyElses(t *testing.T) {
 				t.Errorf("its container has the label %s %q, %t", label, value, set)
 			}
 		}
+		if !spec.Privileges.NoNewPrivileges { // which Docker 20.10 would not show
+			t.Error("its container may get privileges")
+		}
 	}
 	if len(names) != 2 {
 		t.Errorf("the volumes of two workloads are %v", names)

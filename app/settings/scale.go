@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -95,6 +96,11 @@ func (l *liveRelease) madeOf(w db.Workload) db.Workload {
 	return was
 }
 
+// mostOf is how often people may have a workload run: an administrator may have allowed it more often, by its config.
+func (c Config) mostOf(w db.Workload) int {
+	return max(cmp.Or(c.MaxReplicas, mostReplicas), w.Replicas())
+}
+
 // scale makes what is live run more often, or less.
 func (v *visit) scale() error {
 	w, repo, err := v.editedWorkload()
@@ -106,8 +112,8 @@ func (v *visit) scale() error {
 		return err
 	}
 	replicas, err := strconv.Atoi(strings.TrimSpace(form.Get("replicas")))
-	if err != nil || replicas < 1 || replicas > mostReplicas {
-		form.Fail("replicas", "err.number", "min", 1, "max", mostReplicas)
+	if most := v.mostOf(w); err != nil || replicas < 1 || replicas > most {
+		form.Fail("replicas", "err.number", "min", 1, "max", most)
 		return v.showWorkload(http.StatusUnprocessableEntity, w, repo, form)
 	}
 	dep, changed, err := Scale(v.r.Context(), v.DB, v.Sources, w.ID, replicas)
@@ -157,6 +163,9 @@ func (c *apiCall) scale() (any, error) {
 	}
 	if wanted.Replicas == nil {
 		return nil, apiRefuse(http.StatusUnprocessableEntity, `say how often it is to run, with {"replicas": 3}`)
+	}
+	if most := c.mostOf(w); *wanted.Replicas > most {
+		return nil, apiRefuse(http.StatusUnprocessableEntity, "replicas must be %d or less: an administrator can allow more in the workload's settings, or with --max-replicas", most)
 	}
 	dep, changed, err := Scale(c.r.Context(), c.DB, c.Sources, w.ID, *wanted.Replicas)
 	var refused ScaleRefused

@@ -6,13 +6,17 @@ import (
 	"strings"
 	"testing"
 
+	"tinyforge/app/settings"
 	"tinyforge/db"
 )
 
 // spreadShop is a shop of which a release serves on the Swarm, twice.
 func spreadShop(t *testing.T) *shop {
 	t.Helper()
-	s := newShop(newWorld(t))
+	return spread(newShop(newWorld(t)))
+}
+
+func spread(s *shop) *shop {
 	s.configured(`{"env":{"B":"s3cret","A":"<1>"},"runtime":"swarm","replicas":2,"memory":"64MB"}`)
 	s.push("A", "First")
 	s.finishOn("swarm", 2, s.claim())
@@ -125,6 +129,25 @@ func TestScaleWaits(t *testing.T) {
 	if dep := s.newest(s.workload); dep.ID != push.ID || dep.Phase != db.PhaseQueued {
 		t.Errorf("the newest is %+v", dep)
 	}
+}
+
+// TestScaleIsBounded: a deployer gets no more replicas than the server allows, or an administrator gave the workload.
+func TestScaleIsBounded(t *testing.T) {
+	s := spread(newShop(newWorldOf(t, func(c *settings.Config) { c.MaxReplicas = 4 })))
+	b, deployer := s.owner(), s.script(db.Deployer)
+	const path = "/api/v1/workloads/shop/scale"
+	for _, n := range []string{"5", "100000", "9223372036854775807"} {
+		b.post("/workloads/shop/scale", "replicas", n).is(t, http.StatusUnprocessableEntity, "whole number from 1 to 4")
+		if got := deployer.call(http.MethodPost, path, `{"replicas": `+n+`}`, 422); !strings.Contains(got, "replicas must be 4 or less") {
+			t.Errorf("%s: %s", n, got)
+		}
+	}
+	if dep := s.newest(s.workload); dep.ID != 1 {
+		t.Errorf("deployment %d was queued", dep.ID)
+	}
+	s.configured(`{"runtime":"swarm","replicas":9}`)
+	deployer.call(http.MethodPost, path, `{"replicas": 10}`, 422)
+	deployer.call(http.MethodPost, path, `{"replicas": 8}`, 202)
 }
 
 func TestAPIScales(t *testing.T) {

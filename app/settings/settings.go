@@ -34,6 +34,8 @@ type Config struct {
 	Tidy       func(ctx context.Context) error // removes what is not kept any more; nil means that nothing can be
 	Apps       Apps                            // makes GitHub Apps
 
+	MaxReplicas int // how often people may have a workload run without changing its config in other ways; 0 means 1000
+
 	TrustedProxies []netip.Prefix // of reverse proxies that are believed whom a request comes from; nil means loopback
 
 	LinkCommand string // prints a link to sign in with, on the server; "" is that of a server with default options

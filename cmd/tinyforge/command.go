@@ -59,10 +59,11 @@ func serverCommands() []command {
 			options: []string{"data", "proxy-http", "proxy-https", "acme-email", "acme-ca", "internal-ca", "trusted-proxies", "drain", "proxy-socket", "access-log", "log-format", "log-level"},
 			run:     configured(runProxy)},
 		{name: "registry", does: "keep images and give them to the nodes of a Docker Swarm, for serve --registry",
-			more: "It has one account: the user is tinyforge, and the password is TINYFORGE_REGISTRY_PASSWORD or one that is made at the first\n" +
-				"start, in the file registry-password of the data folder. Engines on other machines want HTTPS: give a certificate.",
+			more: "The user is tinyforge, and the password is TINYFORGE_REGISTRY_PASSWORD or one that is made at the first start, in the file\n" +
+				"registry-password of the data folder. tinyforge-pull may only pull, with TINYFORGE_REGISTRY_PULL_PASSWORD or what is in the\n" +
+				"file registry-pull-password. Engines on other machines want HTTPS: give a certificate.",
 			example: "registry --registry-listen :5000 --registry-cert /etc/ssl/registry.pem --registry-key /etc/ssl/registry.key",
-			options: append([]string{"data", "registry-password", "log-format", "log-level"}, registryOptions...), run: configured(runRegistry)},
+			options: append([]string{"data", "registry-password", "registry-pull-password", "log-format", "log-level"}, registryOptions...), run: configured(runRegistry)},
 		{name: "apply", args: "FILE", does: "make the forges and workloads what a YAML file says; --prune removes the others",
 			more:    "- is standard input. It says what it did, and can be run again at any time.",
 			example: "apply tinyforge.yml --public-url https://deploy.example.com",

@@ -55,9 +55,12 @@ type config struct {
 	Registry         string
 	RegistryUser     string // secret
 	RegistryPassword string // secret
+	RegistryPullUser string // secret
+	RegistryPullPass string // secret
 	RegistryListen   string
 	RegistryCert     string
 	RegistryKey      string
+	RegistryPlain    bool
 	RegistryKeep     time.Duration
 
 	SiteProgram string
@@ -68,6 +71,7 @@ type config struct {
 	Build    time.Duration
 
 	KeepReleases int
+	MaxReplicas  int
 	MinFree      byteSize
 
 	LogFormat string
@@ -88,7 +92,7 @@ type given struct{ PublicURL, KeepReleases, MinFree, Listen bool }
 // secrets are what of the configuration no log may show.
 func (c *config) secrets() []db.Secret {
 	all := []db.Secret{{Name: "TINYFORGE_KEY", Value: c.Key}, {Name: "TINYFORGE_NPM_PASSWORD", Value: c.NPMPassword},
-		{Name: "TINYFORGE_REGISTRY_PASSWORD", Value: c.RegistryPassword}}
+		{Name: "TINYFORGE_REGISTRY_PASSWORD", Value: c.RegistryPassword}, {Name: "TINYFORGE_REGISTRY_PULL_PASSWORD", Value: c.RegistryPullPass}}
 	if u, err := url.Parse(c.Database); err == nil && u.User != nil {
 		password, _ := u.User.Password()
 		all = append(all, db.Secret{Name: "TINYFORGE_DATABASE", Value: password})
@@ -158,6 +162,8 @@ func (c *config) declare(o *options) {
 	o.secret(&c.NPMPassword, "npm-password")
 	o.secret(&c.RegistryUser, "registry-user")
 	o.secret(&c.RegistryPassword, "registry-password")
+	o.secret(&c.RegistryPullUser, "registry-pull-user")
+	o.secret(&c.RegistryPullPass, "registry-pull-password")
 	if o.command.name == "apply" {
 		f.BoolVar(&c.Prune, "prune", false, "delete forges and workloads that are not in the file")
 	}
@@ -189,6 +195,7 @@ func (c *config) declare(o *options) {
 	f.DurationVar(&c.Drain, "drain", 30*time.Second, "`time` for which requests in flight to the old release are waited for")
 	c.MinFree = 1 << 30
 	f.IntVar(&c.KeepReleases, "keep-releases", 3, "`number` of good releases of a workload to which one can roll back, the live one included")
+	f.IntVar(&c.MaxReplicas, "max-replicas", 100, "`number` of replicas up to which pages and the API scale a workload, or as many as its settings, which are an administrator's, said already")
 	f.TextVar(&c.MinFree, "min-free", c.MinFree, "`size` that must be free on the disks of Docker and of the data folder before a build, such as 2GB")
 	f.DurationVar(&c.Build, "build-timeout", time.Hour, "`time` after which a build is given up")
 }
@@ -260,6 +267,7 @@ func (c *config) checkServe() (faults []error) {
 	faults = append(faults, err)
 	fault(c.Workers < 1, "--workers %d: at least one is needed", c.Workers)
 	fault(c.Liveness <= 0, "--liveness %s: give a time above zero, such as 5s", c.Liveness)
+	fault(c.MaxReplicas < 1 || c.MaxReplicas > 1000, "--max-replicas %d: give a number from 1 to 1000", c.MaxReplicas)
 	fault(c.KeepReleases < 1 || c.KeepReleases > 50, "--keep-releases %d: give a number from 1 to 50", c.KeepReleases)
 	fault(c.Build <= 0, "--build-timeout %s: give a time above zero, such as 1h", c.Build)
 	faults = append(faults, c.checkRegistry()...)

@@ -19,7 +19,7 @@ func TestConfigDefaults(t *testing.T) {
 	want := config{
 		Data: "/data", Database: "sqlite:///data/tinyforge.db", Listen: "127.0.0.1:4040", TrustedProxies: "127.0.0.0/8,::1", ProxyHTTP: ":80", ProxyHTTPS: ":443",
 		Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second,
-		Network: "tinyforge", RegistryListen: "127.0.0.1:5000", RegistryKeep: 6 * time.Hour, Workers: 2, Liveness: 5 * time.Second, Drain: 30 * time.Second, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelInfo,
+		Network: "tinyforge", RegistryListen: "127.0.0.1:5000", RegistryKeep: 6 * time.Hour, Workers: 2, Liveness: 5 * time.Second, Drain: 30 * time.Second, Build: time.Hour, KeepReleases: 3, MaxReplicas: 100, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelInfo,
 		Options: map[string]string{"data": "/data"},
 	}
 	if err != nil || !reflect.DeepEqual(c, want) || len(rest) > 0 {
@@ -46,7 +46,7 @@ func TestConfigSources(t *testing.T) {
 	want := config{
 		Data: "/flag", Database: "postgres://tinyforge:secret@db/tinyforge", Key: "key", Listen: "127.0.0.1:4040", ProxyHTTPS: ":443",
 		PublicURL: "https://deploy.example.com", TrustedProxies: "127.0.0.0/8,::1", InternalCA: true, Router: "builtin", NPMForward: "name", NPMGrace: 5 * time.Second, Network: "tinyforge", RegistryListen: "127.0.0.1:5000", RegistryKeep: 6 * time.Hour, Workers: 3, Liveness: 5 * time.Second,
-		Drain: time.Minute, Build: time.Hour, KeepReleases: 3, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelWarn, Prune: true,
+		Drain: time.Minute, Build: time.Hour, KeepReleases: 3, MaxReplicas: 100, MinFree: 1 << 30, LogFormat: "auto", LogLevel: slog.LevelWarn, Prune: true,
 		Given: given{PublicURL: true},
 		Options: map[string]string{
 			"data": "/flag", "workers": "3", "drain": "1m0s", "log-level": "WARN", "internal-ca": "true", "proxy-http": "off", "prune": "true",
@@ -67,7 +67,7 @@ func TestConfigFaults(t *testing.T) {
 		"values": {
 			[]string{
 				"--public-url", "deploy.example.com", "--log-format", "xml", "--listen", "4040", "--proxy-http", "all", "--trusted-proxies", "127.0.0.1,npm",
-				"--workers", "0", "--liveness", "0s", "--drain", "-1s", "--build-timeout", "0",
+				"--workers", "0", "--liveness", "0s", "--max-replicas", "100000", "--drain", "-1s", "--build-timeout", "0",
 			},
 			[]string{"TINYFORGE_DATABASE=mysql://root:secret@db"},
 			[]string{
@@ -78,6 +78,7 @@ func TestConfigFaults(t *testing.T) {
 				`--listen "4040": give an address such as :80 or 127.0.0.1:8080`,
 				`--proxy-http "all": give an address such as :80 or 127.0.0.1:8080`,
 				`--workers 0: at least one is needed`,
+				`--max-replicas 100000: give a number from 1 to 1000`,
 				`--liveness 0s: give a time above zero, such as 5s`,
 				`--drain -1s: give a time above zero, such as 30s`,
 				`--build-timeout 0s: give a time above zero, such as 1h`,

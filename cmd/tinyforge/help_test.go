@@ -19,12 +19,12 @@ func TestHelp(t *testing.T) {
 	want := map[string][]string{
 		"serve": {
 			"access-log", "acme-ca", "acme-email", "build-timeout", "docker-host", "docker-network", "drain", "internal-ca", "keep-releases", "listen", "listen-public",
-			"liveness", "log-format", "log-level", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url",
+			"liveness", "log-format", "log-level", "max-replicas", "min-free", "npm-adopt", "npm-forward", "npm-grace", "npm-identity", "npm-proxy", "npm-url",
 			"proxy-http", "proxy-https", "proxy-socket", "public-url", "registry", "router", "runtimes", "site-program", "trusted-proxies", "workers", "TINYFORGE_NPM_PASSWORD",
-			"TINYFORGE_REGISTRY_PASSWORD", "TINYFORGE_REGISTRY_USER",
+			"TINYFORGE_REGISTRY_PASSWORD", "TINYFORGE_REGISTRY_PULL_PASSWORD", "TINYFORGE_REGISTRY_PULL_USER", "TINYFORGE_REGISTRY_USER",
 		},
 		"proxy":    {"access-log", "acme-ca", "acme-email", "drain", "internal-ca", "log-format", "log-level", "proxy-http", "proxy-https", "proxy-socket", "trusted-proxies"},
-		"registry": {"log-format", "log-level", "registry-cert", "registry-keep", "registry-key", "registry-listen", "TINYFORGE_REGISTRY_PASSWORD"},
+		"registry": {"log-format", "log-level", "registry-cert", "registry-keep", "registry-key", "registry-listen", "registry-plain-http", "TINYFORGE_REGISTRY_PASSWORD", "TINYFORGE_REGISTRY_PULL_PASSWORD"},
 		"apply":    {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {"to"},
 		"backup": {"with-key"}, "restore": {}, "rotate-key": {},
 		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "scale": {}, "cancel": {},

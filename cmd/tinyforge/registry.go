@@ -3,24 +3,23 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"tinyforge/deploy/registry"
 )
 
-// registryUser is the one account of the command registry.
-const registryUser = "tinyforge"
+// The accounts of the command registry: one for serve, and one for the nodes, which may only pull.
+const (
+	registryUser     = "tinyforge"
+	registryPullUser = "tinyforge-pull"
+)
 
 // runRegistry is the command registry: it keeps images in the data folder and gives them to Docker engines.
 func runRegistry(ctx context.Context, c config, _ []string, in invocation) error {
@@ -42,22 +41,28 @@ func runRegistry(ctx context.Context, c config, _ []string, in invocation) error
 		return fmt.Errorf("another tinyforge registry keeps its images in %s: stop it, or give this one a folder of its own with --data", dir)
 	}
 	defer unlock()
-	password, file, err := registryPassword(c)
+	password, file, err := registryPassword(c.Data, "registry-password", c.RegistryPassword)
+	if err != nil {
+		return err
+	}
+	pull, pullFile, err := registryPassword(c.Data, "registry-pull-password", c.RegistryPullPass)
 	if err != nil {
 		return err
 	}
 	guard.know("TINYFORGE_REGISTRY_PASSWORD", password)
-	images, err := registry.New(ctx, registry.Config{Dir: dir, User: registryUser, Password: password, Keep: c.RegistryKeep, Log: log})
+	guard.know("TINYFORGE_REGISTRY_PULL_PASSWORD", pull)
+	images, err := registry.New(ctx, registry.Config{Dir: dir, User: registryUser, Password: password,
+		PullUser: registryPullUser, PullPassword: pull, Keep: c.RegistryKeep, Log: log})
 	if err != nil {
 		return err
 	}
-	listener, err := listenForImages(ctx, c)
+	server, err := newImageServer(ctx, c, images, log)
 	if err != nil {
 		return err
 	}
-	log.InfoContext(ctx, "tinyforge registry starts", "version", version(), "data", dir, "listen", listener.Addr().String(),
-		"tls", c.RegistryCert != "", "user", registryUser, "password_in", file)
-	return runStages(ctx, log, stage{"registry", imageServer{images, listener, log}.run}, stage{"sweep", images.Run})
+	log.InfoContext(ctx, "tinyforge registry starts", "version", version(), "data", dir, "listen", server.listener.Addr().String(),
+		"tls", server.tls != nil, "user", registryUser, "password_in", file, "pull_user", registryPullUser, "pull_password_in", pullFile)
+	return runStages(ctx, log, stage{"registry", server.run}, stage{"sweep", images.Run})
 }
 
 // lockFile locks a file, which is made when absent, until the end of the process.
@@ -72,12 +77,12 @@ func lockFile(path string) (unlock func(), err error) {
 	return func() { _ = file.Close() }, nil
 }
 
-// registryPassword is the one that was given, or that of the data folder, which is made at the first start, and where it stands.
-func registryPassword(c config) (password, where string, err error) {
-	if c.RegistryPassword != "" {
-		return c.RegistryPassword, "TINYFORGE_REGISTRY_PASSWORD", nil
+// registryPassword is the one that was given, or that in a file of the data folder, which is made at the first start, and where it stands.
+func registryPassword(data, name, given string) (password, where string, err error) {
+	if given != "" {
+		return given, envName(name), nil
 	}
-	path := filepath.Join(c.Data, "registry-password")
+	path := filepath.Join(data, name)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		password = rand.Text()
@@ -110,48 +115,4 @@ func writePrivate(path, text string) error {
 		return fmt.Errorf("write password of registry: %w", err)
 	}
 	return syncFolder(filepath.Dir(path))
-}
-
-// listenForImages opens the address of the registry. A renewed certificate is used from the next connection on.
-func listenForImages(ctx context.Context, c config) (net.Listener, error) {
-	load := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(c.RegistryCert, c.RegistryKey)
-		return &pair, err
-	}
-	if c.RegistryCert != "" {
-		if _, err := load(nil); err != nil {
-			return nil, fmt.Errorf("--registry-cert, --registry-key: %w", err)
-		}
-	}
-	listener, err := listen(ctx, "registry-listen", c.RegistryListen)
-	if err != nil || c.RegistryCert == "" {
-		return listener, err
-	}
-	return tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: load, NextProtos: []string{"http/1.1"}}), nil
-}
-
-// imageServer serves a registry on an address.
-type imageServer struct {
-	images   http.Handler
-	listener net.Listener
-	log      *slog.Logger
-}
-
-// run serves until ctx is done, and then waits for requests in flight, but not for long: who pushes or pulls tries again.
-func (s imageServer) run(ctx context.Context) error {
-	server := &http.Server{Handler: s.images, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.listener) }()
-	select {
-	case err := <-served:
-		return fmt.Errorf("serve images: %w", err)
-	case <-ctx.Done():
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		_ = server.Close()
-	}
-	return nil
 }

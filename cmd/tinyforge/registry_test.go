@@ -25,9 +25,11 @@ type imageHouse struct {
 	*testing.T
 	*process
 	engine   *docker.Engine
+	other    *docker.Engine // has another registry, and so may pull from this one
 	data     string
 	address  string
 	password string
+	reading  string // the password of the account that may only pull
 }
 
 // newImageHouse starts one with a data folder that does not exist yet.
@@ -35,20 +37,27 @@ func newImageHouse(t *testing.T) *imageHouse {
 	t.Helper()
 	h := &imageHouse{T: t, data: filepath.Join(t.TempDir(), "data"), address: freeAddresses(t, 1)[0]}
 	h.start()
-	password, err := os.ReadFile(filepath.Join(h.data, "registry-password"))
-	h.must(err)
-	h.password = strings.TrimSpace(string(password))
-	h.engine = h.served(h.password)
+	h.password, h.reading = h.made("registry-password"), h.made("registry-pull-password")
+	h.engine = h.served(h.address+"/apps", h.password)
+	h.other = h.served("elsewhere.example.com", h.password)
 	return h
 }
 
-// served is the engine of a tinyforge serve that has this password.
-func (h *imageHouse) served(password string) *docker.Engine {
+// made is what a file of the data folder says.
+func (h *imageHouse) made(name string) string {
 	h.Helper()
-	c, _, err := readConfig("serve", []string{"--data", h.TempDir(), "--registry", h.address + "/apps"},
+	text, err := os.ReadFile(filepath.Join(h.data, name))
+	h.must(err)
+	return strings.TrimSpace(string(text))
+}
+
+// served is the engine of a tinyforge serve that has this registry and password.
+func (h *imageHouse) served(registry, password string) *docker.Engine {
+	h.Helper()
+	c, _, err := readConfig("serve", []string{"--data", h.TempDir(), "--registry", registry},
 		[]string{"TINYFORGE_REGISTRY_USER=tinyforge", "TINYFORGE_REGISTRY_PASSWORD=" + password}, io.Discard)
 	h.must(err)
-	engine, _, end, err := openRuntime(c, unique("house"), slog.New(slog.DiscardHandler))
+	engine, _, end, err := openRuntime(c, unique("house"), nil, slog.New(slog.DiscardHandler))
 	h.must(err)
 	h.Cleanup(end)
 	return engine
@@ -113,7 +122,7 @@ func (h *imageHouse) pull(r, pushed db.Release) {
 	h.Helper()
 	api := newDockerAPI(h.T)
 	api.removeImage(r.Image)
-	_, err := h.engine.Pull(h.Context(), deploy.PullSpec{Ref: pushed.Image, Auth: &deploy.RegistryAuth{Username: registryUser, Password: h.password}}, io.Discard)
+	_, err := h.other.Pull(h.Context(), deploy.PullSpec{Ref: pushed.Image, Auth: &deploy.RegistryAuth{Username: registryPullUser, Password: h.reading}}, io.Discard)
 	h.must(err)
 	var there struct {
 		ID string `json:"Id"`
@@ -148,11 +157,13 @@ func (h *imageHouse) onDisk() (all int64) {
 func TestRegistry(t *testing.T) {
 	t.Parallel()
 	h := newImageHouse(t)
-	if info, err := os.Stat(filepath.Join(h.data, "registry-password")); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the password's file is %v, %v", info, err)
-	}
-	if text := h.log.String(); !strings.Contains(text, "registry-password") || strings.Contains(text, h.password) {
-		t.Errorf("the log does not say where the password is, or tells it:\n%s", text)
+	for name, password := range map[string]string{"registry-password": h.password, "registry-pull-password": h.reading} {
+		if info, err := os.Stat(filepath.Join(h.data, name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("the password's file is %v, %v", info, err)
+		}
+		if text := h.log.String(); !strings.Contains(text, name) || strings.Contains(text, password) {
+			t.Errorf("the log does not say where the password is, or tells it:\n%s", text)
+		}
 	}
 	kept := h.build(1, 1000)
 	keptThere := h.push(kept)
@@ -210,7 +221,7 @@ func (h *imageHouse) kept(r db.Release) {
 func TestRegistryRefuses(t *testing.T) {
 	t.Parallel()
 	h := newImageHouse(t)
-	_, err := h.served("wrong").Push(t.Context(), h.build(1, 10), io.Discard)
+	_, err := h.served(h.address+"/apps", "wrong").Push(t.Context(), h.build(1, 10), io.Discard)
 	if f, ok := errors.AsType[*deploy.Failure](err); !ok || !strings.Contains(f.Text, "TINYFORGE_REGISTRY_USER") {
 		t.Errorf("with a wrong password the push says %v", err)
 	}

@@ -65,7 +65,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 	if err != nil {
 		return err
 	}
-	engine, stacks, closeRuntime, err := openRuntime(c, instance, log)
+	engine, stacks, closeRuntime, err := openRuntime(c, instance, store.Derive("hash of a release"), log)
 	if err != nil {
 		return err
 	}
@@ -122,12 +122,12 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 }
 
 // openRuntime is Docker, and what runs stacks on it.
-func openRuntime(c config, instance string, log *slog.Logger) (engine *docker.Engine, runtime *compose.Runtime, closeBoth func(), err error) {
+func openRuntime(c config, instance string, hashKey []byte, log *slog.Logger) (engine *docker.Engine, runtime *compose.Runtime, closeBoth func(), err error) {
 	images, err := c.registry()
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	engine, err = docker.New(docker.Config{Host: c.DockerHost, Instance: instance, Network: c.Network, Log: log, Registry: images})
+	engine, err = docker.New(docker.Config{Host: c.DockerHost, Instance: instance, Network: c.Network, Log: log, Registry: images, HashKey: hashKey})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -161,7 +161,7 @@ func newPages(c config, p settings.Config) (*settings.Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Templates, p.Version = texts, shortVersion()
+	p.Templates, p.Version, p.MaxReplicas = texts, shortVersion(), c.MaxReplicas
 	if p.Apps, err = github.NewApps(tinyforge.AppManifest); err != nil {
 		return nil, err
 	}

@@ -88,10 +88,6 @@ func (m *maker) pull(ctx context.Context, ref string) (image, from string, err e
 	if err != nil {
 		return "", "", &deploy.Failure{Text: fmt.Sprintf("%q is not the name of an image", shorten.Typed(ref))}
 	}
-	if deploy.IsBuiltHere(parsed) {
-		return "", "", &deploy.Failure{Text: fmt.Sprintf("the image %s is refused: tinyforge/ is where the images that are built "+
-			"here have their names, those of other workloads too; use build", shorten.Typed(ref))}
-	}
 	image, ok := m.made[ref]
 	if !ok {
 		var auth *deploy.RegistryAuth

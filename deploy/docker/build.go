@@ -37,7 +37,7 @@ func (e *Engine) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer
 	if err := checkSpec(spec); err != nil {
 		return "", err
 	}
-	if err := checkNamed(spec); err != nil {
+	if err := e.checkNamed(spec); err != nil {
 		return "", err
 	}
 	if err := e.buildAnew(ctx, spec, out); err != nil {

@@ -117,7 +117,7 @@ func TestNewerTinyforgeLeavesContainersBe(t *testing.T) {
 	t.Parallel()
 	r := db.Release{ID: "tf-web-1", WorkloadID: 1, Workload: "web", DeploymentID: 1, Image: "sha256:1", Port: 8080,
 		Env: map[string]string{"A": "1"}, Volumes: []db.Volume{{Name: "data", Path: "/data"}}, Memory: 1, CPUs: 1}
-	if got := configHash(r); got != "563aa091e75a16a323670dd2d68c39b8" {
+	if got := (&Engine{}).configHash(r); got != "563aa091e75a16a323670dd2d68c39b8" {
 		t.Errorf("the hash is %s", got)
 	}
 }

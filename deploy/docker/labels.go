@@ -35,7 +35,7 @@ func (e *Engine) labels(r db.Release) map[string]string {
 		labelDeployment: strconv.FormatInt(r.DeploymentID, 10),
 		labelRelease:    string(r.ID),
 		labelPort:       strconv.Itoa(r.Port),
-		labelConfig:     configHash(r),
+		labelConfig:     e.configHash(r),
 		labelProject:    "",
 	}
 }

@@ -28,16 +28,18 @@ type namedImage struct {
 
 // checkNamed refuses a build from an image that was built here, but for the one that spec knows: builders look among the
 // engine's own images first.
-func checkNamed(spec deploy.BuildSpec) error {
+func (e *Engine) checkNamed(spec deploy.BuildSpec) error {
 	all, err := namedIn(spec)
 	if err != nil {
 		return err
 	}
 	for _, n := range all {
 		named, err := reference.ParseNormalizedNamed(n.name)
-		if err == nil && deploy.IsBuiltHere(named) && n.name != spec.Base {
-			return &deploy.Failure{Text: shorten.To(fmt.Sprintf("Build failed: %s: %s is refused: %s is what was built here, for others too; use a registry's image",
-				n.at, shorten.To(n.name, 40), deploy.BuiltPrefix), textLimit)}
+		if err != nil || n.name == spec.Base {
+			continue
+		}
+		if why := e.refused(named); why != "" {
+			return &deploy.Failure{Text: shorten.To(fmt.Sprintf("Build failed: %s: %s %s", n.at, shorten.To(n.name, 40), why), textLimit)}
 		}
 	}
 	return nil

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/distribution/reference"
 
 	"tinyforge/deploy"
 )
@@ -72,6 +75,40 @@ func TestImagesOfOthersAreNotNamed(t *testing.T) {
 	dir := toolDir(t, "", map[string]string{"Dockerfile": "FROM scratch\nCOPY tool /\n"})
 	_, err := e.Build(t.Context(), deploy.BuildSpec{Dir: dir, Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("x"), Args: map[string]string{"BUILDKIT_SYNTAX": tag + " x"}}, io.Discard)
 	if text := failure(t, err); !strings.HasPrefix(text, "Build failed: BUILDKIT_SYNTAX: "+tag) {
+		t.Error(text)
+	}
+}
+
+// TestImagesOfTheRegistryAreNotNamed: nor can it read what was pushed for another one, and neither a build nor a pull asks the registry.
+func TestImagesOfTheRegistryAreNotNamed(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	e.pushTo(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("the registry is asked for %s", r.URL) }))
+	e.cfg.Registry.Host = strings.Replace(e.cfg.Registry.Host, "127.0.0.1", "localhost", 1)
+	own := e.cfg.Registry.repository("")
+	other := own + "other"
+	for _, ref := range []string{other, other + ":17.x", other + "@sha256:" + strings.Repeat("ab", 32), strings.Replace(other, "localhost", "LOCALHOST", 1)} {
+		want := "is refused: " + own + " is what was built here"
+		_, err := e.Pull(t.Context(), deploy.PullSpec{Ref: ref, Auth: &account}, io.Discard)
+		if text := failure(t, err); !strings.HasPrefix(text, "Image ") || !strings.Contains(text, want) {
+			t.Errorf("pulled: %s", text)
+		}
+		for _, dockerfile := range []string{"FROM " + ref + "\n", "FROM scratch\nCOPY --from=" + ref + " /secret /\n"} {
+			_, err = e.Build(t.Context(), deploy.BuildSpec{Dir: toolDir(t, "", map[string]string{"Dockerfile": dockerfile}), Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("x")}, io.Discard)
+			if text := failure(t, err); !strings.Contains(text, want) {
+				t.Errorf("%q: %s", dockerfile, text)
+			}
+		}
+		r := release(e, ref)
+		if _, err := e.Push(t.Context(), r, io.Discard); !strings.Contains(failure(t, err), "is refused: ") {
+			t.Errorf("pushed: %v", err)
+		}
+	}
+	if why := e.refused(must(reference.ParseNormalizedNamed(e.cfg.Registry.Host + "/team/base"))); why != "" {
+		t.Errorf("what is not below the prefix %s", why)
+	}
+	_, err := e.Pull(t.Context(), deploy.PullSpec{Ref: "docker.io/tinyforge/other:17"}, io.Discard)
+	if text := failure(t, err); text != "Image tinyforge/other:17 is refused: tinyforge/ is what was built here, for others too; name another image" {
 		t.Error(text)
 	}
 }

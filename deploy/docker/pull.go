@@ -26,11 +26,14 @@ import (
 // A ref that is pinned itself is not fetched when the engine has it. An image that was made on this engine and is in no
 // registry is used, and returned as its id, when the registry says that it has none of that name. An image that does not
 // exist, or not for the platform, a refused account and a registry that does not answer are each a *deploy.Failure, with
-// deploy.ErrNoAccess where another account could see it.
+// deploy.ErrNoAccess where another account could see it; so is one that was built here, or is below Config.Registry.
 func (e *Engine) Pull(ctx context.Context, spec deploy.PullSpec, log io.Writer) (string, error) {
 	named, err := reference.ParseNormalizedNamed(spec.Ref)
 	if err != nil {
 		return "", &deploy.Failure{Text: shorten.To(fmt.Sprintf("%q is not the name of an image", spec.Ref), textLimit), Err: err}
+	}
+	if why := e.refused(named); why != "" {
+		return "", &deploy.Failure{Text: shorten.To(fmt.Sprintf("Image %s %s", shorten.To(reference.FamiliarString(named), 60), why), textLimit)}
 	}
 	named = reference.TagNameOnly(named)
 	out := &lines{w: log, blot: blotter(nil)}

@@ -22,8 +22,8 @@ import (
 )
 
 // Push sends the image of a release, which this engine has, to Config.Registry, and returns the release with Image pinned there:
-// "host/prefix/workload@sha256:...". One that is pinned there already is returned as it is; repeating it sends only what is missing.
-// The log gets a line for each layer.
+// "host/prefix/workload@sha256:...". One that is pinned there already is returned as it is, another workload's is refused; repeating it
+// sends only what is missing. The log gets a line for each layer.
 //
 // A registry that does not answer, refuses the account or is full, and an image that is gone, are each a *deploy.Failure. What the
 // registry said is in no error: it could reflect the account.
@@ -35,9 +35,13 @@ func (e *Engine) Push(ctx context.Context, r db.Release, log io.Writer) (db.Rele
 	if r.Stack != nil || r.Image == "" {
 		return r, fmt.Errorf("push release %s: it has not one image", r.ID)
 	}
-	named, found := to.find(r.Image)
-	if _, pinned := named.(reference.Canonical); found && pinned {
-		return r, nil
+	if named, found := to.find(r.Image); found {
+		if named.Name() != to.repository(r.Workload) {
+			return r, &deploy.Failure{Text: shorten.To(fmt.Sprintf("Image %s %s", shorten.To(reference.FamiliarString(named), 60), e.refused(named)), textLimit)}
+		}
+		if _, pinned := named.(reference.Canonical); pinned {
+			return r, nil
+		}
 	}
 	out := &lines{w: log, blot: blotter(map[string]string{"TINYFORGE_REGISTRY_PASSWORD": to.Password})}
 	sum, err := e.push(ctx, r.Image, to.repository(r.Workload)+":"+e.pushedTag(r), out)

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"cmp"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -120,13 +121,18 @@ func checkRelease(r db.Release) error {
 }
 
 // configHash changes whenever the release needs another container. It depends on the release alone, so that a newer
-// Tinyforge leaves running containers be.
-func configHash(r db.Release) string {
+// Tinyforge leaves running containers be. Where there are secrets that nobody who asks Docker is told, their values cannot be tried
+// with it, and it changes with Config.HashKey.
+func (e *Engine) configHash(r db.Release) string {
 	r.Healthcheck, r.Commit, r.Origin = nil, "", nil // matter to others only
 	text, err := json.Marshal(r)
 	if err != nil {
 		panic("a release is always JSON: " + err.Error())
 	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:16])
+	sum := sha256.New()
+	if len(r.SecretFiles) > 0 {
+		sum = hmac.New(sha256.New, e.cfg.HashKey)
+	}
+	sum.Write(text)
+	return hex.EncodeToString(sum.Sum(nil)[:16])
 }

@@ -73,7 +73,7 @@ func (e *Engine) step(ctx context.Context, r db.Release) error {
 		return &deploy.Failure{Text: fmt.Sprintf("A container named %s exists and is not ours: remove it or rename it, then deploy again", r.ID)}
 	case c.State.Status == container.StateRemoving:
 		return errAgain
-	case c.State.Status == container.StateDead, c.Config.Labels[labelConfig] != configHash(r):
+	case c.State.Status == container.StateDead, c.Config.Labels[labelConfig] != e.configHash(r):
 		return e.replace(ctx, c.ID, r)
 	case c.State.Paused:
 		return again(e.docker.ContainerUnpause(ctx, c.ID), errAgain)

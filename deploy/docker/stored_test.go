@@ -3,6 +3,7 @@ package docker
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -153,6 +154,28 @@ func TestPruneStoredWithoutAList(t *testing.T) {
 		t.Errorf("removed %q", removed)
 	}
 	s.wants(map[string]bool{names[0]: false, names[1]: false, names[2]: true})
+}
+
+// TestPruneStoredNeverByHTTP: where the engine would speak HTTPS alone, so does who tidies up, also to an address of this network.
+func TestPruneStoredNeverByHTTP(t *testing.T) {
+	t.Parallel()
+	real := testEngine(t)
+	e := newFront(t, real, func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/info") {
+			return false
+		}
+		info, err := real.docker.Info(r.Context())
+		if err != nil {
+			return false
+		}
+		info.RegistryConfig.InsecureRegistryCIDRs = nil
+		return json.NewEncoder(w).Encode(info) == nil
+	}).engine(real)
+	e.pushTo(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("it is asked for %s", r.URL) }))
+	_, err := e.pruneStored(t.Context(), func(context.Context) (deploy.Kept, error) { return deploy.Kept{}, nil })
+	if err == nil || !strings.Contains(err.Error(), "would get the account by plain HTTP") {
+		t.Error(err)
+	}
 }
 
 // TestPruneStoredAway: that the registry is away is an error, after all else was done, and tells no password.

@@ -27,6 +27,7 @@ type registryClient struct {
 	parse     []name.Option
 	account   authn.Authenticator
 	transport *http.Transport
+	insecure  bool // the engine would speak plain HTTP to it
 }
 
 func (e *Engine) registryClient(ctx context.Context) (*registryClient, error) {
@@ -40,7 +41,7 @@ func (e *Engine) registryClient(ctx context.Context) (*registryClient, error) {
 		c.account = &authn.Basic{Username: to.User, Password: to.Password}
 	}
 	trust := &tls.Config{MinVersion: tls.VersionTLS12}
-	if isInsecure(ctx, info.RegistryConfig, to.Host) {
+	if c.insecure = isInsecure(ctx, info.RegistryConfig, to.Host); c.insecure {
 		c.parse = append(c.parse, name.Insecure)
 		trust.InsecureSkipVerify = true // as the engine does
 	} else if strings.HasPrefix(e.docker.DaemonHost(), "unix://") {
@@ -55,7 +56,22 @@ func (e *Engine) registryClient(ctx context.Context) (*registryClient, error) {
 func (c *registryClient) close() { c.transport.CloseIdleConnections() }
 
 func (c *registryClient) options(ctx context.Context) []remote.Option {
-	return []remote.Option{remote.WithContext(ctx), remote.WithAuth(c.account), remote.WithTransport(c.transport), remote.WithUserAgent("tinyforge")}
+	var transport http.RoundTripper = c.transport
+	if !c.insecure {
+		transport = httpsOnly{transport}
+	}
+	return []remote.Option{remote.WithContext(ctx), remote.WithAuth(c.account), remote.WithTransport(transport), remote.WithUserAgent("tinyforge")}
+}
+
+// httpsOnly keeps the library from plain HTTP, which it tries by itself where a host has a private address, and where it is led on to it.
+type httpsOnly struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t httpsOnly) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme != "https" {
+		return nil, fmt.Errorf("%s would get the account by plain HTTP: name it in Docker's insecure-registries, or give it a certificate", r.URL.Host)
+	}
+	return t.RoundTripper.RoundTrip(r)
 }
 
 // isInsecure tells whether the engine speaks to a registry without checking who it is.

@@ -228,5 +228,5 @@ func (s *Swarm) auth(image string) (string, error) {
 	if _, found := ours.find(image); !found {
 		return "", nil
 	}
-	return ours.auth()
+	return ours.nodesAuth()
 }

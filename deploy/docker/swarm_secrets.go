@@ -31,7 +31,7 @@ func (s *Swarm) ensureSecrets(ctx context.Context, r db.Release) ([]*swarm.Secre
 		if !known {
 			return nil, &deploy.Failure{Text: fmt.Sprintf("secret_files: there is no environment variable %q: set it for the workload", shorten.Typed(variable))}
 		}
-		name := fmt.Sprintf("%s-%d-%.8s", r.ID, i, templateHash(r))
+		name := fmt.Sprintf("%s-%d-%.8s", r.ID, i, s.templateHash(r))
 		id := there[name]
 		if id == "" {
 			labels := s.engine.labels(r)

@@ -63,7 +63,7 @@ func (s *Swarm) containerSpec(r db.Release, secrets []*swarm.SecretReference) *s
 	for name := range s.engine.labels(r) { // so that none is the image's
 		labels[name] = ""
 	}
-	labels[labelConfig] = templateHash(r)
+	labels[labelConfig] = s.templateHash(r)
 	return &swarm.ContainerSpec{
 		Image:           r.Image,
 		Labels:          labels,
@@ -161,9 +161,9 @@ func stopped(spec swarm.ServiceSpec) swarm.ServiceSpec {
 }
 
 // templateHash changes whenever the release needs other tasks.
-func templateHash(r db.Release) string {
+func (s *Swarm) templateHash(r db.Release) string {
 	r.Replicas = 0
-	return configHash(r)
+	return s.engine.configHash(r)
 }
 
 // templateOf is the templateHash that a service was made with.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/docker/api/types/swarm"
 
 	"tinyforge/db"
@@ -145,6 +147,9 @@ func TestServiceIsNobodyElses(t *testing.T) {
 				t.Errorf("its container has the label %s %q, %t", label, value, set)
 			}
 		}
+		if !spec.Privileges.NoNewPrivileges { // which Docker 20.10 would not show
+			t.Error("its container may get privileges")
+		}
 	}
 	if len(names) != 2 {
 		t.Errorf("the volumes of two workloads are %v", names)
@@ -152,6 +157,54 @@ func TestServiceIsNobodyElses(t *testing.T) {
 	for image, want := range map[string]bool{"here.example/apps/web@sha256:" + strings.Repeat("0", 64): true, "there.example/apps/web:1": false, "here.example/other/web:1": false} {
 		if auth, err := s.auth(image); err != nil || (auth != "") != want {
 			t.Errorf("the account for %s is %q, %v", image, auth, err)
+		}
+	}
+}
+
+// TestSecretsCannotBeTried: no label or name can be made of a release by who does not have the key, but for the one secret value.
+func TestSecretsCannotBeTried(t *testing.T) {
+	t.Parallel()
+	secret := db.Release{ID: "tf-web-1", Env: map[string]string{"PIN": "1234"}, SecretFiles: []string{"PIN"}}
+	plain := secret
+	plain.SecretFiles = nil
+	for what, tt := range map[string]struct {
+		r    db.Release
+		same bool
+	}{"files": {secret, false}, "none": {plain, true}} {
+		seen := map[string]bool{}
+		for _, key := range []string{"one", "another"} {
+			s := NewSwarm(&Engine{cfg: Config{HashKey: []byte(key)}}, SwarmConfig{})
+			spec := s.spec(tt.r, nil, nil)
+			seen[fmt.Sprint(spec.Labels, spec.TaskTemplate.ContainerSpec.Labels, s.templateHash(tt.r))] = true
+			other := tt.r
+			other.Env = map[string]string{"PIN": "1235"}
+			if s.templateHash(other) == s.templateHash(tt.r) {
+				t.Errorf("%s: another value gives the same hash", what)
+			}
+		}
+		if same := len(seen) == 1; same != tt.same {
+			t.Errorf("%s: with another key the labels are the same: %t", what, same)
+		}
+	}
+}
+
+// TestNodesGetAnAccountOfTheirOwn: the one that pushes and deletes stays here when there is another one for them.
+func TestNodesGetAnAccountOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	own := &Registry{Host: "here.example", Prefix: "apps", User: "me", Password: "secret"}
+	s := NewSwarm(&Engine{cfg: Config{Registry: own}}, SwarmConfig{})
+	for user, nodes := range map[string]*deploy.RegistryAuth{"me": nil, "reader": {Username: "reader", Password: "read"}} {
+		own.Nodes = nodes
+		encoded, err := s.auth("here.example/apps/web:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		given, err := registry.DecodeAuthConfig(encoded)
+		if err != nil || given.Username != user || given.ServerAddress != "here.example" {
+			t.Errorf("the nodes get the account of %q, %v, want %s's", given.Username, err, user)
+		}
+		if pushes, err := own.auth(); err != nil || pushes == encoded != (nodes == nil) {
+			t.Errorf("it pushes as %s, %v", pushes, err)
 		}
 	}
 }

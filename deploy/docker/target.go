@@ -18,6 +18,9 @@ type Registry struct {
 	Prefix   string // "tinyforge"
 	User     string // "" means no account
 	Password string // secret
+
+	// Nodes is the account that the nodes of a Swarm get, which need not push; nil means User's.
+	Nodes *deploy.RegistryAuth
 }
 
 // defaultPrefix keeps our repositories apart from what others have in a registry.
@@ -43,7 +46,7 @@ func ParseRegistry(text string) (Registry, error) {
 // repository is where the images of a workload are, "" for those of all.
 func (r Registry) repository(workload string) string { return r.Host + "/" + r.Prefix + "/" + workload }
 
-// auth is the account as the engine's API takes it, also as EncodedRegistryAuth of a service.
+// auth is the account as the engine's API takes it.
 func (r Registry) auth() (string, error) {
 	encoded, err := registry.EncodeAuthConfig(registry.AuthConfig{Username: r.User, Password: r.Password, ServerAddress: r.Host})
 	if err != nil {
@@ -52,10 +55,38 @@ func (r Registry) auth() (string, error) {
 	return encoded, nil
 }
 
+// nodesAuth is the account as EncodedRegistryAuth of a service, which the Swarm hands to each node that runs it.
+func (r Registry) nodesAuth() (string, error) {
+	if r.Nodes != nil {
+		r.User, r.Password = r.Nodes.Username, r.Nodes.Password
+	}
+	return r.auth()
+}
+
 // find reads a name of an image, however it is written, if it is in one of our repositories.
 func (r Registry) find(name string) (named reference.Named, found bool) {
 	named, err := reference.ParseNormalizedNamed(name)
-	return named, err == nil && strings.HasPrefix(named.Name(), r.repository(""))
+	return named, err == nil && r.has(named)
+}
+
+func (r Registry) has(named reference.Named) bool {
+	host := func(name string) string { return strings.TrimSuffix(strings.ToLower(name), ":443") }
+	return host(reference.Domain(named)) == host(r.Host) && strings.HasPrefix(reference.Path(named), r.Prefix+"/")
+}
+
+// refused is why what is deployed may not name an image, "" when it may: one that was built here could be another workload's, as could
+// one that Push sent to the registry.
+func (e *Engine) refused(named reference.Named) string {
+	where := ""
+	switch to := e.cfg.Registry; {
+	case deploy.IsBuiltHere(named):
+		where = deploy.BuiltPrefix
+	case to != nil && to.has(named):
+		where = to.repository("")
+	default:
+		return ""
+	}
+	return fmt.Sprintf("is refused: %s is what was built here, for others too; name another image", where)
 }
 
 // pushedTag is the tag of a release's image: the deployment, and which Tinyforge it is of, since several may share a registry.

@@ -1,5 +1,5 @@
-// Package registry keeps images in a folder and gives them to Docker engines: the registry of the CNCF's Distribution, with one
-// account, one log and a sweep that runs while it serves.
+// Package registry keeps images in a folder and gives them to Docker engines: the registry of the CNCF's Distribution, with two
+// accounts, one log and a sweep that runs while it serves.
 package registry
 
 import (
@@ -26,9 +26,13 @@ import (
 type Config struct {
 	Dir      string // the folder; made when absent. One process at a time may have it
 	User     string
-	Password string        // secret
-	Keep     time.Duration // what no image needs goes when nobody has asked for it for so long; longer than a push takes. 0 means 6 h
-	Log      *slog.Logger  // nil means slog.Default()
+	Password string // secret
+
+	PullUser     string // may get images and change nothing; "" means nobody
+	PullPassword string // secret
+
+	Keep time.Duration // what no image needs goes when nobody has asked for it for so long; longer than a push takes. 0 means 6 h
+	Log  *slog.Logger  // nil means slog.Default()
 }
 
 // Registry is an http.Handler. It is safe for concurrent use, and whole on disk at every moment, however the process ends.
@@ -45,7 +49,7 @@ type Registry struct {
 // New opens the registry of a folder. The log of its library, which all the process shares, becomes a part of cfg.Log. What runs
 // beside requests ends with ctx.
 func New(ctx context.Context, cfg Config) (*Registry, error) {
-	if cfg.Dir == "" || cfg.User == "" || cfg.Password == "" {
+	if cfg.Dir == "" || cfg.User == "" || cfg.Password == "" || cfg.PullUser != "" && cfg.PullPassword == "" || cfg.PullUser == cfg.User {
 		return nil, errors.New("configure registry: the folder, the user or the password is missing")
 	}
 	cfg.Keep = cmp.Or(cfg.Keep, 6*time.Hour)
@@ -86,9 +90,14 @@ const mostManifest = 4 << 20
 
 // ServeHTTP implements http.Handler.
 func (g *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !g.allows(r) {
+	pushes := has(r, g.cfg.User, g.cfg.Password)
+	if !pushes && (g.cfg.PullUser == "" || !has(r, g.cfg.PullUser, g.cfg.PullPassword)) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="Tinyforge registry"`)
 		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
+		return
+	}
+	if !pushes && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		refuse(w, http.StatusForbidden, "DENIED", "this account may only pull")
 		return
 	}
 	g.touched.note(r)

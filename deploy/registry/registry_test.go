@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
 // world is a registry that is served, and its clock.
@@ -33,8 +36,8 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, now: time.Now()}
 	var err error
-	w.Registry, err = New(t.Context(), Config{Dir: filepath.Join(t.TempDir(), "registry"), User: "tinyforge", Password: "open sesame", Keep: time.Hour,
-		Log: slog.New(slog.NewTextHandler(&w.log, nil))})
+	w.Registry, err = New(t.Context(), Config{Dir: filepath.Join(t.TempDir(), "registry"), User: "tinyforge", Password: "open sesame",
+		PullUser: "node", PullPassword: "sesame too", Keep: time.Hour, Log: slog.New(slog.NewTextHandler(&w.log, nil))})
 	w.must(err)
 	w.touched.now = func() time.Time { return w.now }
 	server := httptest.NewServer(w)
@@ -118,6 +121,8 @@ func TestAccount(t *testing.T) {
 	for what, set := range map[string]func(*http.Request){
 		"none":           func(*http.Request) {},
 		"wrong password": func(r *http.Request) { r.SetBasicAuth("tinyforge", "open sesam") },
+		"another's":      func(r *http.Request) { r.SetBasicAuth("tinyforge", "sesame too") },
+		"a node's wrong": func(r *http.Request) { r.SetBasicAuth("node", "open sesame") },
 		"wrong user":     func(r *http.Request) { r.SetBasicAuth("ann", "open sesame") },
 		"shifted":        func(r *http.Request) { r.SetBasicAuth("tinyforge:open", "sesame") },
 	} {
@@ -137,6 +142,32 @@ func TestAccount(t *testing.T) {
 	if text := w.log.String(); !strings.Contains(text, "image stored") || strings.Contains(text, "sesame") || strings.Contains(text, "WARN") {
 		t.Errorf("the log says\n%s", text)
 	}
+}
+
+// TestPullAccount: it gets images, and neither pushes nor deletes, nor begins an upload that would fill the disk.
+func TestPullAccount(t *testing.T) {
+	w := newWorld(t)
+	pushed := w.push("web:1", 1000)
+	node := remote.WithAuth(&authn.Basic{Username: "node", Password: "sesame too"})
+	image, err := remote.Image(w.ref("web:1"), node)
+	w.must(err)
+	w.must(validate.Image(image))
+	sum, err := pushed.Digest()
+	w.must(err)
+	before := w.onDisk()
+	for what, err := range map[string]error{
+		"push":   remote.Write(w.ref("other:1"), pushed, node),
+		"tag":    remote.Tag(w.ref("web:2").(name.Tag), pushed, node),
+		"delete": remote.Delete(w.ref("web@"+sum.String()), node),
+	} {
+		if answer, ok := errors.AsType[*transport.Error](err); !ok || answer.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if after := w.onDisk(); after != before {
+		t.Errorf("there are %d bytes on the disk, and were %d", after, before)
+	}
+	w.must(w.whole("web:1"))
 }
 
 // TestSweep: what a deleted image alone needed goes from the disk, and all else stays.

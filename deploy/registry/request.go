@@ -16,10 +16,10 @@ import (
 	"tinyforge/deploy"
 )
 
-// allows tells whether a request has the account.
-func (g *Registry) allows(r *http.Request) bool {
-	user, password, _ := r.BasicAuth()
-	got, want := sha256.Sum256([]byte(user+"\x00"+password)), sha256.Sum256([]byte(g.cfg.User+"\x00"+g.cfg.Password))
+// has tells whether a request has an account.
+func has(r *http.Request, user, password string) bool {
+	gotUser, gotPassword, _ := r.BasicAuth()
+	got, want := sha256.Sum256([]byte(gotUser+"\x00"+gotPassword)), sha256.Sum256([]byte(user+"\x00"+password))
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 

@@ -24,7 +24,7 @@ const (
 // other strategy, more of what is live and less, and the other sources. It logs the table that is in the README.
 func TestOnASwarm(t *testing.T) {
 	t.Parallel()
-	o := newOnSwarm(t)
+	o := newOnSwarm(t, "TINYFORGE_SITE_PROGRAM="+siteProgram(t))
 	o.configure(onOne)
 	o.clone.ends(o.version("v1"), "success")
 	o.answers("v1")
@@ -46,7 +46,7 @@ func TestOnASwarm(t *testing.T) {
 		o.runs(swarm, 2)
 	})
 	o.others()
-	t.Logf("on three nodes:\n\n| what happens | requests | failed | seconds |\n|---|---|---|---|\n%s", strings.Join(o.table, "\n"))
+	o.printTable()
 }
 
 // moved goes from one machine to the Swarm, and back, and again, by rollback.
@@ -118,7 +118,7 @@ func (o *onSwarm) closed() {
 			o.Fatalf("iptables %s: %v: %s", verb, err, out)
 		}
 	}
-	o.configure(strings.Replace(fmt.Sprintf(onNodes, "blue-green"), "attempts: 8", "attempts: 2", 1))
+	o.configure(strings.NewReplacer("500ms", "100ms", "attempts: 8", "attempts: 2").Replace(fmt.Sprintf(onNodes, "blue-green")))
 	o.story("a push while a node's ports are closed: failure, the one before serves", func() {
 		firewall("-I")
 		o.clone.ends(o.version("v6"), "failure", "could not connect to "+node.IP+":", "the previous release still serves")
@@ -168,4 +168,9 @@ func (o *onSwarm) visited(name string, by []visitor, happens func()) {
 	happens()
 	visitors.stop()
 	o.table = append(o.table, fmt.Sprintf("| %s | %d | %d | %.1f |", name, visitors.sent, len(visitors.faults), time.Since(began).Seconds()))
+}
+
+func (o *onSwarm) printTable() {
+	o.Helper()
+	o.Logf("on three nodes:\n\n| what happens | requests | failed | seconds |\n|---|---|---|---|\n%s", strings.Join(o.table, "\n"))
 }

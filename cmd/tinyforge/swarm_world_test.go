@@ -30,15 +30,16 @@ type onSwarm struct {
 	table    []string
 }
 
-func newOnSwarm(t *testing.T) *onSwarm {
+// newOnSwarm starts it with these variables for serve.
+func newOnSwarm(t *testing.T, env ...string) *onSwarm {
 	t.Helper()
 	cluster := swarmtest.StartWith(t, swarmtest.Config{Nodes: 3, Heartbeat: time.Second})
 	manager, password := cluster.Nodes[0], rand.Text()
 	o := &onSwarm{cluster: cluster, registry: manager.IP + ":5000", apartScene: &apartScene{scene: scene{
 		name: unique("web"), forge: newForge(t, forgetest.Options{Kind: forgetest.GitHub, Listen: cluster.Gateway + ":0"}),
 	}}}
-	o.service, o.proxyEnv = prepareApartService(t, "TINYFORGE_DOCKER_HOST="+manager.Host, "TINYFORGE_SITE_PROGRAM="+siteProgram(t),
-		"TINYFORGE_REGISTRY="+o.registry+"/apps", "TINYFORGE_REGISTRY_USER=tinyforge", "TINYFORGE_REGISTRY_PASSWORD="+password)
+	o.service, o.proxyEnv = prepareApartService(t, append(env, "TINYFORGE_DOCKER_HOST="+manager.Host, "TINYFORGE_REGISTRY="+o.registry+"/apps",
+		"TINYFORGE_REGISTRY_USER=tinyforge", "TINYFORGE_REGISTRY_PASSWORD="+password)...)
 	o.within, o.networks, o.secrets = manager.Within(), cluster.Gateway+"/32", append(o.secrets, password)
 	o.control, o.site = "http://"+manager.IP+":4040", "http://"+manager.IP+":8000"
 	o.env = append(o.env, "TINYFORGE_LISTEN="+manager.IP+":4040", "TINYFORGE_PUBLIC_URL="+o.control)

@@ -132,25 +132,23 @@ func (o *onSwarm) closed() {
 func (o *onSwarm) others() {
 	o.Helper()
 	site := o.beside("static", fmt.Sprintf(elsewhere, "root: public"))
-	push := func(text string) {
-		site.clone.ends(site.clone.pushAll(map[string]string{"public/index.html": text}), "success")
-		site.answers(text)
-	}
-	push("s1")
-	site.visited("a static site, pushed again", readers(), func() { push("s2") })
-	site.pulled(site.runs(swarm, 3))
-
-	images := imagesAt(o.T, o.cluster.PushAt(), authn.Anonymous)
 	image := o.beside("image", fmt.Sprintf(elsewhere, "image: '"+o.cluster.Registry+"/team/web:{{.ShortCommit}}', healthcheck: {path: /up, interval: 200ms}"))
-	deploy := func(version string) {
-		commit := image.clone.commit("version", version)
-		images.publish("team/web:"+commit[:7], "VERSION="+version)
+	images := imagesAt(o.T, o.cluster.PushAt(), authn.Anonymous)
+	push := func(text, version string) {
+		ofSite := site.clone.pushAll(map[string]string{"public/index.html": text})
+		ofImage := image.clone.commit("version", version)
+		images.publish("team/web:"+ofImage[:7], "VERSION="+version)
 		image.clone.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
-		image.clone.ends(commit, "success")
+		site.clone.ends(ofSite, "success")
+		site.answers(text)
+		image.clone.ends(ofImage, "success")
 		image.answers(version)
 	}
-	deploy("i1")
-	image.story("an image of a registry, pushed again", func() { deploy("i2") })
+	push("s1", "i1")
+	site.visited("a static site, pushed again", readers(), func() {
+		image.story("an image of a registry, pushed again", func() { push("s2", "i2") })
+	})
+	site.pulled(site.runs(swarm, 3))
 	image.pulled(image.runs(swarm, 3))
 	o.table = append(o.table, append(site.table, image.table...)...)
 }

@@ -8,7 +8,7 @@ LINTER   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 export CGO_ENABLED = 0
 
-.PHONY: help bench demo pictures test race lint chaos nodes nodesdown fuzz build image clean
+.PHONY: help bench demo pictures test race lint swarm chaos nodes nodesdown fuzz build image clean
 
 help:            ## what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,10 +38,13 @@ race:            ## the same with the race detector, which needs a C compiler
 lint:            ## the linters of .golangci.yml
 	$(GO) run $(LINTER) run
 
-chaos:           ## kill -9 everywhere, hundreds of times, and a table of what it did; SEED=N repeats random kills, KILLS=N is how many of several processes
+swarm:           ## what visitors see of three real nodes, as root: the tables of the README
 	scripts/setup test
+	$(GO) test -count=1 -tags chaos -p 1 -timeout 30m -run 'OnASwarm$$|Cluster|Managers|Left|TestNodesFail|TestPortsAreGivenAnew' -v ./cmd/tinyforge ./deploy/swarmtest ./deploy/docker
+
+chaos:           ## kill -9 everywhere, hundreds of times, and a table of what it did; SEED=N repeats random kills, KILLS=N is how many of several processes
+	$(MAKE) swarm
 	$(GO) test -c -tags chaos -o bin/chaos.test ./cmd/tinyforge
-	$(GO) test -count=1 -tags chaos -p 1 -run 'Cluster|Managers|Left|TestNodesFail|TestPortsAreGivenAnew' -v ./deploy/swarmtest ./deploy/docker
 	cd cmd/tinyforge && TINYFORGE_TEST_CHAOS_SEED=$(SEED) TINYFORGE_TEST_CHAOS_KILLS=$(KILLS) ../../bin/chaos.test -test.run '^TestChaos' -test.parallel 8 -test.timeout 3h
 
 nodes:           ## a Docker Swarm of three nodes on this machine, as root, until Ctrl-C; N=5 for more

@@ -94,27 +94,38 @@ func (g gate) askOne(ctx context.Context, check db.Healthcheck, upstream Upstrea
 	return "", nil
 }
 
-// refused says in words why no answer came.
-func refused(err error, path string, timeout time.Duration, upstream Upstream) (string, *db.Fault) {
+// refused says in words why no answer came from an address, and whether that was connected to.
+func refused(err error, addr string, connected bool, path string, timeout time.Duration, port int) (string, *db.Fault) {
 	var timedOut net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Sprintf("was refused (nothing listens on port %d)", upstream.Port), FaultOf("port_refused", "port", strconv.Itoa(upstream.Port))
+		return fmt.Sprintf("was refused (nothing listens on port %d)", port), FaultOf("port_refused", "port", strconv.Itoa(port))
+	case !connected:
+		return unreachable(addr)
 	case errors.As(err, &timedOut) && timedOut.Timeout():
 		return fmt.Sprintf("did not answer within %s", timeout), FaultOf("check_timeout", "path", path, "limit", timeout.String())
 	}
 	return "got no HTTP answer", nil
 }
 
+// unreachable is said of an address that nobody refuses and nobody accepts: of a node of a Swarm it is one that others reach.
+func unreachable(addr string) (string, *db.Fault) {
+	return fmt.Sprintf("could not connect to %s (is it open to Tinyforge?)", addr), FaultOf("unreachable", "address", addr)
+}
+
 // watch is the liveness window.
 func (g gate) watch(ctx context.Context) error {
 	begun, pause, accepts := time.Now(), pollFirst, g.host == ""
+	var refusal error
 	for {
 		upstream, err := g.running(ctx)
 		if err != nil {
 			return err
 		}
-		accepts = accepts || connects(ctx, upstream)
+		if !accepts {
+			refusal = connects(ctx, upstream)
+			accepts = refusal == nil
+		}
 		if time.Since(begun) >= g.liveness {
 			break
 		}
@@ -124,10 +135,19 @@ func (g gate) watch(ctx context.Context) error {
 		pause = min(pause*2, pollMost)
 	}
 	if !accepts {
-		return &Failure{Text: fmt.Sprintf("Gate failed: nothing listens on port %d after %s; set port to the one that the program uses",
-			g.release.Port, seconds(g.liveness)), Fault: FaultOf("port_refused", "port", strconv.Itoa(g.release.Port))}
+		return g.unheard(refusal)
 	}
 	return nil
+}
+
+// unheard says why a release that runs was not connected to.
+func (g gate) unheard(err error) error {
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Addr != nil && !errors.Is(err, syscall.ECONNREFUSED) {
+		wrong, fault := unreachable(dial.Addr.String())
+		return &Failure{Text: "Gate failed: " + wrong + " for " + seconds(g.liveness), Fault: fault}
+	}
+	return &Failure{Text: fmt.Sprintf("Gate failed: nothing listens on port %d after %s; set port to the one that the program uses",
+		g.release.Port, seconds(g.liveness)), Fault: FaultOf("port_refused", "port", strconv.Itoa(g.release.Port))}
 }
 
 // accepts waits until a release that was ready once accepts connections again, for at most a limit.
@@ -138,7 +158,7 @@ func (g gate) accepts(ctx context.Context, limit time.Duration) error {
 		switch {
 		case err != nil:
 			return err
-		case instance.State == Running && (g.host == "" || connects(ctx, instance.Upstream)):
+		case instance.State == Running && (g.host == "" || connects(ctx, instance.Upstream) == nil):
 			return nil
 		case time.Since(begun) > limit:
 			return &Failure{Text: fmt.Sprintf("nothing listens on port %d after %s", g.release.Port, seconds(limit))}
@@ -150,16 +170,20 @@ func (g gate) accepts(ctx context.Context, limit time.Duration) error {
 	}
 }
 
-func connects(ctx context.Context, upstream Upstream) bool {
+// connects returns why the first address that does not accept a connection does not.
+func connects(ctx context.Context, upstream Upstream) error {
+	if upstream.Addr == "" {
+		return errors.New("it has no address")
+	}
 	dialer := net.Dialer{Timeout: time.Second}
 	for _, addr := range upstream.Addrs() {
 		conn, err := dialer.DialContext(ctx, "tcp", addr)
 		if err != nil {
-			return false
+			return err
 		}
 		_ = conn.Close()
 	}
-	return upstream.Addr != ""
+	return nil
 }
 
 // running returns where the release answers, as long as it has not ended once.

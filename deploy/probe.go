@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"time"
 
@@ -24,6 +25,8 @@ func probe(ctx context.Context, up Upstream, host, path string, timeout time.Dur
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	addr, _, _ := strings.Cut(up.Addr, ",")
+	connected := false
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }})
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
 	if err != nil {
 		return 0, "is not a request that can be sent", nil
@@ -36,7 +39,7 @@ func probe(ctx context.Context, up Upstream, host, path string, timeout time.Dur
 	response, err := transport.RoundTrip(request)
 	if err != nil {
 		plain, _, _ := strings.Cut(path, "?") // a query may hold a secret
-		wrong, fault = refused(err, plain, timeout, up)
+		wrong, fault = refused(err, addr, connected, plain, timeout, up.Port)
 		return 0, wrong, fault
 	}
 	_ = response.Body.Close()

@@ -6,6 +6,7 @@
 package forgetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ type Options struct {
 	Unable  bool         // GitLab only: it is older than 19.0 and knows of no signing tokens
 	Log     *slog.Logger // nil means no log
 	Dir     string       // for the repositories; "" means a temporary folder, which Close removes
+	Listen  string       // an address; "" means a port of loopback that is free
 }
 
 // Server is a running forge. Its methods are safe for concurrent use.
@@ -102,7 +104,7 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", cmp.Or(o.Listen, "127.0.0.1:0"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listen: %w", err), s.removeDir())
 	}

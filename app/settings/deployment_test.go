@@ -273,6 +273,7 @@ func TestEveryFaultIsSaid(t *testing.T) {
 		"oom":            {nil, "ran out of memory", "не хватило памяти"},
 		"check_status":   {map[string]string{"path": "/up", "status": "500", "expected": "200–399"}, "/up answered 500, expected 200–399", "Ответ на /up: 500"},
 		"check_timeout":  {map[string]string{"path": "/up", "limit": "5s"}, "/up gave no answer within 5.0\u00a0s", "Нет ответа на /up"},
+		"unreachable":    {map[string]string{"address": "10.0.0.3:49153"}, "Tinyforge could not connect to 10.0.0.3:49153", "Tinyforge не смог подключиться к 10.0.0.3:49153"},
 		"interrupted":    {nil, "Tinyforge was restarted", "был перезапущен"},
 		"route_refused":  {map[string]string{"host": "shop.example.com"}, "did not take the route of shop.example.com", "Прокси не принял маршрут"},
 		"proxy_silent":   {map[string]string{"socket": "/run/proxy.sock"}, "The proxy did not answer", "Прокси не ответил"},

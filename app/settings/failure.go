@@ -23,7 +23,7 @@ type failure struct {
 // faults are the codes that have texts, and whether a change of the workload's settings may mend what they mean.
 var faults = map[string]bool{
 	"fetch_auth": false, "fetch_gone": false, "build_exit": false, "build_timeout": false, "no_dockerfile": true, "image_denied": true,
-	"image_missing": true, "disk_low": false, "exited": false, "restarted": false, "oom": true, "port_refused": true, "check_status": true, "check_timeout": true,
+	"image_missing": true, "disk_low": false, "exited": false, "restarted": false, "oom": true, "port_refused": true, "check_status": true, "check_timeout": true, "unreachable": false,
 	"interrupted": false, "proxy_silent": false, "route_refused": true, "host_port_busy": false,
 }
 

@@ -54,7 +54,7 @@ func prepareApartService(t *testing.T, env ...string) (s *service, proxyEnv []st
 
 func (x *apartScene) startProxy() {
 	x.Helper()
-	p := startProcess(x.T, x.proxyEnv, "proxy")
+	p := startWithin(x.T, x.within, x.proxyEnv, "proxy")
 	x.proxy = p
 	x.Cleanup(func() {
 		x.inspect(p.log.String())

@@ -87,6 +87,7 @@ func points(s db.Strategy) (good, bad []string) {
 		db.BlueGreen: {db.PhaseBuilding, db.PhaseStarting, db.PhaseGating, db.PhaseRouting, db.PhaseCommitting, db.PhaseDraining, db.PhaseReaping},
 		db.Recreate:  {db.PhaseBuilding, db.PhaseStopping, db.PhaseStarting, db.PhaseGating, db.PhaseRouting, db.PhaseCommitting, db.PhaseReaping},
 		db.Stack:     {db.PhaseBuilding, db.PhaseStarting, db.PhaseGating, db.PhaseRouting, db.PhaseCommitting, db.PhaseReaping},
+		db.Scale:     {db.PhaseBuilding, db.PhaseStarting, db.PhaseGating, db.PhaseRouting, db.PhaseCommitting, db.PhaseReaping},
 	}
 	for _, phase := range phases[s] {
 		good = append(good, string(phase)+":before", string(phase)+":after")

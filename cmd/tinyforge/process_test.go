@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,11 +48,18 @@ type process struct {
 // startProcess starts a tinyforge with these variables and arguments, and no other TINYFORGE_ variables.
 func startProcess(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	return startWithin(t, nil, env, args...)
+}
+
+// startWithin is startProcess by way of a command that becomes the one that follows it.
+func startWithin(t *testing.T, within, env []string, args ...string) *process {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe, args...)
+	words := slices.Concat(within, []string{exe}, args)
+	cmd := exec.Command(words[0], words[1:]...)
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, envPrefix) {
 			cmd.Env = append(cmd.Env, variable)

@@ -25,7 +25,9 @@ type service struct {
 	*testing.T
 	dir           string
 	env           []string
-	control, site string // URLs
+	within        []string // a command by way of which processes start
+	networks      string   // in which the forge is
+	control, site string   // URLs
 	network       string
 	store         *db.DB
 	instance      string
@@ -47,6 +49,7 @@ func prepareService(t *testing.T, env ...string) *service {
 	addresses := freeAddresses(t, 2)
 	s := &service{
 		T: t, dir: t.TempDir(), control: "http://" + addresses[0], site: "http://" + addresses[1], network: unique("tinyforge-test"),
+		networks: "loopback",
 	}
 	s.env = append([]string{
 		"TINYFORGE_DATA=" + filepath.Join(s.dir, "data"),
@@ -79,7 +82,7 @@ func (s *service) begin() {
 			s.Logf("the log:\n%s", p.log.String())
 		}
 	})
-	p = startProcess(s.T, s.env, "serve")
+	p = startWithin(s.T, s.within, s.env, "serve")
 	s.process = p
 }
 
@@ -166,9 +169,9 @@ forges:
     url: %s
     %s
     webhook_secret: file:secret
-    networks: [loopback]
+    networks: [%s]
 workloads:
-%s`, row.Kind, row.URL, kind, workloads))
+%s`, row.Kind, row.URL, kind, s.networks, workloads))
 	var out bytes.Buffer
 	if err := run(s.Context(), []string{"apply", file}, s.env, &out, &out); err != nil {
 		s.Fatalf("apply: %v\n%s", err, out.String())

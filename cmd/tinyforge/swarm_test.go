@@ -2,152 +2,173 @@ package main
 
 import (
 	"fmt"
-	"net/http"
-	"os"
-	"path/filepath"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
-	"tinyforge/app/forgetest"
+	"github.com/google/go-containerregistry/pkg/authn"
+
 	"tinyforge/db"
-	"tinyforge/deploy/deploytest"
-	"tinyforge/deploy/docker"
-	"tinyforge/deploy/swarmtest"
 )
 
-// onSwarm is a service whose Docker is the manager of a Swarm of three nodes, with a repository that needs no other image.
-type onSwarm struct {
-	*service
-	*clone
-	web     string
-	cluster *swarmtest.Cluster
-	table   []string
+// What a workload of the stories on three nodes is configured with.
+const (
+	onOne     = "{deploy_strategy: blue-green, healthcheck: {path: /up, interval: 200ms, attempts: 8}}"
+	onNodes   = "{runtime: swarm, replicas: 3, deploy_strategy: %s, healthcheck: {path: /up, interval: 200ms, timeout: 500ms, attempts: 8}}"
+	elsewhere = "{%s, runtime: swarm, replicas: 3, deploy_strategy: blue-green}"
+)
+
+// TestOnASwarm is the main job on three nodes, the first of which Tinyforge, its proxy and its registry run on, with visitors from
+// outside all the time, none of whom may notice: the way up from one machine and back, pushes, a bad one, rollbacks, a kill, the
+// other strategy, more of what is live and less, and the other sources. It logs the table that is in the README.
+func TestOnASwarm(t *testing.T) {
+	t.Parallel()
+	o := newOnSwarm(t, "TINYFORGE_SITE_PROGRAM="+siteProgram(t))
+	o.configure(onOne)
+	o.clone.ends(o.version("v1"), "success")
+	o.answers("v1")
+	o.runs(db.RuntimeDocker, 1)
+	o.moved()
+	o.pushed()
+	o.killed()
+	o.closed()
+	o.story("a push, recreate: requests wait", func() {
+		o.configure(fmt.Sprintf(onNodes, "recreate"))
+		o.clone.ends(o.version("v7"), "success")
+		o.answers("v7")
+	})
+	o.runs(swarm, 3)
+	o.story("from 3 replicas to 5, and to 2", func() {
+		o.scale("5")
+		o.runs(swarm, 5)
+		o.scale("2")
+		o.runs(swarm, 2)
+	})
+	o.others()
+	o.printTable()
 }
 
-func newOnSwarm(t *testing.T) *onSwarm {
-	t.Helper()
-	cluster := swarmtest.StartWith(t, swarmtest.Config{Nodes: 3, Heartbeat: time.Second})
-	s := newService(t, "TINYFORGE_DOCKER_HOST="+cluster.Nodes[0].Host, "TINYFORGE_REGISTRY="+cluster.Registry+"/apps")
-	forge := newForge(t, forgetest.Options{Kind: forgetest.GitHub})
-	o := &onSwarm{service: s, clone: newClone(t, forge, "acme/site"), web: unique("web"), cluster: cluster}
-	program, err := os.ReadFile(filepath.Join(deploytest.SampleCheckout(t), "sampleapp"))
-	s.must(err)
-	o.commit("sampleapp", string(program))
-	return o
+// moved goes from one machine to the Swarm, and back, and again, by rollback.
+func (o *onSwarm) moved() {
+	o.Helper()
+	o.story("a workload moves from one machine to the Swarm", func() {
+		o.configure(fmt.Sprintf(onNodes, "blue-green"))
+		o.clone.ends(o.version("v2"), "success")
+		o.answers("v2")
+	})
+	o.pulled(o.runs(swarm, 3))
+	o.story("a rollback: it moves back", func() {
+		o.ask("rollback", o.name)
+		o.answers("v1")
+	})
+	o.runs(db.RuntimeDocker, 1)
+	o.story("another: to the Swarm again", func() {
+		o.ask("rollback", o.name)
+		o.answers("v2")
+	})
+	o.runs(swarm, 3)
 }
 
-// version pushes a version of the site that stands on nothing but the program.
-func (o *onSwarm) version(version string, env ...string) (commit string) {
-	o.service.Helper()
-	text := "FROM scratch\nCOPY --chmod=0755 sampleapp /sampleapp\nENTRYPOINT [\"/sampleapp\"]\nENV VERSION=" + version + "\n"
-	for _, variable := range env {
-		text += "ENV " + variable + "\n"
+func (o *onSwarm) pushed() {
+	o.Helper()
+	o.story("a push, blue-green, 3 replicas", func() {
+		o.clone.ends(o.version("v3"), "success")
+		o.answers("v3")
+	})
+	o.runs(swarm, 3)
+	o.story("a push that never gets ready: failure, the one before serves", func() {
+		o.clone.ends(o.version("v4", "UNHEALTHY=1"), "failure", "answered 500")
+		o.answers("v3")
+	})
+	o.runs(swarm, 3)
+	o.story("a rollback on the Swarm", func() {
+		o.ask("rollback", o.name)
+		o.answers("v2")
+	})
+	o.runs(swarm, 3)
+}
+
+// killed: the proxy is a process of its own, and goes on.
+func (o *onSwarm) killed() {
+	o.Helper()
+	before := o.runs(swarm, 3)
+	o.story("serve is killed in the middle of a push, which ends live", func() {
+		reached := in(db.PhaseGating)(&o.scene)
+		commit := o.version("v5", "UP_AFTER=2s")
+		reached()
+		o.process.kill()
+		o.start()
+		o.clone.ends(commit, "success")
+		o.answers("v5")
+	})
+	if state := o.runs(swarm, 3); state.ReleaseID == before.ReleaseID {
+		o.Errorf("%s is live still", state.ReleaseID)
 	}
-	return o.push("Dockerfile", text)
 }
 
-func (o *onSwarm) configure(config string) {
-	o.service.Helper()
-	o.apply(o.forge, manifestOf(o.web, "dockerfile", config))
+// closed: a firewall keeps the other machines from what a node runs. Whoever pushed reads where nobody was reached.
+func (o *onSwarm) closed() {
+	o.Helper()
+	node := o.cluster.Nodes[2]
+	firewall := func(verb string) {
+		o.Helper()
+		words := append(node.Within(), "iptables", verb, "DOCKER-USER", "-i", "eth0", "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP")
+		if out, err := exec.CommandContext(o.Context(), words[0], words[1:]...).CombinedOutput(); err != nil {
+			o.Fatalf("iptables %s: %v: %s", verb, err, out)
+		}
+	}
+	o.configure(strings.NewReplacer("500ms", "100ms", "attempts: 8", "attempts: 2").Replace(fmt.Sprintf(onNodes, "blue-green")))
+	o.story("a push while a node's ports are closed: failure, the one before serves", func() {
+		firewall("-I")
+		o.clone.ends(o.version("v6"), "failure", "could not connect to "+node.IP+":", "the previous release still serves")
+		o.answers("v5")
+		firewall("-D")
+	})
+	o.runs(swarm, 3)
+}
+
+// others are the sources that build nothing, or no program.
+func (o *onSwarm) others() {
+	o.Helper()
+	site := o.beside("static", fmt.Sprintf(elsewhere, "root: public"))
+	image := o.beside("image", fmt.Sprintf(elsewhere, "image: '"+o.cluster.Registry+"/team/web:{{.ShortCommit}}', healthcheck: {path: /up, interval: 200ms}"))
+	images := imagesAt(o.T, o.cluster.PushAt(), authn.Anonymous)
+	push := func(text, version string) {
+		ofSite := site.clone.pushAll(map[string]string{"public/index.html": text})
+		ofImage := image.clone.commit("version", version)
+		images.publish("team/web:"+ofImage[:7], "VERSION="+version)
+		image.clone.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+		site.clone.ends(ofSite, "success")
+		site.answers(text)
+		image.clone.ends(ofImage, "success")
+		image.answers(version)
+	}
+	push("s1", "i1")
+	site.visited("a static site, pushed again", readers(), func() {
+		image.story("an image of a registry, pushed again", func() { push("s2", "i2") })
+	})
+	site.pulled(site.runs(swarm, 3))
+	image.pulled(image.runs(swarm, 3))
+	o.table = append(o.table, append(site.table, image.table...)...)
 }
 
 // story is what happens while visitors come, none of whom may notice.
 func (o *onSwarm) story(name string, happens func()) {
-	o.service.Helper()
+	o.Helper()
+	o.visited(name, everybody(false), happens)
+}
+
+func (o *onSwarm) visited(name string, by []visitor, happens func()) {
+	o.Helper()
 	began := time.Now()
-	visitors := newLoad(o.service.T, o.site, o.web+".test")
+	visitors := startLoad(o.T, o.site, o.name+".test", by...)
 	happens()
 	visitors.stop()
 	o.table = append(o.table, fmt.Sprintf("| %s | %d | %d | %.1f |", name, visitors.sent, len(visitors.faults), time.Since(began).Seconds()))
 }
 
-// answers waits until the workload has come to rest, and checks what it answers then.
-func (o *onSwarm) answers(version string) {
-	o.service.Helper()
-	o.await("the workload has come to rest", func() bool { return o.deployments(o.web)[0].Phase.Final() })
-	if code, body := o.get(o.site+"/", o.web+".test"); code != http.StatusOK || strings.TrimSpace(body) != version {
-		o.service.Errorf("the site answers %d %q, want %s", code, body, version)
-	}
-}
-
-// runs checks how often the live release runs, and that it is the only one.
-func (o *onSwarm) runs(replicas int) db.RuntimeState {
-	o.service.Helper()
-	w, err := o.store.WorkloadByName(o.service.Context(), o.web)
-	o.must(err)
-	state, err := o.store.RuntimeState(o.service.Context(), w.ID)
-	o.must(err)
-	engine, err := docker.New(docker.Config{Host: o.cluster.Nodes[0].Host, Instance: o.instance, Network: o.network})
-	o.must(err)
-	o.service.Cleanup(func() { _ = engine.Close() })
-	o.await("only what is live runs", func() bool {
-		list, err := docker.NewSwarm(engine, docker.SwarmConfig{}).List(o.service.Context())
-		o.must(err)
-		return len(list) == 1 && list[0].ID == state.ReleaseID && len(list[0].Upstream.Addrs()) == replicas
-	})
-	return state
-}
-
-const swarmed = "{runtime: swarm, replicas: 3, deploy_strategy: %s, healthcheck: {path: /up, interval: 200ms, attempts: 8}}"
-
-// TestOnASwarm is the main job on three nodes, with visitors from outside all the time: a push, a bad one, one in which Tinyforge is
-// killed, the other strategy, and more of what is live and less.
-func TestOnASwarm(t *testing.T) {
-	t.Parallel()
-	o := newOnSwarm(t)
-	o.configure(fmt.Sprintf(swarmed, "blue-green"))
-	o.ends(o.version("v1"), "success")
-	o.answers("v1")
-	if state := o.runs(3); !strings.HasPrefix(state.Release.Image, o.cluster.Registry+"/apps/"+o.web+"@sha256:") {
-		t.Errorf("the nodes pull %s", state.Release.Image)
-	}
-	o.story("blue-green", func() {
-		o.ends(o.version("v2"), "success")
-		o.answers("v2")
-	})
-	o.runs(3)
-	o.story("a push that never gets ready", func() {
-		o.ends(o.version("v3", "UNHEALTHY=1"), "failure", "answered 500")
-		o.answers("v2")
-	})
-	o.runs(3)
-	o.story("recreate", func() {
-		o.configure(fmt.Sprintf(swarmed, "recreate"))
-		o.ends(o.version("v4"), "success")
-		o.answers("v4")
-	})
-	o.runs(3)
-	o.story("from 3 to 5", func() {
-		o.scale("5")
-		o.runs(5)
-	})
-	var before db.RuntimeState
-	o.story("from 5 to 2", func() {
-		o.scale("2")
-		before = o.runs(2)
-	})
-	killed := o.version("v5", "UP_AFTER=2s")
-	o.await("it is at its gate", func() bool { return o.deployments(o.web)[0].Phase == db.PhaseGating })
-	o.process.kill()
-	o.start()
-	o.ends(killed, "success")
-	o.answers("v5")
-	if state := o.runs(2); state.ReleaseID == before.ReleaseID {
-		t.Errorf("%s is live still", state.ReleaseID)
-	}
-	t.Logf("on three nodes:\n| story | requests | failed | seconds |\n|---|---|---|---|\n%s", strings.Join(o.table, "\n"))
-}
-
-// scale asks for it as a person does, and waits for its end.
-func (o *onSwarm) scale(replicas string) {
-	o.service.Helper()
-	var out strings.Builder
-	if err := run(o.service.Context(), []string{"scale", o.web, replicas}, o.env, &out, &out); err != nil {
-		o.service.Fatalf("scale: %v\n%s", err, out.String())
-	}
-	o.await("it is scaled", func() bool { return o.deployments(o.web)[0].Phase.Final() })
-	if dep := o.deployments(o.web)[0]; dep.Phase != db.PhaseLive || dep.Strategy != db.Scale {
-		o.service.Errorf("scaling to %s is %s: %s", replicas, dep.Phase, dep.Error)
-	}
+func (o *onSwarm) printTable() {
+	o.Helper()
+	o.Logf("on three nodes:\n\n| what happens | requests | failed | seconds |\n|---|---|---|---|\n%s", strings.Join(o.table, "\n"))
 }

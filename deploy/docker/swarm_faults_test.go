@@ -268,8 +268,8 @@ func noImage(f *fleet) {
 	f.must(err)
 	f.source.image = image
 	block := func(verb string) { // the way back to visitors stays
-		out, err := exec.Command("nsenter", "--net=/run/netns/"+f.Nodes[2].Name, "iptables", verb, "OUTPUT", "-p", "tcp", "--dport", registryPort(f), "-j", "REJECT").CombinedOutput()
-		if err != nil {
+		words := append(f.Nodes[2].Within(), "iptables", verb, "OUTPUT", "-p", "tcp", "--dport", registryPort(f), "-j", "REJECT")
+		if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
 			f.Fatalf("iptables %s: %v: %s", verb, err, out)
 		}
 	}

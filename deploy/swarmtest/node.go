@@ -40,6 +40,12 @@ func newNode(p *place, number int, manager bool) *Node {
 	return n
 }
 
+// Within are the words to put before a command that is to run on the node: in its network, and until its power is cut. They become
+// that command.
+func (n *Node) Within() []string {
+	return []string{"nsenter", "--net=" + netnsFile(n.Name), "env", mark + "=" + n.folder}
+}
+
 func (n *Node) file(name string) string { return filepath.Join(n.folder, name) }
 
 // boot gives the node its power: namespace, containerd, and dockerd, which it returns.

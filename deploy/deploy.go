@@ -101,6 +101,7 @@ type Instance struct {
 	OOMKilled    bool     // ended for want of memory
 	Service      string   // of a stack: which one the three above are about
 	Upstream     Upstream // zero unless Running; a stack of which only another service is down keeps that of the routed one
+	Elsewhere    string   // hosts, with commas between, on which it runs too, on ports that the runtime does not know any more
 }
 
 // Upstream is where a release answers. Name is stable; Addr may change whenever the release is started.

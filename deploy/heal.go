@@ -90,7 +90,9 @@ func (p *patient) examine(ctx context.Context) (f facts, err error) {
 }
 
 func (p *patient) inspect(ctx context.Context) (err error) {
-	p.live, err = p.Runtime.Inspect(ctx, p.state.ReleaseID)
+	if p.live, err = p.Runtime.Inspect(ctx, p.state.ReleaseID); err == nil {
+		p.live.Upstream, err = known(ctx, p.Router, p.w.Routes(), p.live)
+	}
 	return err
 }
 

@@ -31,7 +31,6 @@ type SwarmConfig struct {
 type Swarm struct {
 	engine *Engine
 	cfg    SwarmConfig
-	ports  swarmPorts
 }
 
 // NewSwarm returns the Swarm of the engine. It makes no network call.
@@ -60,49 +59,59 @@ func (s *Swarm) start(ctx context.Context, r db.Release) (deploy.Instance, error
 	if err := checkRelease(r); err != nil {
 		return deploy.Instance{}, err
 	}
-	networks, err := s.ensureNetworks(ctx, r)
+	w, err := retried(ctx, func() (settling, error) { return s.converge(ctx, r) })
 	if err != nil {
 		return deploy.Instance{}, err
+	}
+	return s.settle(ctx, r.ID, w)
+}
+
+// converge makes the service what the release needs, or returns errAgain when it has to look again.
+func (s *Swarm) converge(ctx context.Context, r db.Release) (w settling, err error) {
+	networks, err := s.ensureNetworks(ctx, r)
+	if err != nil {
+		return w, err
 	}
 	secrets, err := s.ensureSecrets(ctx, r)
 	if err != nil {
-		return deploy.Instance{}, err
+		return w, err
 	}
-	spec := s.spec(r, networks, secrets)
-	rolls, err := s.converge(ctx, r.ID, spec)
+	w.spec = s.spec(r, networks, secrets)
+	service, err := s.named(ctx, r.ID)
+	switch {
+	case err != nil:
+		return w, err
+	case service == nil:
+		return w, s.create(ctx, w.spec)
+	case !s.owns(r.ID, service.Spec):
+		return w, &deploy.Failure{Text: fmt.Sprintf("A service named %s exists in the Swarm and is not ours: remove it or rename it, then deploy again", r.ID)}
+	}
+	v, err := s.view(ctx, *service)
 	if err != nil {
-		return deploy.Instance{}, err
+		return w, err
 	}
-	return s.settle(ctx, r.ID, settling{spec: spec, rolls: rolls})
+	w.rolls, err = s.change(ctx, v, w.spec)
+	return w, err
 }
 
-// converge makes the service what spec says, and tells whether its running tasks are replaced one after the other for that.
-func (s *Swarm) converge(ctx context.Context, id db.ReleaseID, spec swarm.ServiceSpec) (rolls bool, err error) {
-	return retried(ctx, func() (bool, error) {
-		service, err := s.named(ctx, id)
-		if service != nil { // another number would replace all tasks
-			spec.TaskTemplate.ForceUpdate = service.Spec.TaskTemplate.ForceUpdate
-		}
-		switch {
-		case err != nil:
-			return false, err
-		case service == nil:
-			return false, s.create(ctx, spec)
-		case !s.owns(id, service.Spec):
-			return false, &deploy.Failure{Text: fmt.Sprintf("A service named %s exists in the Swarm and is not ours: remove it or rename it, then deploy again", id)}
-		case isStopped(service.Spec):
-			spec.UpdateConfig = atOnce()
-			return false, s.update(ctx, *service, spec)
-		case service.Spec.Labels[labelConfig] == spec.Labels[labelConfig]:
-			v, err := s.look(ctx, id)
-			if err != nil || !v.unreached() {
-				return false, err
-			}
-			spec.TaskTemplate.ForceUpdate++
-			return true, s.update(ctx, *service, spec)
-		}
-		return templateOf(service.Spec) != templateOf(spec), s.update(ctx, *service, spec)
-	})
+// change makes a service that is there what spec says, and tells whether its running tasks are replaced one after the other for that.
+func (s *Swarm) change(ctx context.Context, v *view, spec swarm.ServiceSpec) (rolls bool, err error) {
+	was := v.service.Spec
+	spec.TaskTemplate.ForceUpdate = was.TaskTemplate.ForceUpdate // another number replaces all tasks
+	same, rolls := was.Labels[labelConfig] == spec.Labels[labelConfig], templateOf(was) != templateOf(spec)
+	switch {
+	case isStopped(was.TaskTemplate):
+		rolls, spec.UpdateConfig = false, atOnce()
+	case same && !v.unreached():
+		return false, nil
+	case same:
+		rolls = true
+		spec.TaskTemplate.ForceUpdate++
+	case !rolls && v.unreached():
+		return false, failedSwarm("Swarm does not know any more on which ports the release answers: deploy it again, as often as it is to run")
+	}
+	spec.Labels[labelEnded] = v.endedBefore()
+	return rolls, s.update(ctx, v.service, spec)
 }
 
 func (s *Swarm) create(ctx context.Context, spec swarm.ServiceSpec) error {
@@ -129,7 +138,7 @@ func refusedService(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case strings.Contains(err.Error(), "out of sequence"), errdefs.IsNotFound(err), errdefs.IsConflict(err):
+	case isChanged(err):
 		return errAgain
 	}
 	text := daemonText(err)
@@ -143,6 +152,11 @@ func refusedService(err error) error {
 		return failedSwarm("Swarm refuses the service: " + text)
 	}
 	return err
+}
+
+// isChanged tells whether somebody else has changed, made or removed the same thing since it was read.
+func isChanged(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "out of sequence") || errdefs.IsNotFound(err) || errdefs.IsConflict(err))
 }
 
 // named returns the service of a release, whoever's it is; nil when there is none.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
 
 	"tinyforge/db"
@@ -145,4 +146,42 @@ func TestStopOfWhatWaitsForANode(t *testing.T) {
 	if err := s.Remove(t.Context(), r.ID); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestLeftOfARelease: what a removal that was interrupted has left is listed, and removed by another one; networks go with their last user.
+func TestLeftOfARelease(t *testing.T) {
+	t.Parallel()
+	s, _, image := testSwarm(t)
+	r := swarmRelease(s, image)
+	r.Env["PASSWORD"], r.SecretFiles, r.Networks = "s3cret", []string{"PASSWORD"}, []string{"apps"}
+	mustStart(t, s, r)
+	if err := s.engine.pruneNetworks(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := s.engine.networks(t.Context(), s.engine.swarmNetwork("apps")); err != nil || len(left) != 1 {
+		t.Errorf("the network of what runs: %+v, %v", left, err)
+	}
+	if err := s.engine.docker.ServiceRemove(t.Context(), string(r.ID)); err != nil {
+		t.Fatal(err)
+	}
+	want := deploy.Instance{ID: r.ID, WorkloadID: r.WorkloadID, DeploymentID: r.DeploymentID, State: deploy.Missing}
+	if list, err := s.List(t.Context()); err != nil || len(list) != 1 || list[0] != want {
+		t.Errorf("listed is %+v, %v", list, err)
+	}
+	if err := s.Remove(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.List(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("after it was removed %+v is listed, %v", list, err)
+	}
+	poll(t, func() []network.Summary {
+		if err := s.engine.pruneNetworks(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		left, err := s.engine.networks(t.Context(), s.engine.swarmNetwork("apps"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return left
+	}, func(left []network.Summary) bool { return len(left) == 0 })
 }

@@ -70,9 +70,12 @@ func (s *Swarm) nodes(ctx context.Context) (map[string]swarm.Node, error) {
 	return nodes, nil
 }
 
-// List implements deploy.Runtime.
+// List implements deploy.Runtime. A release of which only secrets or the config are left is Missing.
 func (s *Swarm) List(ctx context.Context) ([]deploy.Instance, error) {
 	list, err := s.list(ctx)
+	if err == nil {
+		list, err = s.withLeft(ctx, list)
+	}
 	return list, s.explain("list releases", err)
 }
 

@@ -15,16 +15,18 @@ import (
 // patient is a workload that a pass looks at, with its lock held.
 type patient struct {
 	*Recovery
-	Router Router // that undoes nothing which another process did since the rows were read
-	w      db.Workload
-	state  db.RuntimeState // zero where nothing was ever live
-	live   Instance        // what the state names
-	seen   []Instance      // its releases, listed before any row was read
+	Runtime Runtime // what of it answers
+	Router  Router  // that undoes nothing which another process did since the rows were read
+	w       db.Workload
+	state   db.RuntimeState // zero where nothing was ever live
+	live    Instance        // what the state names
+	away    []string        // kinds of runtimes
+	seen    []Instance      // its releases, listed before any row was read
 }
 
 // heal makes one workload what its rows say, as far as decide lets it. Its row is read here: the pass may have been at others
-// for long.
-func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance) error {
+// for long. What runs on a kind of runtime that is away is left alone.
+func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance, runtime Runtime, away []string) error {
 	ctx, cancel := context.WithTimeout(ctx, workloadLimit)
 	defer cancel()
 	router, err := r.since(ctx)
@@ -37,12 +39,12 @@ func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance) error {
 	} else if err != nil {
 		return err
 	}
-	if !r.offers(w.Runtime) {
+	if !r.offers(w.Runtime) || slices.Contains(away, w.Runtime) {
 		return nil
 	}
-	p := &patient{Recovery: r, Router: router, w: w, seen: seen}
+	p := &patient{Recovery: r, Runtime: runtime, Router: router, away: away, w: w, seen: seen}
 	f, err := p.examine(ctx)
-	if err != nil || f.row && !r.offers(p.state.Runtime) {
+	if err != nil || f.row && p.elsewhere() {
 		return err
 	}
 	a := decide(f)
@@ -84,9 +86,17 @@ func (p *patient) examine(ctx context.Context) (f facts, err error) {
 		return f, err
 	}
 	f.row, f.work = true, workOf(dep, &p.state, ours, time.Now())
+	if p.elsewhere() {
+		return f, nil
+	}
 	err = p.inspect(ctx)
 	f.runs = p.runs()
 	return f, err
+}
+
+// elsewhere tells whether what serves is another process's, or on a runtime that is away.
+func (p *patient) elsewhere() bool {
+	return !p.offers(p.state.Runtime) || slices.Contains(p.away, p.state.Runtime)
 }
 
 func (p *patient) inspect(ctx context.Context) (err error) {

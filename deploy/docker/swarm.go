@@ -41,12 +41,6 @@ func NewSwarm(engine *Engine, cfg SwarmConfig) *Swarm {
 	return &Swarm{engine: engine, cfg: cfg}
 }
 
-// Manages tells whether the engine is a manager of a Swarm.
-func (e *Engine) Manages(ctx context.Context) (bool, error) {
-	info, err := e.docker.Info(ctx)
-	return info.Swarm.ControlAvailable, e.explain("ask docker for its Swarm", err)
-}
-
 // Start implements deploy.Runtime: it returns when all replicas run, or when one has ended by itself. A service of this release that was
 // made from another config is changed in place, one replica after the other; a *deploy.Failure says so when Swarm takes that back.
 // One of the same name that is not ours is left alone and is a *deploy.Failure.
@@ -186,16 +180,22 @@ func (s *Swarm) owns(id db.ReleaseID, spec swarm.ServiceSpec) bool {
 	return spec.Name == string(id) && spec.Labels[labelRelease] == string(id) && spec.Labels[labelInstance] == s.engine.cfg.Instance
 }
 
+const noLeader = "The Swarm has no leader: more than half of its managers have to be up before anything can be changed"
+
 // explain is the engine's, and knows what a Swarm can lack.
 func (s *Swarm) explain(op string, err error) error {
 	text := ""
 	switch {
 	case err == nil:
 		return nil
+	case mentions(err.Error(), "needs to be unlocked"):
+		text = "The Swarm is locked on this node: run docker swarm unlock there, then deploy again"
+	case mentions(err.Error(), "is being prepared or has trouble connecting"):
+		text = noLeader
 	case mentions(err.Error(), "not a swarm manager", "swarm is not active"):
 		text = "This Docker is no manager of a Swarm: make it one with docker swarm init or docker node promote, or set runtime to docker"
 	case mentions(err.Error(), "does not have a leader", "lost quorum", "rpc error: code = DeadlineExceeded", "rpc error: code = Unavailable"):
-		text = "The Swarm has no leader: more than half of its managers have to be up before anything can be changed"
+		text = noLeader
 	default:
 		return s.engine.explain(op, err)
 	}

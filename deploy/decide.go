@@ -36,6 +36,8 @@ import (
 // Where several processes move the same routes (see Sharer), each of these is done only while nobody else has changed the route since
 // before the facts were found out: what another process does under its lease is not undone by what was true before.
 //
+// R's address is what its runtime knows and, of what that has forgotten, where its routes led (see known): R runs then too.
+//
 // A route that points to R may be held, which no proxy tells of: pointing it there once more lets the requests go. While R
 // does not run, "point" leads to nobody: the address that R had may be another container's by now. A stack of which only another
 // service is down is led to, and started. Nothing is removed that R's row names or that a route points to after that, and

@@ -44,7 +44,7 @@ func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance, runtime 
 	}
 	p := &patient{Recovery: r, Runtime: runtime, Router: router, away: away, w: w, seen: seen}
 	f, err := p.examine(ctx)
-	if err != nil || f.row && p.elsewhere() {
+	if err != nil || f.row && p.outOfReach() {
 		return err
 	}
 	a := decide(f)
@@ -86,7 +86,7 @@ func (p *patient) examine(ctx context.Context) (f facts, err error) {
 		return f, err
 	}
 	f.row, f.work = true, workOf(dep, &p.state, ours, time.Now())
-	if p.elsewhere() {
+	if p.outOfReach() {
 		return f, nil
 	}
 	err = p.inspect(ctx)
@@ -94,8 +94,8 @@ func (p *patient) examine(ctx context.Context) (f facts, err error) {
 	return f, err
 }
 
-// elsewhere tells whether what serves is another process's, or on a runtime that is away.
-func (p *patient) elsewhere() bool {
+// outOfReach tells whether what serves is another process's, or on a runtime that is away.
+func (p *patient) outOfReach() bool {
 	return !p.offers(p.state.Runtime) || slices.Contains(p.away, p.state.Runtime)
 }
 

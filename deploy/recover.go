@@ -89,7 +89,7 @@ func (r *Recovery) round(ctx context.Context) (skipped bool, ofWorkloads []error
 	errs := []error{r.knowHosts(ctx)}
 	// What exists is read before the rows that justify it: a release that is started meanwhile is not in the list, and one
 	// that is in the list has had its row before.
-	runtime, away, instances, err := r.look(ctx)
+	runtime, away, instances, err := r.answering(ctx)
 	errs = append(errs, err)
 	if runtime == nil {
 		return false, nil, errors.Join(errs...)
@@ -112,8 +112,8 @@ func (r *Recovery) round(ctx context.Context) (skipped bool, ofWorkloads []error
 	return skipped, ofWorkloads, errors.Join(errs...)
 }
 
-// look lists what exists in runtime, which is all of it that answers; away are the kinds that do not. runtime is nil where none does.
-func (r *Recovery) look(ctx context.Context) (runtime Runtime, away []string, list []Instance, err error) {
+// answering lists what exists in runtime, which is all of it that answers; away are the kinds that do not. runtime is nil where none does.
+func (r *Recovery) answering(ctx context.Context) (runtime Runtime, away []string, list []Instance, err error) {
 	list, err = r.Runtime.List(ctx)
 	some, partial := errors.AsType[*Away](err)
 	all, several := r.Runtime.(Runtimes)

@@ -70,7 +70,7 @@ func TestSwarmThatDoesNotAnswerYet(t *testing.T) {
 	unlocking, cancel := context.WithCancel(t.Context())
 	var unlocked sync.WaitGroup
 	unlocked.Go(func() { // it does not return while there is no leader
-		_ = e.docker.SwarmUnlock(unlocking, swarm.UnlockRequest{UnlockKey: key.UnlockKey})
+		_ = e.docker.SwarmUnlock(unlocking, swarm.UnlockRequest(key))
 	})
 	poll(t, is, func(id Identity) bool { return id.Swarm != "locked" })
 	says("has no leader")

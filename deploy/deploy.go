@@ -102,6 +102,7 @@ type Instance struct {
 	Replicas     int      // how often it is to run; 0 where the runtime is no Scaler
 	Service      string   // of a stack: which one the three above are about
 	Upstream     Upstream // zero unless Running; a stack of which only another service is down keeps that of the routed one
+	Elsewhere    string   // hosts, with commas between, on which it runs too, on ports that the runtime does not know any more
 }
 
 // Upstream is where a release answers. Name is stable; Addr may change whenever the release is started.

@@ -15,23 +15,25 @@ import (
 // patient is a workload that a pass looks at, with its lock held.
 type patient struct {
 	*Recovery
-	Router Router // that undoes nothing which another process did since the rows were read
-	w      db.Workload
-	state  db.RuntimeState // zero where nothing was ever live
-	live   Instance        // what the state names
-	seen   []Instance      // its releases, listed before any row was read
+	Runtime Runtime // what of it answers
+	Router  Router  // that undoes nothing which another process did since the rows were read
+	w       db.Workload
+	state   db.RuntimeState // zero where nothing was ever live
+	live    Instance        // what the state names
+	away    []string        // kinds of runtimes
+	seen    []Instance      // its releases, listed before any row was read
 }
 
 // heal makes one workload what its rows say, as far as decide lets it. Its row is read here: the pass may have been at others
-// for long.
-func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance) error {
+// for long. What runs on a kind of runtime that is away is left alone.
+func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance, runtime Runtime, away []string) error {
 	ctx, cancel := context.WithTimeout(ctx, workloadLimit)
 	defer cancel()
 	router, err := r.since(ctx)
 	if err != nil {
 		return err
 	}
-	p := &patient{Recovery: r, Router: router, seen: seen}
+	p := &patient{Recovery: r, Runtime: runtime, Router: router, away: away, seen: seen}
 	p.w.ID = id
 	a, err := p.decide(ctx)
 	if err != nil {
@@ -73,11 +75,11 @@ func (p *patient) decide(ctx context.Context) (a action, err error) {
 	p.w, err = p.DB.Workload(ctx, p.w.ID)
 	if errors.Is(err, db.ErrNotFound) {
 		return leave, nil
-	} else if err != nil || !p.offers(p.w.Runtime) {
+	} else if err != nil || p.outOfReach(p.w.Runtime) {
 		return leave, err
 	}
 	f, err := p.examine(ctx)
-	if err != nil || f.row && !p.offers(p.state.Runtime) {
+	if err != nil || f.row && p.outOfReach(p.state.Runtime) {
 		return leave, err
 	}
 	return decide(f), nil
@@ -102,13 +104,23 @@ func (p *patient) examine(ctx context.Context) (f facts, err error) {
 		return f, err
 	}
 	f.row, f.work = true, workOf(dep, &p.state, ours, time.Now())
+	if p.outOfReach(p.state.Runtime) {
+		return f, nil
+	}
 	err = p.inspect(ctx)
 	f.runs = p.runs()
 	return f, err
 }
 
+// outOfReach tells whether a kind of runtime is another process's, or away.
+func (p *patient) outOfReach(kind string) bool {
+	return !p.offers(kind) || slices.Contains(p.away, kind)
+}
+
 func (p *patient) inspect(ctx context.Context) (err error) {
-	p.live, err = p.Runtime.Inspect(ctx, p.state.ReleaseID)
+	if p.live, err = p.Runtime.Inspect(ctx, p.state.ReleaseID); err == nil {
+		p.live.Upstream, err = known(ctx, p.Router, p.w.Routes(), p.live)
+	}
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 // job is one deployment in the hands of a worker.
 type job struct {
 	*Deployer
+	Runtime  Runtime // of those that there are, what this deployment has to do with: others may be away
 	dep      *db.Deployment
 	workload db.Workload
 	repo     db.Repository
@@ -24,6 +25,21 @@ type job struct {
 	redactor *redact.Redactor // of the log and the error
 	counted  *count           // what its hosts had before their routes moved; nil when nobody counts or nothing moves
 	waited   sync.Once        // for the proxy
+}
+
+// kinds are those of the runtimes on which its release and what serves are; none where that is not known.
+func (j *job) kinds() []string {
+	if j.dep.RollbackTo != 0 || j.blue == nil && j.dep.Phase.Committed() { // to another one's release; what served is not in the row any more
+		return nil
+	}
+	kinds := []string{j.workload.Runtime}
+	if j.dep.Release != nil {
+		kinds = append(kinds, j.dep.Release.RuntimeKind())
+	}
+	if j.blue != nil {
+		kinds = append(kinds, j.blue.Runtime)
+	}
+	return kinds
 }
 
 // errSkip is returned by a step when nothing has to be deployed.

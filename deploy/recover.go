@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,9 +89,10 @@ func (r *Recovery) round(ctx context.Context) (skipped bool, ofWorkloads []error
 	errs := []error{r.knowHosts(ctx)}
 	// What exists is read before the rows that justify it: a release that is started meanwhile is not in the list, and one
 	// that is in the list has had its row before.
-	instances, err := r.Runtime.List(ctx)
-	if err != nil {
-		return false, nil, errors.Join(append(errs, err)...)
+	runtime, away, instances, err := r.answering(ctx)
+	errs = append(errs, err)
+	if runtime == nil {
+		return false, nil, errors.Join(errs...)
 	}
 	workloads, err := r.DB.Workloads(ctx)
 	if err != nil {
@@ -100,18 +102,33 @@ func (r *Recovery) round(ctx context.Context) (skipped bool, ofWorkloads []error
 	for _, w := range workloads {
 		known[w.ID] = true
 	}
-	skipped, ofWorkloads = r.healAll(ctx, workloads, instances)
+	skipped, ofWorkloads = r.healAll(ctx, workloads, instances, runtime, away)
 	for _, i := range instances {
 		if !known[i.WorkloadID] {
 			r.Log.InfoContext(ctx, "remove release of a workload that is gone", "release", i.ID)
-			errs = append(errs, r.Runtime.Remove(ctx, i.ID))
+			errs = append(errs, runtime.Remove(ctx, i.ID))
 		}
 	}
 	return skipped, ofWorkloads, errors.Join(errs...)
 }
 
+// answering lists what exists in runtime, which is all of it that answers; away are the kinds that do not. runtime is nil where none does.
+func (r *Recovery) answering(ctx context.Context) (runtime Runtime, away []string, list []Instance, err error) {
+	list, err = r.Runtime.List(ctx)
+	some, partial := errors.AsType[*Away](err)
+	all, several := r.Runtime.(Runtimes)
+	switch {
+	case err == nil:
+		return r.Runtime, nil, list, nil
+	case !partial || !several || len(some.Kinds) == len(all):
+		return nil, nil, nil, err
+	}
+	there := slices.DeleteFunc(all.Kinds(), func(kind string) bool { return slices.Contains(some.Kinds, kind) })
+	return within(all, there), some.Kinds, list, err
+}
+
 // healAll heals several workloads at a time, none of them twice; the errors are in the order of the workloads.
-func (r *Recovery) healAll(ctx context.Context, workloads []db.Workload, instances []Instance) (skipped bool, errs []error) {
+func (r *Recovery) healAll(ctx context.Context, workloads []db.Workload, instances []Instance, runtime Runtime, away []string) (skipped bool, errs []error) {
 	var busy atomic.Bool
 	var group errgroup.Group
 	group.SetLimit(healedAtOnce)
@@ -127,7 +144,7 @@ func (r *Recovery) healAll(ctx context.Context, workloads []db.Workload, instanc
 				return nil
 			}
 			defer r.busy.unlock(w.ID)
-			err := r.heal(ctx, w.ID, of[w.ID])
+			err := r.heal(ctx, w.ID, of[w.ID], runtime, away)
 			if errors.Is(err, db.ErrMoved) { // by another process, under a lease
 				busy.Store(true)
 				return nil

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strings"
 
 	"tinyforge/db"
 )
@@ -44,6 +46,31 @@ func (j *job) point(ctx context.Context, up Upstream) error {
 		return err
 	}
 	return j.pointAll(ctx, routes, up)
+}
+
+// known is where a release answers by what its runtime knows and, of what that does not know any more, by where routes led until now.
+func known(ctx context.Context, router Router, routes []db.Route, in Instance) (Upstream, error) {
+	if in.Elsewhere == "" {
+		return in.Upstream, nil
+	}
+	addrs := in.Upstream.Addrs()
+	for _, rt := range routes {
+		current, err := router.Current(ctx, rt)
+		if err != nil && !errors.Is(err, ErrNoRoute) {
+			return Upstream{}, err
+		}
+		for _, addr := range current.Addrs() {
+			host, _, _ := net.SplitHostPort(addr)
+			if current.Name == string(in.ID) && slices.Contains(strings.Split(in.Elsewhere, ","), host) {
+				addrs = append(addrs, addr)
+			}
+		}
+	}
+	if len(addrs) == 0 {
+		return Upstream{}, nil
+	}
+	slices.Sort(addrs)
+	return Upstream{Name: string(in.ID), Addr: strings.Join(slices.Compact(addrs), ","), Port: in.Upstream.Port}, nil
 }
 
 // pointBack upserts the workload's routes, but for those that the router refuses and so has never moved.

@@ -191,6 +191,7 @@ func (r *Runner) newJob(ctx context.Context, dep *db.Deployment) (*job, error) {
 	case err != nil && !errors.Is(err, db.ErrNotFound):
 		return nil, fmt.Errorf("read what serves: %w", err)
 	}
+	j.Runtime = within(r.Runtime, j.kinds())
 	forge, err := r.DB.Forge(ctx, repo.ForgeID)
 	if err != nil {
 		return nil, err

@@ -136,17 +136,46 @@ func (rs Runtimes) RemoveVolumes(ctx context.Context, workload string) error {
 	return errors.Join(errs...)
 }
 
-// List implements Runtime. It fails when one of them does: what is not in the list is taken for absent.
-func (rs Runtimes) List(ctx context.Context) ([]Instance, error) {
-	var all []Instance
+// Away is the error of a list that is without some kinds: what they have is not to be taken for absent.
+type Away struct {
+	Kinds []string
+	Err   error
+}
+
+func (a *Away) Error() string {
+	return fmt.Sprintf("workloads on %s are left as they are until it answers: %v", strings.Join(a.Kinds, " and "), a.Err)
+}
+
+func (a *Away) Unwrap() error { return a.Err }
+
+// List implements Runtime. Where some of them fail it returns what the others have, and *Away.
+func (rs Runtimes) List(ctx context.Context) (all []Instance, err error) {
+	away := &Away{}
 	for _, kind := range rs.Kinds() {
 		list, err := rs[kind].List(ctx)
 		if err != nil {
-			return nil, err
+			away.Kinds, away.Err = append(away.Kinds, kind), errors.Join(away.Err, err)
 		}
 		all = append(all, list...)
 	}
+	if away.Err != nil {
+		return all, away
+	}
 	return all, nil
+}
+
+// within is rt, or of Runtimes those kinds, where it has them all: others may be away then.
+func within(rt Runtime, kinds []string) Runtime {
+	all, several := rt.(Runtimes)
+	some := Runtimes{}
+	for _, kind := range kinds {
+		some[kind] = all[kind]
+		several = several && all[kind] != nil
+	}
+	if !several || len(some) == 0 {
+		return rt
+	}
+	return some
 }
 
 // Watch implements Runtime. Events may be missed of each of them: changed is called with "" once for each.

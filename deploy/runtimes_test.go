@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -83,8 +84,9 @@ func TestRuntimeAway(t *testing.T) {
 	if in, err := both.Inspect(t.Context(), r.ID); err != nil || in.State != deploy.Running {
 		t.Errorf("it is %s, %v", in.State, err)
 	}
-	if _, err := both.List(t.Context()); !errors.Is(err, errAway) {
-		t.Errorf("a list without what is away: %v", err)
+	list, err := both.List(t.Context())
+	if missing, ok := errors.AsType[*deploy.Away](err); !ok || !errors.Is(err, errAway) || !slices.Equal(missing.Kinds, []string{"swarm"}) || len(list) != 1 {
+		t.Errorf("a list without what is away: %+v, %v", list, err)
 	}
 	if _, err := both.Inspect(t.Context(), "tf-web-2"); !errors.Is(err, errAway) {
 		t.Errorf("what may be where nobody answers is not missing: %v", err)
@@ -95,6 +97,47 @@ func TestRuntimeAway(t *testing.T) {
 	}
 	if err := both.Watch(t.Context(), func(db.ReleaseID) {}); !errors.Is(err, errAway) {
 		t.Errorf("watching one that cannot be watched: %v", err)
+	}
+}
+
+// TestOneRuntimeAway: what the other one has is deployed, undone and started again; what runs there is left as it is, which is said.
+func TestOneRuntimeAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "dockerfile", blueGreen)
+	there := deploytest.NewRuntime(t, w.app)
+	w.deployer.Runtime = deploy.Runtimes{db.RuntimeDocker: w.runtime, "swarm": there}
+	first := w.live("a")
+	other, mine := w.workload, w.workload
+	other.ID, other.Name, other.Host = 0, "api", "api.example.com"
+	other.Config = []byte(strings.Replace(blueGreen, "{", `{"runtime":"swarm",`, 1))
+	must(t, w.db.SaveWorkload(t.Context(), &other))
+	w.workload = other
+	if dep := w.run(w.push("b")); dep.Phase != db.PhaseLive {
+		t.Fatalf("on the swarm: %s: %s", dep.Phase, dep.Error)
+	}
+	w.workload = mine
+	gone, removed := deploytest.NewRuntime(t, nil), db.Release{ID: "tf-old-1", WorkloadID: 99, Workload: "old", DeploymentID: 1, Commit: "d", Image: "sample", Port: 8080}
+	must2(t)(w.runtime.Start(t.Context(), removed))
+	must(t, w.runtime.Stop(t.Context(), first.Release.ID))
+
+	w.deployer.Runtime = deploy.Runtimes{db.RuntimeDocker: w.runtime, "swarm": away{gone}}
+	if err := deploy.NewRecovery(w.deployer).Pass(t.Context()); err == nil || !strings.Contains(err.Error(), "workloads on swarm are left as they are") {
+		t.Errorf("a pass without it: %v", err)
+	}
+	w.serves("a")
+	w.builds.err = errAway
+	if dep := w.run(w.push("d")); dep.Phase != db.PhaseFailed || !strings.HasSuffix(dep.Error, db.StillServes) {
+		t.Errorf("what fails is %s: %s", dep.Phase, dep.Error)
+	}
+	w.builds.err = nil
+	last := w.live("c")
+	must(t, w.runtime.Remove(t.Context(), last.Release.ID))
+	if err := deploy.NewRecovery(w.deployer).Pass(t.Context()); !errors.Is(err, errAway) {
+		t.Errorf("a pass without it: %v", err)
+	}
+	w.serves("c")
+	if up := w.router.Routes()[other.Host]; up == "" {
+		t.Error("the route to what is away leads to nobody")
 	}
 }
 

@@ -213,11 +213,19 @@ func (j *job) upstream(ctx context.Context, id db.ReleaseID) (up Upstream, err e
 			return err
 		case instance.State != Running:
 			return exited(instance)
-		case instance.Upstream.Addr == "":
+		}
+		routes, err := j.routes(ctx)
+		if err != nil {
+			return err
+		}
+		up, err = known(ctx, j.Router, routes, instance)
+		switch {
+		case err == nil && up.Addr == "" && instance.Elsewhere != "":
+			return &Failure{Text: "It runs, and Swarm does not know any more on which ports: deploy again"}
+		case err == nil && up.Addr == "":
 			return &Failure{Text: "The container has no address on the network of Tinyforge: was --docker-network changed?"}
 		}
-		up = instance.Upstream
-		return nil
+		return err
 	})
 	return up, err
 }

@@ -22,7 +22,7 @@ func runtimeKinds() map[string]func(docker.Identity) error {
 	return map[string]func(docker.Identity) error{
 		db.RuntimeDocker: func(docker.Identity) error { return nil },
 		"swarm": func(e docker.Identity) error {
-			if e.Manager {
+			if e.Manager || e.Swarm != "" { // it may be one as soon as it is unlocked, or finds the others
 				return nil
 			}
 			return errors.New("this Docker is no manager of a Swarm: make it one (docker swarm init), or point --docker-host at one")

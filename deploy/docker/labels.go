@@ -18,6 +18,7 @@ const (
 	labelPort       = "tinyforge.port"
 	labelConfig     = "tinyforge.config" // hash of what the container was created from
 	labelVolume     = "tinyforge.volume" // "workload/volume"
+	labelEnded      = "tinyforge.ended"  // of a service: the tasks that had ended when it was changed, which say nothing of what it is now
 
 	// labelBuiltBy marks images. It differs from labelInstance because containers inherit the labels of their image:
 	// somebody who runs our image by hand must not get a container that looks like ours.

@@ -3,6 +3,7 @@ package docker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,9 @@ import (
 
 // sharedNetwork is the real name of a network that workloads share: "tinyforge-<name>".
 func (e *Engine) sharedNetwork(name string) string { return e.cfg.Network + "-" + name }
+
+// swarmNetwork is the real name of one over all nodes of a Swarm, which allows no dots: no name of a network has a "_".
+func (e *Engine) swarmNetwork(name string) string { return e.cfg.Network + "_swarm_" + name }
 
 // EnsureNetwork makes sure that the network which joins all releases exists.
 func (e *Engine) EnsureNetwork(ctx context.Context) error {
@@ -114,7 +118,8 @@ func (e *Engine) ensureShared(ctx context.Context, shared string) error {
 	return nil
 }
 
-// pruneNetworks removes the shared networks of ours that no container names any more, running or not.
+// pruneNetworks removes the shared networks of ours that no container names any more, running or not, and those of the Swarm that none of
+// its services does.
 func (e *Engine) pruneNetworks(ctx context.Context) error {
 	e.networkMu.Lock()
 	defer e.networkMu.Unlock()
@@ -122,21 +127,24 @@ func (e *Engine) pruneNetworks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, n := range ours {
-		if !strings.HasPrefix(n.Name, e.sharedNetwork("")) {
+		switch {
+		case strings.HasPrefix(n.Name, e.swarmNetwork("")):
+		case strings.HasPrefix(n.Name, e.sharedNetwork("")):
+			users, err := e.find(ctx, filters.Arg("network", n.ID))
+			errs = append(errs, err)
+			if err != nil || len(users) > 0 {
+				continue
+			}
+		default:
 			continue
 		}
-		users, err := e.find(ctx, filters.Arg("network", n.ID))
-		if err != nil {
-			return err
+		err := e.docker.NetworkRemove(ctx, n.ID)
+		if err != nil && (errdefs.IsNotFound(err) || errdefs.IsPermissionDenied(err) || mentions(err.Error(), "not found", "in use")) { // by now
+			err = nil
 		}
-		if len(users) > 0 {
-			continue
-		}
-		// One that is used meanwhile is refused by the engine.
-		if err := e.docker.NetworkRemove(ctx, n.ID); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsPermissionDenied(err) {
-			return err
-		}
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
 }

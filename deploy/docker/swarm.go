@@ -31,7 +31,6 @@ type SwarmConfig struct {
 type Swarm struct {
 	engine *Engine
 	cfg    SwarmConfig
-	ports  swarmPorts
 }
 
 // NewSwarm returns the Swarm of the engine. It makes no network call.
@@ -40,12 +39,6 @@ func NewSwarm(engine *Engine, cfg SwarmConfig) *Swarm {
 	cfg.Patience = cmp.Or(cfg.Patience, 5*time.Minute)
 	cfg.Homeless = cmp.Or(cfg.Homeless, 20*time.Second)
 	return &Swarm{engine: engine, cfg: cfg}
-}
-
-// Manages tells whether the engine is a manager of a Swarm.
-func (e *Engine) Manages(ctx context.Context) (bool, error) {
-	info, err := e.docker.Info(ctx)
-	return info.Swarm.ControlAvailable, e.explain("ask docker for its Swarm", err)
 }
 
 // Start implements deploy.Runtime: it returns when all replicas run, or when one has ended by itself. A service of this release that was
@@ -60,49 +53,60 @@ func (s *Swarm) start(ctx context.Context, r db.Release) (deploy.Instance, error
 	if err := checkRelease(r); err != nil {
 		return deploy.Instance{}, err
 	}
-	networks, err := s.ensureNetworks(ctx, r)
+	w, err := retried(ctx, func() (settling, error) { return s.converge(ctx, r) })
 	if err != nil {
 		return deploy.Instance{}, err
+	}
+	return s.settle(ctx, r.ID, w)
+}
+
+// converge makes the service what the release needs, or returns errAgain when it has to look again.
+func (s *Swarm) converge(ctx context.Context, r db.Release) (w settling, err error) {
+	networks, err := s.ensureNetworks(ctx, r)
+	if err != nil {
+		return w, err
 	}
 	secrets, err := s.ensureSecrets(ctx, r)
 	if err != nil {
-		return deploy.Instance{}, err
+		return w, err
 	}
-	spec := s.spec(r, networks, secrets)
-	rolls, err := s.converge(ctx, r.ID, spec)
+	w.spec = s.spec(r, networks, secrets)
+	service, err := s.named(ctx, r.ID)
+	switch {
+	case err != nil:
+		return w, err
+	case service == nil:
+		return w, s.create(ctx, w.spec)
+	case !s.owns(r.ID, service.Spec):
+		return w, &deploy.Failure{Text: fmt.Sprintf("A service named %s exists in the Swarm and is not ours: remove it or rename it, then deploy again", r.ID)}
+	}
+	v, err := s.view(ctx, *service)
 	if err != nil {
-		return deploy.Instance{}, err
+		return w, err
 	}
-	return s.settle(ctx, r.ID, settling{spec: spec, rolls: rolls})
+	w.rolls, err = s.change(ctx, v, w.spec)
+	return w, err
 }
 
-// converge makes the service what spec says, and tells whether its running tasks are replaced one after the other for that.
-func (s *Swarm) converge(ctx context.Context, id db.ReleaseID, spec swarm.ServiceSpec) (rolls bool, err error) {
-	return retried(ctx, func() (bool, error) {
-		service, err := s.named(ctx, id)
-		if service != nil { // another number would replace all tasks
-			spec.TaskTemplate.ForceUpdate = service.Spec.TaskTemplate.ForceUpdate
-		}
-		switch {
-		case err != nil:
-			return false, err
-		case service == nil:
-			return false, s.create(ctx, spec)
-		case !s.owns(id, service.Spec):
-			return false, &deploy.Failure{Text: fmt.Sprintf("A service named %s exists in the Swarm and is not ours: remove it or rename it, then deploy again", id)}
-		case isStopped(service.Spec):
-			spec.UpdateConfig = atOnce()
-			return false, s.update(ctx, *service, spec)
-		case service.Spec.Labels[labelConfig] == spec.Labels[labelConfig] && replicasOf(service.Spec) == replicasOf(spec):
-			v, err := s.look(ctx, id)
-			if err != nil || !v.unreached() {
-				return false, err
-			}
-			spec.TaskTemplate.ForceUpdate++
-			return true, s.update(ctx, *service, spec)
-		}
-		return templateOf(service.Spec) != templateOf(spec), s.update(ctx, *service, spec)
-	})
+// change makes a service that is there what spec says, and tells whether its running tasks are replaced one after the other for that.
+func (s *Swarm) change(ctx context.Context, v *view, spec swarm.ServiceSpec) (rolls bool, err error) {
+	was := v.service.Spec
+	spec.TaskTemplate.ForceUpdate = was.TaskTemplate.ForceUpdate // another number replaces all tasks
+	same := was.Labels[labelConfig] == spec.Labels[labelConfig] && replicasOf(was) == replicasOf(spec)
+	rolls = templateOf(was) != templateOf(spec)
+	switch {
+	case isStopped(was.TaskTemplate):
+		rolls, spec.UpdateConfig = false, atOnce()
+	case same && !v.unreached():
+		return false, nil
+	case same:
+		rolls = true
+		spec.TaskTemplate.ForceUpdate++
+	case !rolls && v.unreached():
+		return false, failedSwarm("Swarm does not know any more on which ports the release answers: deploy it again, as often as it is to run")
+	}
+	spec.Labels[labelEnded] = v.endedBefore()
+	return rolls, s.update(ctx, v.service, spec)
 }
 
 func (s *Swarm) create(ctx context.Context, spec swarm.ServiceSpec) error {
@@ -129,7 +133,7 @@ func refusedService(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case strings.Contains(err.Error(), "out of sequence"), errdefs.IsNotFound(err), errdefs.IsConflict(err):
+	case isChanged(err):
 		return errAgain
 	}
 	text := daemonText(err)
@@ -143,6 +147,11 @@ func refusedService(err error) error {
 		return failedSwarm("Swarm refuses the service: " + text)
 	}
 	return err
+}
+
+// isChanged tells whether somebody else has changed, made or removed the same thing since it was read.
+func isChanged(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "out of sequence") || errdefs.IsNotFound(err) || errdefs.IsConflict(err))
 }
 
 // named returns the service of a release, whoever's it is; nil when there is none.
@@ -172,16 +181,22 @@ func (s *Swarm) owns(id db.ReleaseID, spec swarm.ServiceSpec) bool {
 	return spec.Name == string(id) && spec.Labels[labelRelease] == string(id) && spec.Labels[labelInstance] == s.engine.cfg.Instance
 }
 
+const noLeader = "The Swarm has no leader: more than half of its managers have to be up before anything can be changed"
+
 // explain is the engine's, and knows what a Swarm can lack.
 func (s *Swarm) explain(op string, err error) error {
 	text := ""
 	switch {
 	case err == nil:
 		return nil
+	case mentions(err.Error(), "needs to be unlocked"):
+		text = "The Swarm is locked on this node: run docker swarm unlock there, then deploy again"
+	case mentions(err.Error(), "is being prepared or has trouble connecting"):
+		text = noLeader
 	case mentions(err.Error(), "not a swarm manager", "swarm is not active"):
 		text = "This Docker is no manager of a Swarm: make it one with docker swarm init or docker node promote, or set runtime to docker"
 	case mentions(err.Error(), "does not have a leader", "lost quorum", "rpc error: code = DeadlineExceeded", "rpc error: code = Unavailable"):
-		text = "The Swarm has no leader: more than half of its managers have to be up before anything can be changed"
+		text = noLeader
 	default:
 		return s.engine.explain(op, err)
 	}

@@ -236,8 +236,8 @@ func (f *fleet) startedByAnother() {
 	state, err := f.db.RuntimeState(f.Context(), f.workload.ID)
 	f.must(err)
 	in, err := docker.NewSwarm(f.engine, docker.SwarmConfig{}).Start(f.Context(), state.Release)
-	if err != nil || len(in.Upstream.Addrs()) != 3 {
-		f.Errorf("started by another one it answers at %q, %v", in.Upstream.Addr, err)
+	if err != nil || in.Upstream.Addr != strings.Join(f.addrs(), ",") || in.Elsewhere != "" {
+		f.Errorf("to another one it answers at %q, and at %q it did, %v", in.Upstream.Addr, f.addrs(), err)
 	}
 	f.whole(time.Now(), -1)
 	f.note(outcome{fault: "  (and Tinyforge with it)", note: in.Upstream.Addr}, time.Time{}, time.Time{}, 0)

@@ -83,12 +83,38 @@ func (s *Swarm) removeSecrets(ctx context.Context, id db.ReleaseID) error {
 	return nil
 }
 
+// withLeft adds to the list of all services those releases that are no service any more: their removal was interrupted.
+func (s *Swarm) withLeft(ctx context.Context, list []deploy.Instance) ([]deploy.Instance, error) {
+	secrets, err := s.engine.docker.SecretList(ctx, swarm.SecretListOptions{Filters: filters.NewArgs(filters.Arg("label", labelInstance+"="+s.engine.cfg.Instance))})
+	if err != nil {
+		return nil, err
+	}
+	configs, err := s.configsOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	left := map[db.ReleaseID]map[string]string{} // their labels
+	for _, secret := range secrets {
+		left[db.ReleaseID(secret.Spec.Labels[labelRelease])] = secret.Spec.Labels
+	}
+	for id, config := range configs {
+		left[id] = config.Spec.Labels
+	}
+	for _, in := range list {
+		delete(left, in.ID)
+	}
+	for id, labels := range left {
+		list = append(list, deploy.Instance{ID: id, WorkloadID: number(labels, labelWorkload), DeploymentID: number(labels, labelDeployment), State: deploy.Missing})
+	}
+	return list, nil
+}
+
 // ensureNetworks makes the networks over all nodes that a release's workload shares, and returns their ids. There is none that joins all
 // releases: a network has some 250 addresses, and a proxy dials the nodes.
 func (s *Swarm) ensureNetworks(ctx context.Context, r db.Release) ([]string, error) {
 	ids := make([]string, len(r.Networks))
 	for i, shared := range r.Networks {
-		id, err := s.ensureNetwork(ctx, s.engine.cfg.Network+".swarm."+shared) // the engine's names have no dots
+		id, err := s.ensureNetwork(ctx, s.engine.swarmNetwork(shared))
 		if err != nil {
 			return nil, err
 		}

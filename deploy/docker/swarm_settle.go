@@ -59,21 +59,31 @@ func (s *Swarm) settled(v *view, w *settling) (bool, error) {
 	} else if w.rolls && status != nil && status.State == swarm.UpdateStatePaused {
 		return false, failedSwarm("Swarm stopped in the middle of the change: " + v.why(status.Message))
 	}
-	if isStopped(v.service.Spec) {
+	if isStopped(v.service.Spec.TaskTemplate) {
 		return false, failedSwarm("Somebody stopped the service while it was started: deploy again")
 	}
-	running := v.current(func(t swarm.Task) bool { return v.addr(t) != "" })
+	running := v.current(v.runs)
 	wanted := replicasOf(w.spec)
 	switch {
 	case v.takesBack(): // which ends some of what runs
 		return false, nil
-	case len(running) == wanted && len(v.addrs()) == len(running) && (!w.rolls || v.updated()):
+	case len(running) == wanted && v.running() == wanted && (!w.rolls || v.updated()):
 		return true, nil
 	case w.rolls:
 	case len(v.ended()) > 0: // whoever waits for it to be ready says how
 		return true, nil
 	}
 	return false, s.hopeless(v, w, len(running), wanted)
+}
+
+// running is how many tasks do, those that are to be replaced included.
+func (v *view) running() (n int) {
+	for _, t := range v.tasks {
+		if v.runs(t) {
+			n++
+		}
+	}
+	return n
 }
 
 // takesBack tells whether Swarm is still undoing a change.
@@ -122,7 +132,7 @@ func (v *view) usable() (n int) {
 // homeless is what Swarm says of a task that it finds no node for, "" when there is none.
 func (v *view) homeless() string {
 	for _, t := range v.current(func(t swarm.Task) bool {
-		return t.DesiredState <= swarm.TaskStateRunning && t.Status.State == swarm.TaskStatePending
+		return isWanted(t) && t.Status.State == swarm.TaskStatePending
 	}) {
 		if t.Status.Err != "" {
 			return cleanLine(t.Status.Err)

@@ -145,8 +145,8 @@ func atOnce() *swarm.UpdateConfig {
 	return &swarm.UpdateConfig{FailureAction: swarm.UpdateFailureActionContinue, Order: swarm.UpdateOrderStopFirst}
 }
 
-func isStopped(spec swarm.ServiceSpec) bool {
-	return spec.TaskTemplate.Placement != nil && slices.Contains(spec.TaskTemplate.Placement.Constraints, nowhere)
+func isStopped(spec swarm.TaskSpec) bool {
+	return spec.Placement != nil && slices.Contains(spec.Placement.Constraints, nowhere)
 }
 
 // stopped is a spec of which no task may run.

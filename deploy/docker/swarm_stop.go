@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -21,7 +22,7 @@ func (s *Swarm) Stop(ctx context.Context, id db.ReleaseID) error {
 func (s *Swarm) stop(ctx context.Context, id db.ReleaseID) error {
 	there, err := retried(ctx, func() (bool, error) {
 		service, err := s.ours(ctx, id)
-		if err != nil || service == nil || isStopped(service.Spec) {
+		if err != nil || service == nil || isStopped(service.Spec.TaskTemplate) {
 			return service != nil, err
 		}
 		return true, s.update(ctx, *service, stopped(service.Spec))
@@ -65,10 +66,10 @@ func (s *Swarm) remove(ctx context.Context, id db.ReleaseID) error {
 			return err
 		}
 	}
-	return s.removeSecrets(ctx, id)
+	return errors.Join(s.removeSecrets(ctx, id), s.removeConfig(ctx, id))
 }
 
-// ended waits until none of the tasks runs on a node that is up.
+// ended waits until none of the tasks will begin any more, on whatever node, and none runs on a node that is up.
 func (s *Swarm) ended(ctx context.Context, look func() ([]swarm.Task, map[string]swarm.Node, error)) error {
 	pause := 50 * time.Millisecond
 	for {
@@ -78,7 +79,7 @@ func (s *Swarm) ended(ctx context.Context, look func() ([]swarm.Task, map[string
 		}
 		ends := 0
 		for _, t := range tasks {
-			if isUp(nodes[t.NodeID]) && hasContainer(t.Status.State) {
+			if isUp(nodes[t.NodeID]) && hasContainer(t.Status.State) || begins(t) {
 				ends++
 			}
 		}
@@ -90,6 +91,24 @@ func (s *Swarm) ended(ctx context.Context, look func() ([]swarm.Task, map[string
 		}
 		pause = min(pause*2, 500*time.Millisecond)
 	}
+}
+
+// begins tells whether Swarm has yet to take back what it wanted of a task before the release was stopped or removed: it may be waiting
+// for a node, or its node be away.
+func begins(t swarm.Task) bool { return isWanted(t) && !isOver(t.Status.State) && !isStopped(t.Spec) }
+
+// isWanted tells whether a task is to run, now or after a pause.
+func isWanted(t swarm.Task) bool {
+	return t.DesiredState == swarm.TaskStateRunning || t.DesiredState == swarm.TaskStateReady
+}
+
+// isOver tells whether a task in that state never runs again.
+func isOver(state swarm.TaskState) bool {
+	switch state {
+	case swarm.TaskStateComplete, swarm.TaskStateShutdown, swarm.TaskStateFailed, swarm.TaskStateRejected, swarm.TaskStateRemove, swarm.TaskStateOrphaned:
+		return true
+	}
+	return false
 }
 
 // hasContainer tells whether a task in that state may have a container that runs.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/docker/docker/api/types/filters"
@@ -19,11 +18,12 @@ type view struct {
 	service swarm.Service
 	tasks   []swarm.Task
 	nodes   map[string]swarm.Node
-	ports   *swarmPorts
+	config  swarm.Config // see keepPorts
 }
 
 // Inspect implements deploy.Runtime. A release is Running when at least one replica runs on a node that Swarm does not think is down, and Upstream
-// has the addresses of all that do. Restarts counts the tasks that ended by themselves, of the five for each replica that Swarm keeps.
+// has the addresses of all that do and tell where they answer. Restarts counts the tasks that ended by themselves since the service was
+// changed last, of the five for each replica that Swarm keeps.
 func (s *Swarm) Inspect(ctx context.Context, id db.ReleaseID) (deploy.Instance, error) {
 	v, err := s.look(ctx, id)
 	if err != nil {
@@ -38,12 +38,24 @@ func (s *Swarm) look(ctx context.Context, id db.ReleaseID) (*view, error) {
 	if err != nil || service == nil {
 		return nil, err
 	}
+	return s.view(ctx, *service)
+}
+
+func (s *Swarm) view(ctx context.Context, service swarm.Service) (*view, error) {
 	tasks, err := s.engine.docker.TaskList(ctx, swarm.TaskListOptions{Filters: filters.NewArgs(filters.Arg("service", service.ID))})
 	if err != nil {
 		return nil, err
 	}
+	configs, err := s.configsOf(ctx, filters.Arg("label", labelRelease+"="+service.Spec.Name))
+	if err != nil {
+		return nil, err
+	}
 	nodes, err := s.nodes(ctx)
-	return &view{*service, tasks, nodes, &s.ports}, err
+	if err != nil {
+		return nil, err
+	}
+	v := &view{service, tasks, nodes, configs[db.ReleaseID(service.Spec.Name)]}
+	return v, s.keepPorts(ctx, v)
 }
 
 func (s *Swarm) nodes(ctx context.Context) (map[string]swarm.Node, error) {
@@ -58,9 +70,12 @@ func (s *Swarm) nodes(ctx context.Context) (map[string]swarm.Node, error) {
 	return nodes, nil
 }
 
-// List implements deploy.Runtime.
+// List implements deploy.Runtime. A release of which only secrets or the config are left is Missing.
 func (s *Swarm) List(ctx context.Context) ([]deploy.Instance, error) {
 	list, err := s.list(ctx)
+	if err == nil {
+		list, err = s.withLeft(ctx, list)
+	}
 	return list, s.explain("list releases", err)
 }
 
@@ -73,6 +88,10 @@ func (s *Swarm) list(ctx context.Context) ([]deploy.Instance, error) {
 	if err != nil {
 		return nil, err
 	}
+	configs, err := s.configsOf(ctx)
+	if err != nil {
+		return nil, err
+	}
 	nodes, err := s.nodes(ctx)
 	if err != nil {
 		return nil, err
@@ -81,14 +100,17 @@ func (s *Swarm) list(ctx context.Context) ([]deploy.Instance, error) {
 	for _, t := range tasks {
 		of[t.ServiceID] = append(of[t.ServiceID], t)
 	}
-	s.ports.forgetBut(tasks)
 	var list []deploy.Instance
 	for _, service := range services {
 		id := db.ReleaseID(service.Spec.Labels[labelRelease])
 		if !s.owns(id, service.Spec) {
 			continue
 		}
-		in := (&view{service, of[service.ID], nodes, &s.ports}).instance(id)
+		v := &view{service, of[service.ID], nodes, configs[id]}
+		if err := s.keepPorts(ctx, v); err != nil {
+			s.engine.cfg.Log.WarnContext(ctx, "where a release answers cannot be kept", "release", id, "error", err)
+		}
+		in := v.instance(id)
 		in.ExitCode, in.Restarts = 0, 0
 		list = append(list, in)
 	}
@@ -109,10 +131,11 @@ func (v *view) instance(id db.ReleaseID) deploy.Instance {
 	} else if len(v.tasks) == 0 {
 		in.State = deploy.Created
 	}
-	if addrs := v.addrs(); len(addrs) > 0 && !isStopped(v.service.Spec) {
-		in.State = deploy.Running
-		in.Upstream = deploy.Upstream{Name: string(id), Addr: strings.Join(addrs, ","), Port: int(number(labels, labelPort))}
+	if isStopped(v.service.Spec.TaskTemplate) || !slices.ContainsFunc(v.tasks, v.runs) {
+		return in
 	}
+	in.State, in.Elsewhere = deploy.Running, v.elsewhere()
+	in.Upstream = deploy.Upstream{Name: string(id), Addr: strings.Join(v.addrs(), ","), Port: int(number(labels, labelPort))}
 	return in
 }
 
@@ -140,10 +163,22 @@ func codeOf(t swarm.Task) int {
 	return t.Status.ContainerStatus.ExitCode
 }
 
-// current are the tasks of the service as it is now.
+// endedBefore is labelEnded of a service that is changed now: the tasks that have ended, with spaces between.
+func (v *view) endedBefore() string {
+	var ids []string
+	for _, t := range v.tasks {
+		if t.Status.State == swarm.TaskStateFailed || t.Status.State == swarm.TaskStateComplete || t.Status.State == swarm.TaskStateRejected {
+			ids = append(ids, t.ID)
+		}
+	}
+	return strings.Join(ids, " ")
+}
+
+// current are the tasks of the service as it is now, without those that had ended before it was made so.
 func (v *view) current(which func(swarm.Task) bool) (list []swarm.Task) {
 	for _, t := range v.tasks {
-		if t.Spec.ContainerSpec != nil && t.Spec.ContainerSpec.Labels[labelConfig] == templateOf(v.service.Spec) && which(t) {
+		ours := t.Spec.ContainerSpec != nil && t.Spec.ContainerSpec.Labels[labelConfig] == templateOf(v.service.Spec)
+		if ours && !strings.Contains(v.service.Spec.Labels[labelEnded], t.ID) && which(t) {
 			list = append(list, t)
 		}
 	}
@@ -161,24 +196,35 @@ func (v *view) addrs() (list []string) {
 	return slices.Compact(list)
 }
 
-// addr is where a task answers, "" when it does not. The containers of a node that is down may go on: nobody is led to them.
-func (v *view) addr(t swarm.Task) string {
+// runs tells whether a task answers. The containers of a node that is down may go on: nobody is led to them.
+func (v *view) runs(t swarm.Task) bool {
 	node, known := v.nodes[t.NodeID]
-	if !known || !isUp(node) || t.DesiredState != swarm.TaskStateRunning || t.Status.State != swarm.TaskStateRunning {
-		return ""
-	}
-	if port := v.ports.of(t); port != 0 {
-		return net.JoinHostPort(address(node), strconv.Itoa(int(port)))
+	return known && isUp(node) && t.DesiredState == swarm.TaskStateRunning && t.Status.State == swarm.TaskStateRunning
+}
+
+// addr is where a task answers, "" when it does not, or nobody knows.
+func (v *view) addr(t swarm.Task) string {
+	if port := v.port(t); v.runs(t) && port != "" {
+		return net.JoinHostPort(address(v.nodes[t.NodeID]), port)
 	}
 	return ""
 }
 
-// unreached tells whether a task runs of which nobody knows where it answers, nor ever will: see swarmPorts.
-func (v *view) unreached() bool {
-	return v != nil && slices.ContainsFunc(v.tasks, func(t swarm.Task) bool {
-		return t.DesiredState == swarm.TaskStateRunning && t.Status.State == swarm.TaskStateRunning && isUp(v.nodes[t.NodeID]) && v.addr(t) == ""
-	})
+// elsewhere are the nodes' addresses of the tasks that answer where nobody knows, nor ever will: they ran when no Tinyforge did, and then
+// a manager was started anew.
+func (v *view) elsewhere() string {
+	var hosts []string
+	for _, t := range v.tasks {
+		if v.runs(t) && v.addr(t) == "" {
+			hosts = append(hosts, address(v.nodes[t.NodeID]))
+		}
+	}
+	slices.Sort(hosts)
+	return strings.Join(slices.Compact(hosts), ",")
 }
+
+// unreached tells whether tasks run, and of none it is known where it answers.
+func (v *view) unreached() bool { return v.elsewhere() != "" && len(v.addrs()) == 0 }
 
 // isUp tells whether a node's tasks may run. Of all nodes Swarm says for some seconds that they are unknown, whenever it has another
 // leader or its manager was started anew: their tasks go on meanwhile.

@@ -88,6 +88,8 @@ func (r *Router) beat(ctx context.Context) {
 func (r *Router) tell(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, db.ProcessDead)
 	defer cancel()
+	r.telling.Lock() // what is told is not older than what backwards has made of it
+	defer r.telling.Unlock()
 	p := r.now()
 	alive, err := r.DB.BeatProcess(ctx, p, p.Applied != r.told.Load())
 	if err != nil {
@@ -182,6 +184,8 @@ func (r *Router) backwards(ctx context.Context) error {
 		return err
 	}
 	r.Log.WarnContext(ctx, "the database has lost the last moves of routes: all are read anew")
+	r.telling.Lock()
+	defer r.telling.Unlock()
 	r.stale.Add(1)
 	r.applied.Store(0)
 	r.told.Store(-1)
@@ -267,6 +271,7 @@ func (r *Router) again(ctx context.Context) (list []db.RouteTarget) {
 			t, err = db.RouteTarget{Route: db.Route{Host: host}, Deleted: true}, nil
 		}
 		if err == nil {
+			t.Version = 0 // it was read after those that changed: there may be others before it
 			list = append(list, t)
 		}
 	}

@@ -85,3 +85,38 @@ func TestProxyRefusesOneRoute(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusedRouteHidesNoOther: what is written between the look for changes and the look at a route that was refused is not taken for
+// applied.
+func TestRefusedRouteHidesNoOther(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 2)
+	a, b := g.members[0], g.members[1]
+	other := db.Route{WorkloadID: 2, Host: "other.example.com"}
+	must(t, a.Upsert(t.Context(), rt, blue))
+	must(t, a.Upsert(t.Context(), other, blue))
+	b.refuses.Store(rt.Host)
+	if err := b.Upsert(t.Context(), rt, green); !errors.Is(err, errRefused) {
+		t.Fatalf("it says %v", err)
+	}
+	row, err := a.DB.RouteTarget(t.Context(), rt.Host)
+	must(t, err)
+	moved := make(chan struct{})
+	move := func() {
+		defer close(moved)
+		for i, route := range []db.Route{other, rt} {
+			route.MaxBody = int64(i + 1)
+			_, err := a.DB.ChangeRoute(t.Context(), route.Host, db.Guard{}, func(db.RouteTarget) (db.RouteTarget, bool) {
+				return db.RouteTarget{Route: route, Upstream: row.Upstream}, true
+			})
+			must(t, err)
+		}
+	}
+	b.asked.Store(&move)
+	<-moved
+	other.MaxBody = 1
+	must(t, a.Upsert(t.Context(), other, green)) // as it is: returns when b has said that it has it
+	if got := b.local.Routes()[other.Host]; got != green.Name {
+		t.Errorf("it leads to %q", got)
+	}
+}

@@ -55,6 +55,7 @@ type Router struct {
 	confirmed atomic.Int64 // version that all others had once
 
 	applying sync.Mutex // one change of Local after the other
+	telling  sync.Mutex // of this process's row; taken after applying
 	refused  sync.Map   // by host: the error with which Local did not take what its row says
 
 	drains map[string]*draining // by ID; follow alone uses it

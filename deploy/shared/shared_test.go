@@ -30,8 +30,9 @@ type group struct {
 type member struct {
 	*shared.Router
 	local    *deploytest.Router
-	reserved atomic.Value // []string
-	refuses  atomic.Value // string: the host whose route its proxy does not take
+	reserved atomic.Value           // []string
+	refuses  atomic.Value           // string: the host whose route its proxy does not take
+	asked    atomic.Pointer[func()] // called once when reserved is asked for
 	listened chan struct{}
 	kill     func() // without a word
 	leave    func()
@@ -82,9 +83,14 @@ func (g *group) member(local *deploytest.Router) *member {
 	m.refuses.Store("")
 	m.Router = shared.New(shared.Config{
 		DB: store, Local: picky{m.local, &m.refuses}, Away: func(err error) bool { return errors.Is(err, errAway) }, Log: slog.New(slog.NewTextHandler(g.Output(), nil)),
-		Process:  db.Process{ID: string(rune('a' + len(g.members))), Host: "here", Engine: "one", Runtimes: []string{"docker"}},
-		Reserved: func() ([]string, error) { return m.reserved.Load().([]string), nil },
-		Hosts:    func() []string { return slices.Collect(maps.Keys(m.local.Routes())) },
+		Process: db.Process{ID: string(rune('a' + len(g.members))), Host: "here", Engine: "one", Runtimes: []string{"docker"}},
+		Reserved: func() ([]string, error) {
+			if f := m.asked.Swap(nil); f != nil {
+				(*f)()
+			}
+			return m.reserved.Load().([]string), nil
+		},
+		Hosts: func() []string { return slices.Collect(maps.Keys(m.local.Routes())) },
 	})
 	return m
 }

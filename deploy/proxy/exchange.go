@@ -17,9 +17,8 @@ type exchange struct {
 	guest  guest
 	failed error // why the upstream did not answer
 
-	duplex    func() error // of HTTP/1 with a body: read on after the answer has begun. nil of any other exchange
-	websocket bool         // is asked for
-	unclose   func() bool  // of a tunnel: the upstream has agreed to another protocol. nil of any other exchange
+	websocket bool        // is asked for
+	unclose   func() bool // of a tunnel: the upstream has agreed to another protocol. nil of any other exchange
 
 	patience *patience // with the target; nil means endless
 

@@ -103,7 +103,6 @@ func (t *redialer) RoundTrip(r *http.Request) (*http.Response, error) {
 			if errors.Is(err, syscall.ETIMEDOUT) { // its machine is gone
 				x.target.rest(end)
 			}
-			x.readOn(response)
 			return lasting(response, x), err
 		}
 		if another := x.target.rest(end); another && tried < len(x.target.ends) {
@@ -117,14 +116,6 @@ func (t *redialer) RoundTrip(r *http.Request) (*http.Response, error) {
 		case <-r.Context().Done():
 			return nil, context.Cause(r.Context())
 		}
-	}
-}
-
-// readOn lets an upstream answer as it reads: HTTP/1 servers written in Go drop what is left of a body where an answer begins. One that
-// refuses the request, or will close, wants no more of it.
-func (x *exchange) readOn(response *http.Response) {
-	if x.duplex != nil && response != nil && !response.Close && response.StatusCode < http.StatusMultipleChoices {
-		_ = x.duplex() // HTTP/1 can
 	}
 }
 

@@ -82,9 +82,6 @@ func (h *handler) forward(w http.ResponseWriter, r *http.Request, rt *route, o *
 	}
 	out := r.WithContext(x.ctx)
 	body := newUpload(out)
-	if body != nil && r.ProtoMajor == 1 {
-		x.duplex = http.NewResponseController(w).EnableFullDuplex
-	}
 	if o != nil {
 		w = x.bound(o, w, body)
 	}

@@ -106,6 +106,7 @@ type Deployment struct {
 	Cause      Cause // "" is queued as CausePush
 	RollbackTo int64 `bun:",nullzero"` // the deployment whose release is to serve again; 0 unless CauseRollback
 	Cancelled  bool  // somebody asked for its end, in time: it is undone
+	Scales     bool  // it takes along a scaling that was asked for
 
 	Strategy       Strategy // set when building begins
 	StrategyReason string   // why it is another one than the config asks for; "" when it is not

@@ -80,10 +80,15 @@ func (d *DB) needless(ctx context.Context, tx bun.Tx, dep Deployment) (string, e
 	return fmt.Sprintf("%s is live already", short(dep.Commit)), nil
 }
 
-// queue makes dep the only queued deployment of its workload.
+// queue makes dep the only queued deployment of its workload. A scaling that another one took along it takes along.
 func queue(ctx context.Context, tx bun.Tx, dep *Deployment) error {
 	t := now()
-	_, err := tx.NewUpdate().Model((*Deployment)(nil)).
+	scales, err := tx.NewSelect().Model((*Deployment)(nil)).Where("workload_id = ? AND phase = ? AND scales", dep.WorkloadID, PhaseQueued).Exists(ctx)
+	if err != nil {
+		return err
+	}
+	dep.Scales = dep.Scales || scales
+	_, err = tx.NewUpdate().Model((*Deployment)(nil)).
 		Set("phase = ?, status = ?, superseded_by = ?", PhaseSuperseded, StatusFailure, dep.Commit).
 		Set("finished_at = ?, updated_at = ?", t, t).
 		Where("workload_id = ? AND phase = ?", dep.WorkloadID, PhaseQueued).Exec(ctx)
@@ -191,8 +196,8 @@ func (d *DB) HandOver(ctx context.Context, dep *Deployment) error {
 }
 
 // Save writes what the worker may change (Phase, Strategy, Release, Error, Fault, Tail, Served, Refused, Message, Author), and in
-// Entered when it came to its phase, or answers ErrLeaseLost. A final phase ends the lease; where it is not PhaseLive, a scaling is
-// queued if what serves runs more often than the workload says, or less.
+// Entered when it came to its phase, or answers ErrLeaseLost. A final phase ends the lease; where it is not PhaseLive, a scaling
+// that it took along is queued.
 func (d *DB) Save(ctx context.Context, dep *Deployment) error {
 	if err := dep.seal(d.keys); err != nil {
 		return err
@@ -204,7 +209,7 @@ func (d *DB) Save(ctx context.Context, dep *Deployment) error {
 			if err := save(ctx, tx); err != nil {
 				return err
 			}
-			_, err := d.queueOwedScale(ctx, tx, dep.WorkloadID, dep.Cause)
+			_, err := d.queueOwedScale(ctx, tx, dep.ID)
 			return err
 		})
 	} else {

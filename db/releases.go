@@ -3,6 +3,7 @@ package db
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -75,8 +76,15 @@ type ComposeStack struct {
 // RuntimeKind is the kind of runtime that the release is for.
 func (r Release) RuntimeKind() string { return cmp.Or(r.Runtime, RuntimeDocker) }
 
-// Scales tells whether the release can run several times.
-func (r Release) Scales() bool { return r.Stack == nil && r.RuntimeKind() != RuntimeDocker }
+// Scales tells whether the release can run several times: not where it would write to a volume then.
+func (r Release) Scales() bool {
+	return r.Stack == nil && r.RuntimeKind() != RuntimeDocker && !r.Writes()
+}
+
+// Writes tells whether the release has a volume to write to.
+func (r Release) Writes() bool {
+	return slices.ContainsFunc(r.Volumes, func(v Volume) bool { return !v.ReadOnly })
+}
 
 // AllImages returns the images without which the release cannot be started.
 func (r Release) AllImages() []string {

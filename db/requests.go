@@ -122,20 +122,19 @@ func (d *DB) Cancel(ctx context.Context, deploymentID int64) error {
 	t := now()
 	ended, owed := false, false
 	err := d.tx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
-		var dep Deployment
 		of := tx.NewSelect().Model((*Deployment)(nil)).Column("workload_id").Where("id = ?", deploymentID)
 		w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = (?)", of) // first, as who queues does
-		if err := d.forUpdate(w).Scan(ctx, &dep.WorkloadID); err != nil {
+		if err := d.forUpdate(w).Scan(ctx, new(int64)); err != nil {
 			return ignoreNone(err)
 		}
-		err = tx.NewUpdate().Model((*Deployment)(nil)).
+		ended, err = affected(tx.NewUpdate().Model((*Deployment)(nil)).
 			Set("phase = ?, status = ?, error = ?", PhaseCancelled, StatusFailure, "Cancelled before its turn came").
 			Set("cancelled = ?, finished_at = ?, updated_at = ?", true, t, t).
-			Where("id = ? AND phase = ?", deploymentID, PhaseQueued).Returning("cause").Scan(ctx, &dep.Cause)
-		if ended = err == nil; !ended {
-			return ignoreNone(err)
+			Where("id = ? AND phase = ?", deploymentID, PhaseQueued).Exec(ctx))
+		if err != nil || !ended {
+			return err
 		}
-		owed, err = d.queueOwedScale(ctx, tx, dep.WorkloadID, dep.Cause)
+		owed, err = d.queueOwedScale(ctx, tx, deploymentID)
 		return err
 	})
 	if err != nil {

@@ -16,7 +16,8 @@ func (d *DB) QueueScale(ctx context.Context, workloadID int64) (dep Deployment, 
 		if err := d.forUpdate(w).Scan(ctx, new(int64)); err != nil {
 			return err
 		}
-		err := tx.NewSelect().Model(&dep).Where("workload_id = ? AND phase = ?", workloadID, PhaseQueued).OrderExpr("id DESC").Limit(1).Scan(ctx)
+		err := tx.NewUpdate().Model(&dep).Set("scales = ?", true).Where("workload_id = ? AND phase = ?", workloadID, PhaseQueued).
+			Returning("?Columns").Scan(ctx)
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -39,17 +40,20 @@ func scaleOf(ctx context.Context, tx bun.Tx, workloadID int64) (Deployment, erro
 	serving := tx.NewSelect().Model((*RuntimeState)(nil)).Column("deployment_id").Where("workload_id = ?", workloadID)
 	err := tx.NewSelect().Model(&live).Where("id = (?)", serving).Scan(ctx)
 	return Deployment{WorkloadID: workloadID, RepositoryID: live.RepositoryID, Ref: live.Ref, Commit: live.Commit,
-		Message: live.Message, Author: live.Author, Cause: CauseScale}, err
+		Message: live.Message, Author: live.Author, Cause: CauseScale, Scales: true}, err
 }
 
-// queueOwedScale queues a scaling after a deployment that did not go live, if what serves runs more often than the workload says, or less:
-// what was to change that may have left it to that deployment. It tells whether it did. A scaling that did not go live is not repeated.
-func (d *DB) queueOwedScale(ctx context.Context, tx bun.Tx, workloadID int64, cause Cause) (bool, error) {
-	if cause == CauseScale {
-		return false, nil
+// queueOwedScale queues the scaling that a deployment took along which did not go live, if what serves runs more often than the workload
+// says, or less. It tells whether it did. A scaling itself that did not go live is not repeated.
+func (d *DB) queueOwedScale(ctx context.Context, tx bun.Tx, deploymentID int64) (bool, error) {
+	var workloadID int64
+	err := tx.NewSelect().Model((*Deployment)(nil)).Column("workload_id").
+		Where("id = ? AND scales AND cause <> ?", deploymentID, CauseScale).Scan(ctx, &workloadID)
+	if err != nil {
+		return false, ignoreNone(err)
 	}
 	var live RuntimeState
-	err := tx.NewSelect().Model(&live).Where("workload_id = ? AND runtime <> ?", workloadID, RuntimeDocker).Scan(ctx)
+	err = tx.NewSelect().Model(&live).Where("workload_id = ? AND runtime <> ?", workloadID, RuntimeDocker).Scan(ctx)
 	if err == nil {
 		err = d.keys.open(live.Sealed, &live.Release, sealRelease)
 	}

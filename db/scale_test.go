@@ -128,27 +128,29 @@ func TestScaleIsNotForgotten(t *testing.T) {
 		first bool // the push is there before the scaling
 		end   func(f *fixture, push int64)
 		owed  bool
+		quiet bool // nobody asks for a scaling: the config says so for the next release
 	}{
-		"failed":                      {three, false, failed, true},
-		"failed, there before":        {three, true, failed, true},
-		"skipped":                     {three, false, func(f *fixture, _ int64) { f.save(f.claim(), db.PhaseSkipped) }, true},
-		"cancelled":                   {three, false, cancelled, true},
-		"cancelled, there before":     {three, true, cancelled, true},
-		"superseded by a failed one":  {three, false, func(f *fixture, id int64) { f.push("B", "C"); failed(f, id) }, true},
-		"live":                        {three, false, func(f *fixture, _ int64) { f.onSwarm(f.claim(), 3) }, false},
-		"failed, of the same number":  {`{"runtime":"swarm","replicas":1}`, false, failed, false},
-		"failed, for another runtime": {`{"replicas":3}`, false, failed, false},
+		"failed":                      {three, false, failed, true, false},
+		"failed, there before":        {three, true, failed, true, false},
+		"skipped":                     {three, false, func(f *fixture, _ int64) { f.save(f.claim(), db.PhaseSkipped) }, true, false},
+		"cancelled":                   {three, false, cancelled, true, false},
+		"cancelled, there before":     {three, true, cancelled, true, false},
+		"superseded by a failed one":  {three, false, func(f *fixture, id int64) { f.push("B", "C"); failed(f, id) }, true, false},
+		"live":                        {three, false, func(f *fixture, _ int64) { f.onSwarm(f.claim(), 3) }, false, false},
+		"failed, of the same number":  {`{"runtime":"swarm","replicas":1}`, false, failed, false, false},
+		"failed, for another runtime": {`{"replicas":3}`, false, failed, false, false},
 		"failed, and another one waits": {three, false, func(f *fixture, _ int64) {
 			dep := f.claim()
 			f.push("B", "C")
 			f.save(dep, db.PhaseFailed)
 			f.onSwarm(f.claim(), 3)
-		}, false},
+		}, false, false},
 		"failed, of a deleted workload": {three, false, func(f *fixture, _ int64) {
 			dep := f.claim()
 			f.check(f.DeleteWorkload(f.t.Context(), f.workload.ID, false))
 			f.save(dep, db.PhaseFailed)
-		}, false},
+		}, false, false},
+		"failed, but nobody has asked": {three, false, failed, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, f *fixture) {
@@ -160,8 +162,10 @@ func TestScaleIsNotForgotten(t *testing.T) {
 				if k.first {
 					push = f.push("A", "B").Deployments[0]
 				}
-				_, err := f.QueueScale(t.Context(), f.workload.ID)
-				f.check(err)
+				if !k.quiet {
+					_, err := f.QueueScale(t.Context(), f.workload.ID)
+					f.check(err)
+				}
 				if !k.first {
 					push = f.push("A", "B").Deployments[0]
 				}
@@ -221,4 +225,13 @@ func TestPreviousOfWhatScaled(t *testing.T) {
 			t.Errorf("the previous one is %d (%v), want %d", id, err, first.ID)
 		}
 	})
+}
+
+// A release that writes to a volume runs once, whatever its workload says by now.
+func TestScalesNoWriters(t *testing.T) {
+	for volume, want := range map[db.Volume]bool{{Name: "data", Path: "/data"}: false, {Name: "data", Path: "/data", ReadOnly: true}: true} {
+		if r := (db.Release{Runtime: "swarm", Volumes: []db.Volume{volume}}); r.Scales() != want {
+			t.Errorf("%+v scales: %t", volume, !want)
+		}
+	}
 }

@@ -72,6 +72,36 @@ func TestRollbackKeepsTheReplicas(t *testing.T) {
 	}
 }
 
+// TestRollbackToWhatRunsAnotherNumberOfTimes: the config's number is of what the config would make.
+func TestRollbackToWhatRunsAnotherNumberOfTimes(t *testing.T) {
+	t.Parallel()
+	onSwarm := func(more string) string { return strings.Replace(blueGreen, "{", `{"runtime":"swarm",`+more, 1) }
+	for name, k := range map[string]struct {
+		was, is string
+		want    int
+	}{
+		"with a volume to write to": {strings.Replace(recreate, "{", `{"runtime":"swarm","constraints":["node.hostname==a"],"volumes":[{"name":"data","path":"/data"}],`, 1), onSwarm(`"replicas":3,`), 1},
+		"on another runtime":        {onSwarm(`"replicas":5,`), blueGreen, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "dockerfile", k.was)
+			first := w.live("a")
+			w.workload.Config = []byte(k.is)
+			must(t, w.db.SaveWorkload(t.Context(), &w.workload))
+			w.live("b")
+			back, err := w.db.QueueRollback(t.Context(), first.ID)
+			must(t, err)
+			if back = w.run(back); back.Phase != db.PhaseLive {
+				t.Fatalf("%s: %s", back.Phase, back.Error)
+			}
+			if got := max(1, back.Release.Replicas); got != k.want {
+				t.Errorf("it runs %d times, want %d", got, k.want)
+			}
+		})
+	}
+}
+
 func TestRollbackThatFailsChangesNothing(t *testing.T) {
 	t.Parallel()
 	for name, config := range configs {

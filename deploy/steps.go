@@ -89,7 +89,8 @@ func (j *job) adopt(release db.Release) {
 	j.dep.Release = &release
 }
 
-// reuse takes the release of an earlier deployment, as it was, for a rollback, but runs it as often as the workload is to by now. Its
+// reuse takes the release of an earlier deployment, as it was, for a rollback, but runs it as often as the workload is to by now,
+// where that is of the same runtime. Its
 // strategy is the one it had: the config may be another source's by now.
 func (j *job) reuse(ctx context.Context) error {
 	old, err := j.DB.Deployment(ctx, j.dep.RollbackTo)
@@ -104,7 +105,7 @@ func (j *job) reuse(ctx context.Context) error {
 	}
 	j.dep.Strategy, j.dep.StrategyReason = anew(old), old.StrategyReason
 	release := *old.Release
-	if n := j.workload.Replicas(); j.scales(release) && n != max(1, release.Replicas) {
+	if n := j.workload.Replicas(); j.workload.Runtime == release.RuntimeKind() && j.scales(release) && n != max(1, release.Replicas) {
 		release.Replicas = n
 	}
 	j.adopt(release)

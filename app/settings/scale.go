@@ -17,7 +17,7 @@ var (
 	ErrNotLive = errors.New("nothing of the workload is live: deploy it first")
 
 	// ErrRunsOnce is returned by Scale where what serves can run only once, whatever the config says by now.
-	ErrRunsOnce = errors.New("what is live runs on one Docker, once: the runtime of the settings takes effect with a deployment")
+	ErrRunsOnce = errors.New("what is live can run only once, on one Docker or for a volume that it writes to: the settings take effect with a deployment")
 )
 
 // ScaleRefused is the error of Scale for a number that the config must not have.

@@ -180,7 +180,7 @@ func TestAPIScales(t *testing.T) {
 	s.configured(`{"runtime":"swarm"}`)
 	s.push("B", "Second")
 	s.finish(s.claim())
-	if got := deployer.call(http.MethodPost, path, `{"replicas": 3}`, 409); !strings.Contains(got, "runs on one Docker, once") {
+	if got := deployer.call(http.MethodPost, path, `{"replicas": 3}`, 409); !strings.Contains(got, "can run only once, on one Docker") {
 		t.Errorf("what runs once: %s", got)
 	}
 }

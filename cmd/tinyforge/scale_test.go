@@ -69,6 +69,6 @@ func TestScaleCommand(t *testing.T) {
 func TestScaleCommandOfWhatRunsOnce(t *testing.T) {
 	d := newDesk(t)
 	d.spread(`{"image":"nginx:1.27","runtime":"swarm"}`, db.Release{})
-	d.says("what is live runs on one Docker, once", "scale", "site", "3")
+	d.says("what is live can run only once, on one Docker", "scale", "site", "3")
 	d.hasConfig(`{"image":"nginx:1.27","runtime":"swarm"}`)
 }

@@ -108,7 +108,7 @@ func TestScaleRefuses(t *testing.T) {
 		t.Error("what runs once is offered to be scaled")
 	}
 	s.configured(`{"runtime":"swarm"}`)
-	b.post("/workloads/shop/scale", "replicas", "3").is(t, http.StatusConflict, "takes effect with the next deployment")
+	b.post("/workloads/shop/scale", "replicas", "3").is(t, http.StatusConflict, "take effect with the next deployment")
 	s.hasConfig(`{"runtime":"swarm"}`)
 	s.configured(`{"runtime":"swarm","volumes":[{"name":"a","path":"/a"}]}`)
 	b.post("/workloads/shop/scale", "replicas", "3").is(t, http.StatusUnprocessableEntity, "volumes", "would be written to by several")

@@ -62,7 +62,7 @@ func newOnSwarm(t *testing.T, env ...string) *onSwarm {
 func (o *onSwarm) keepImages(password string) {
 	o.Helper()
 	p := startWithin(o.T, o.within, []string{"TINYFORGE_DATA=" + filepath.Join(o.dir, "images"), "TINYFORGE_REGISTRY_PASSWORD=" + password},
-		"registry", "--registry-listen", o.registry)
+		"registry", "--registry-listen", o.registry, "--registry-plain-http")
 	o.Cleanup(func() {
 		o.inspect(p.log.String())
 		if o.Failed() {

@@ -15,12 +15,13 @@ func TestBuildWithoutBuildKit(t *testing.T) {
 	t.Parallel()
 	real := testEngine(t)
 	e := newFront(t, real, withoutBuildKit).engine(real)
-	dir := t.TempDir()
+	dir := t.TempDir() // with a first step of its own: what another build has of it may be on its way out
 	write(t, dir, "tool", string(must(toolBinary(t))))
 	write(t, dir, "site.txt", "the site")
 	write(t, dir, "secret.txt", "left out")
 	write(t, dir, ".dockerignore", "*.txt\n!site.txt\nDockerfile\n")
 	write(t, dir, "Dockerfile", `FROM scratch AS first
+LABEL of=`+e.cfg.Instance+`
 ARG COLOR
 LABEL color=$COLOR
 COPY . /

@@ -32,7 +32,7 @@ func (j *job) scale() error {
 // scales tells whether the runtime can have a release run several times.
 func (j *job) scales(r db.Release) bool {
 	s, ok := j.Runtime.(Scaler)
-	return ok && r.Scales() && s.Scales(r)
+	return ok && !r.Writes() && s.Scales(r)
 }
 
 // anew is the strategy with which the release of an old deployment serves again, under a name of its own.

@@ -73,37 +73,46 @@ func (*breaking) Scales(db.Release) bool { return true }
 // newFleet forms one that has a release live, which runs three times and is visited.
 func newFleet(t *testing.T, router *proxy.Proxy, managers int, table *[]outcome) *fleet {
 	f := &fleet{T: t, router: router, table: table, Cluster: swarmtest.StartWith(t, swarmtest.Config{Managers: managers, Heartbeat: time.Second})}
-	image, err := f.PushSample(t.Context(), "sample", "one")
-	f.must(err)
-	name := "tinyforge-test-" + strings.ToLower(rand.Text()[:10])
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	engine, err := docker.New(docker.Config{Host: f.Nodes[0].Host, Instance: name, Network: name, StopTimeout: 5 * time.Second, Log: log})
-	f.must(err)
-	f.swarm = &breaking{Runtime: docker.NewSwarm(engine, docker.SwarmConfig{Look: 200 * time.Millisecond})}
-	f.engine, f.source = engine, &pushed{image: image}
-	keys, err := db.NewKeyring()
-	f.must(err)
-	f.db, err = db.Open(t.Context(), migratedtest.SQLite(t), keys)
-	f.must(err)
-	t.Cleanup(func() { _ = f.db.Close() })
-	forge := db.Forge{Name: "forge", Kind: "github"}
-	f.must(f.db.SaveForge(t.Context(), &forge))
-	repo := db.Repository{ForgeID: forge.ID, ExternalID: 1, FullName: "acme/web", DefaultBranch: "main"}
-	f.must(f.db.SaveRepository(t.Context(), &repo))
+	image, repo := f.equip(5*time.Second, docker.SwarmConfig{Look: 200 * time.Millisecond})
+	f.source = &pushed{image: image}
 	f.workload = db.Workload{Name: "web", RepositoryID: repo.ID, Source: "pushed", Config: json.RawMessage(`{"runtime":"swarm","replicas":3}`),
 		Host: fmt.Sprintf("managers-%d.test", managers), Enabled: true}
 	f.must(f.db.SaveWorkload(t.Context(), &f.workload))
 	f.work(&deploy.Deployer{
-		DB: f.db, Runtime: f.swarm, Router: router, Sources: map[string]deploy.Source{"pushed": f.source}, Images: engine, Log: log,
-		Config: deploy.Config{Workers: 1, Drain: 3 * time.Second, Reconcile: time.Second, Poll: 200 * time.Millisecond, Workspace: t.TempDir()},
+		Sources: map[string]deploy.Source{"pushed": f.source},
+		Config:  deploy.Config{Workers: 1, Drain: 3 * time.Second, Reconcile: time.Second, Poll: 200 * time.Millisecond, Workspace: t.TempDir()},
 	})
 	f.live(f.push())
 	f.load = visitAllTheTime(t, router.HTTPAddr().String(), f.workload.Host)
 	return f
 }
 
-// work has a runner and a recovery work until the test ends.
+// equip gives the nodes an image, and the fleet an engine on the first one, its Swarm, and a database with a repository.
+func (f *fleet) equip(stop time.Duration, times docker.SwarmConfig) (image string, repo db.Repository) {
+	f.Helper()
+	image, err := f.PushSample(f.Context(), "sample", "one")
+	f.must(err)
+	name := "tinyforge-test-" + strings.ToLower(rand.Text()[:10])
+	f.engine, err = docker.New(docker.Config{Host: f.Nodes[0].Host, Instance: name, Network: name, StopTimeout: stop, Log: f.log()})
+	f.must(err)
+	f.swarm = &breaking{Runtime: docker.NewSwarm(f.engine, times)}
+	keys, err := db.NewKeyring()
+	f.must(err)
+	f.db, err = db.Open(f.Context(), migratedtest.SQLite(f.T), keys)
+	f.must(err)
+	f.Cleanup(func() { _ = f.db.Close() })
+	forge := db.Forge{Name: "forge", Kind: "github"}
+	f.must(f.db.SaveForge(f.Context(), &forge))
+	repo = db.Repository{ForgeID: forge.ID, ExternalID: 1, FullName: "acme/web", DefaultBranch: "main"}
+	f.must(f.db.SaveRepository(f.Context(), &repo))
+	return image, repo
+}
+
+func (f *fleet) log() *slog.Logger { return slog.New(slog.NewTextHandler(f.Output(), nil)) }
+
+// work has a runner and a recovery work, on what the fleet has, until the test ends.
 func (f *fleet) work(d *deploy.Deployer) {
+	d.DB, d.Runtime, d.Router, d.Images, d.Log = f.db, f.swarm, f.router, f.engine, f.log()
 	ctx, cancel := context.WithCancel(context.Background())
 	var loops sync.WaitGroup
 	runner, recovery := deploy.NewRunner(d, "test"), deploy.NewRecovery(d)

@@ -4,21 +4,17 @@ package docker_test
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"tinyforge/db"
-	"tinyforge/db/migratedtest"
 	"tinyforge/deploy"
 	"tinyforge/deploy/docker"
 	"tinyforge/deploy/swarmtest"
@@ -39,28 +35,11 @@ func (n *neighbours) Build(_ context.Context, in deploy.BuildInput, _ io.Writer)
 }
 
 // TestPortsAreGivenAnew: a node whose Docker was started again gives the ports of before to others. Nobody's visitors see another
-// workload's container, since the routes lead to nobody by then.
+// workload's container, since the routes lead to nobody by then. It runs alone: a process has one proxy, and TestNodesFail's is another.
 func TestPortsAreGivenAnew(t *testing.T) {
-	t.Parallel()
 	f := &fleet{T: t, router: runProxy(t), Cluster: swarmtest.StartWith(t, swarmtest.Config{Nodes: 2})}
-	image, err := f.PushSample(t.Context(), "sample", "one")
-	f.must(err)
-	name := "tinyforge-test-" + strings.ToLower(rand.Text()[:10])
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	f.engine, err = docker.New(docker.Config{Host: f.Nodes[0].Host, Instance: name, Network: name, StopTimeout: time.Second, Log: log})
-	f.must(err)
-	keys, err := db.NewKeyring()
-	f.must(err)
-	f.db, err = db.Open(t.Context(), migratedtest.SQLite(t), keys)
-	f.must(err)
-	t.Cleanup(func() { _ = f.db.Close() })
-	forge := db.Forge{Name: "forge", Kind: "github"}
-	f.must(f.db.SaveForge(t.Context(), &forge))
-	repo := db.Repository{ForgeID: forge.ID, ExternalID: 1, FullName: "acme/web", DefaultBranch: "main"}
-	f.must(f.db.SaveRepository(t.Context(), &repo))
-	f.swarm = &breaking{Runtime: docker.NewSwarm(f.engine, docker.SwarmConfig{})} // with the times that it really has
+	image, repo := f.equip(time.Second, docker.SwarmConfig{}) // with the times that it really has
 	f.work(&deploy.Deployer{
-		DB: f.db, Runtime: f.swarm, Router: f.router, Images: f.engine, Log: log,
 		Sources: map[string]deploy.Source{"neighbours": &neighbours{image, f.Nodes[1].Name}},
 		Config:  deploy.Config{Workers: 1, Drain: time.Second, Liveness: 100 * time.Millisecond, Workspace: t.TempDir()},
 	})

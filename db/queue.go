@@ -53,8 +53,7 @@ func (d *DB) queueAll(ctx context.Context, tx bun.Tx, del Delivery, deployments 
 // needless says why a deployment would change nothing, or "": the commit is what the workload runs, or is about to run,
 // or there is no such workload any more.
 func (d *DB) needless(ctx context.Context, tx bun.Tx, dep Deployment) (string, error) {
-	w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = ? AND deleted_at IS NULL", dep.WorkloadID)
-	switch err := d.forUpdate(w).Scan(ctx, new(int64)); {
+	switch err := d.lockWorkload(ctx, tx, dep.WorkloadID); {
 	case errors.Is(err, sql.ErrNoRows):
 		return fmt.Sprintf("workload %d was deleted", dep.WorkloadID), nil
 	case err != nil:
@@ -78,6 +77,12 @@ func (d *DB) needless(ctx context.Context, tx bun.Tx, dep Deployment) (string, e
 		return "", err
 	}
 	return fmt.Sprintf("%s is live already", short(dep.Commit)), nil
+}
+
+// lockWorkload has others who queue, or delete, wait until the transaction ends. It returns sql.ErrNoRows when the workload is deleted.
+func (d *DB) lockWorkload(ctx context.Context, tx bun.Tx, id int64) error {
+	w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = ? AND deleted_at IS NULL", id)
+	return d.forUpdate(w).Scan(ctx, new(int64))
 }
 
 // queue makes dep the only queued deployment of its workload. A scaling that another one took along it takes along.

@@ -88,8 +88,7 @@ func (d *DB) again(ctx context.Context, deploymentID int64, cause Cause, check f
 		if err := tx.NewSelect().Model(&old).Where("id = ?", deploymentID).Scan(ctx); err != nil {
 			return err
 		}
-		w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = ? AND deleted_at IS NULL", old.WorkloadID)
-		if err := d.forUpdate(w).Scan(ctx, new(int64)); err != nil {
+		if err := d.lockWorkload(ctx, tx, old.WorkloadID); err != nil {
 			return err
 		}
 		// Read again: it may have been retired, or gone live, while the lock was waited for.

@@ -12,8 +12,7 @@ import (
 // turn, that takes the config along, and is returned. It returns ErrNotFound when nothing is live or the workload is deleted.
 func (d *DB) QueueScale(ctx context.Context, workloadID int64) (dep Deployment, err error) {
 	err = d.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = ? AND deleted_at IS NULL", workloadID)
-		if err := d.forUpdate(w).Scan(ctx, new(int64)); err != nil {
+		if err := d.lockWorkload(ctx, tx, workloadID); err != nil {
 			return err
 		}
 		err := tx.NewUpdate().Model(&dep).Set("scales = ?", true).Where("workload_id = ? AND phase = ?", workloadID, PhaseQueued).

@@ -134,7 +134,7 @@ func platforms(wanted string) []swarm.Platform {
 // oneByOne replaces a task, when the next one runs beside it; one that writes to a volume first ends.
 func (s *Swarm) oneByOne(r db.Release, failing string) *swarm.UpdateConfig {
 	order := swarm.UpdateOrderStartFirst
-	if slices.ContainsFunc(r.Volumes, func(v db.Volume) bool { return !v.ReadOnly }) {
+	if r.Writes() {
 		order = swarm.UpdateOrderStopFirst
 	}
 	return &swarm.UpdateConfig{Parallelism: 1, FailureAction: failing, Monitor: rollMonitor, Order: order}

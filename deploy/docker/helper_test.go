@@ -23,6 +23,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 
 	"tinyforge/db"
@@ -63,7 +64,7 @@ func sweep(t *testing.T, e *Engine) {
 	networks, err := e.networks(ctx, e.cfg.Network)
 	note(err)
 	for _, n := range networks {
-		note(e.docker.NetworkRemove(ctx, n.ID))
+		note(e.removeNetwork(ctx, n.ID))
 	}
 	note(e.pruneNetworks(ctx))
 	volumes, err := e.docker.VolumeList(ctx, volume.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelInstance+"="+e.cfg.Instance))})
@@ -85,6 +86,20 @@ func sweep(t *testing.T, e *Engine) {
 	if err := errors.Join(errs...); err != nil {
 		t.Errorf("clean up: %v", err)
 	}
+}
+
+// removeNetwork removes a network. Docker 20.10 keeps the endpoint of a container that was removed while it was connected.
+func (e *Engine) removeNetwork(ctx context.Context, id string) error {
+	found, err := e.docker.NetworkInspect(ctx, id, network.InspectOptions{})
+	if err != nil {
+		return err
+	}
+	for _, endpoint := range found.Containers {
+		if err := e.docker.NetworkDisconnect(ctx, id, endpoint.Name, true); err != nil {
+			return err
+		}
+	}
+	return e.docker.NetworkRemove(ctx, id)
 }
 
 // tag is an image name of this Engine alone.

@@ -44,7 +44,7 @@ func scaleOf(ctx context.Context, tx bun.Tx, workloadID int64) (Deployment, erro
 }
 
 // queueOwedScale queues the scaling that a deployment took along which did not go live, if what serves runs more often than the workload
-// says, or less. It tells whether it did. A scaling itself that did not go live is not repeated.
+// says, or less; one that waits takes it along instead. It tells whether it queued one. A scaling itself that did not go live is not repeated.
 func (d *DB) queueOwedScale(ctx context.Context, tx bun.Tx, deploymentID int64) (bool, error) {
 	var workloadID int64
 	err := tx.NewSelect().Model((*Deployment)(nil)).Column("workload_id").
@@ -68,8 +68,9 @@ func (d *DB) queueOwedScale(ctx context.Context, tx bun.Tx, deploymentID int64) 
 	if err != nil || w.Runtime != live.Runtime || !live.Release.Scales() || w.Replicas() == max(1, live.Release.Replicas) {
 		return false, ignoreNone(err)
 	}
-	waits, err := tx.NewSelect().Model((*Deployment)(nil)).Where("workload_id = ? AND phase = ?", workloadID, PhaseQueued).Exists(ctx)
-	if err != nil || waits { // which takes the config along
+	waits, err := affected(tx.NewUpdate().Model((*Deployment)(nil)).Set("scales = ?", true).
+		Where("workload_id = ? AND phase = ?", workloadID, PhaseQueued).Exec(ctx))
+	if err != nil || waits { // which takes it along
 		return false, err
 	}
 	scale, err := scaleOf(ctx, tx, workloadID)

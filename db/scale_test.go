@@ -103,10 +103,10 @@ func TestQueueScale(t *testing.T) {
 }
 
 // onSwarm commits a claimed deployment whose release runs so often on a Swarm.
-func (f *fixture) onSwarm(dep *db.Deployment, replicas int) {
+func (f *fixture) onSwarm(dep *db.Deployment, replicas int, volumes ...db.Volume) {
 	f.t.Helper()
 	dep.Release = release(dep)
-	dep.Release.Runtime, dep.Release.Replicas = "swarm", replicas
+	dep.Release.Runtime, dep.Release.Replicas, dep.Release.Volumes = "swarm", replicas, volumes
 	dep.Phase = db.PhaseReaping
 	f.check(f.Commit(f.t.Context(), dep, state(dep)))
 	f.save(dep, db.PhaseLive)
@@ -145,6 +145,12 @@ func TestScaleIsNotForgotten(t *testing.T) {
 			f.save(dep, db.PhaseFailed)
 			f.onSwarm(f.claim(), 3)
 		}, false, false},
+		"failed, and another one waits, that fails": {three, false, func(f *fixture, _ int64) {
+			dep := f.claim()
+			f.push("B", "C")
+			f.save(dep, db.PhaseFailed)
+			f.save(f.claim(), db.PhaseFailed)
+		}, true, false},
 		"failed, of a deleted workload": {three, false, func(f *fixture, _ int64) {
 			dep := f.claim()
 			f.check(f.DeleteWorkload(f.t.Context(), f.workload.ID, false))
@@ -185,6 +191,23 @@ func TestScaleIsNotForgotten(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What writes to a volume runs once, though its workload has no volume by now, and is scaled by nothing that fails.
+func TestNoScalingIsOwedToWhatWrites(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.wants(`{"runtime":"swarm"}`)
+		f.push("", "A")
+		f.onSwarm(f.claim(), 0, db.Volume{Name: "data", Path: "/data"})
+		f.wants(`{"runtime":"swarm","replicas":3}`)
+		_, err := f.QueueScale(t.Context(), f.workload.ID)
+		f.check(err)
+		f.push("A", "B")
+		f.save(f.claim(), db.PhaseFailed)
+		if dep, err := f.Claim(t.Context(), "next", time.Minute); dep != nil || err != nil {
+			t.Errorf("next is %+v (%v)", dep, err)
+		}
+	})
 }
 
 // A scaling that waits deploys no commit: a push of the one that was live when it was asked for still counts.

@@ -128,7 +128,7 @@ func TestScaleIsNotForgotten(t *testing.T) {
 		first bool // the push is there before the scaling
 		end   func(f *fixture, push int64)
 		owed  bool
-		quiet bool // nobody asks for a scaling: the config says so for the next release
+		quiet bool // nobody asks for a scaling at first: the config says so for the next release
 	}{
 		"failed":                      {three, false, failed, true, false},
 		"failed, there before":        {three, true, failed, true, false},
@@ -137,7 +137,7 @@ func TestScaleIsNotForgotten(t *testing.T) {
 		"cancelled, there before":     {three, true, cancelled, true, false},
 		"superseded by a failed one":  {three, false, func(f *fixture, id int64) { f.push("B", "C"); failed(f, id) }, true, false},
 		"live":                        {three, false, func(f *fixture, _ int64) { f.onSwarm(f.claim(), 3) }, false, false},
-		"failed, of the same number":  {`{"runtime":"swarm","replicas":1}`, false, failed, false, false},
+		"failed, of the same number":  {`{"runtime":"swarm","replicas":1}`, false, failed, true, false}, // to be found out at its turn
 		"failed, for another runtime": {`{"replicas":3}`, false, failed, false, false},
 		"failed, and another one waits": {three, false, func(f *fixture, _ int64) {
 			dep := f.claim()
@@ -145,6 +145,16 @@ func TestScaleIsNotForgotten(t *testing.T) {
 			f.save(dep, db.PhaseFailed)
 			f.onSwarm(f.claim(), 3)
 		}, false, false},
+		"cancelled, while another number is on its way": {`{"runtime":"swarm","replicas":1}`, true, func(f *fixture, _ int64) {
+			dep := f.claim()
+			f.wants(three)
+			_, err := f.QueueScale(f.t.Context(), f.workload.ID)
+			f.check(err)
+			push := f.push("B", "C").Deployments[0]
+			f.wants(`{"runtime":"swarm","replicas":1}`)
+			f.check(f.Cancel(f.t.Context(), push))
+			f.onSwarm(dep, 3)
+		}, true, true},
 		"failed, and another one waits, that fails": {three, false, func(f *fixture, _ int64) {
 			dep := f.claim()
 			f.push("B", "C")

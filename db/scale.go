@@ -42,8 +42,9 @@ func scaleOf(ctx context.Context, tx bun.Tx, workloadID int64) (Deployment, erro
 		Message: live.Message, Author: live.Author, Cause: CauseScale, Scales: true}, err
 }
 
-// queueOwedScale queues the scaling that a deployment took along which did not go live, if what serves runs more often than the workload
-// says, or less. It tells whether it did. A scaling itself that did not go live is not repeated.
+// queueOwedScale queues the scaling that a deployment took along which did not go live; one that waits takes it along instead. It tells
+// whether it queued one. A scaling itself that did not go live is not repeated. Of the number nothing is known yet: what is in progress
+// may change it, or be of an older config.
 func (d *DB) queueOwedScale(ctx context.Context, tx bun.Tx, deploymentID int64) (bool, error) {
 	var workloadID int64
 	err := tx.NewSelect().Model((*Deployment)(nil)).Column("workload_id").
@@ -56,19 +57,16 @@ func (d *DB) queueOwedScale(ctx context.Context, tx bun.Tx, deploymentID int64) 
 	if err == nil {
 		err = d.keys.open(live.Sealed, &live.Release, sealRelease)
 	}
-	if err != nil {
+	if err != nil || !live.Release.Scales() {
 		return false, ignoreNone(err)
 	}
-	var w Workload
-	err = d.forUpdate(tx.NewSelect().Model(&w).Where("id = ? AND deleted_at IS NULL", workloadID)).Scan(ctx)
-	if err == nil {
-		err = w.unseal(d.keys)
-	}
-	if err != nil || w.Runtime != live.Runtime || !live.Release.Scales() || w.Replicas() == max(1, live.Release.Replicas) {
+	w := tx.NewSelect().Model((*Workload)(nil)).Column("id").Where("id = ? AND runtime = ? AND deleted_at IS NULL", workloadID, live.Runtime)
+	if err := d.forUpdate(w).Scan(ctx, new(int64)); err != nil {
 		return false, ignoreNone(err)
 	}
-	waits, err := tx.NewSelect().Model((*Deployment)(nil)).Where("workload_id = ? AND phase = ?", workloadID, PhaseQueued).Exists(ctx)
-	if err != nil || waits { // which takes the config along
+	waits, err := affected(tx.NewUpdate().Model((*Deployment)(nil)).Set("scales = ?", true).
+		Where("workload_id = ? AND phase = ?", workloadID, PhaseQueued).Exec(ctx))
+	if err != nil || waits { // which takes it along
 		return false, err
 	}
 	scale, err := scaleOf(ctx, tx, workloadID)

@@ -103,10 +103,10 @@ func TestQueueScale(t *testing.T) {
 }
 
 // onSwarm commits a claimed deployment whose release runs so often on a Swarm.
-func (f *fixture) onSwarm(dep *db.Deployment, replicas int) {
+func (f *fixture) onSwarm(dep *db.Deployment, replicas int, volumes ...db.Volume) {
 	f.t.Helper()
 	dep.Release = release(dep)
-	dep.Release.Runtime, dep.Release.Replicas = "swarm", replicas
+	dep.Release.Runtime, dep.Release.Replicas, dep.Release.Volumes = "swarm", replicas, volumes
 	dep.Phase = db.PhaseReaping
 	f.check(f.Commit(f.t.Context(), dep, state(dep)))
 	f.save(dep, db.PhaseLive)
@@ -128,7 +128,7 @@ func TestScaleIsNotForgotten(t *testing.T) {
 		first bool // the push is there before the scaling
 		end   func(f *fixture, push int64)
 		owed  bool
-		quiet bool // nobody asks for a scaling: the config says so for the next release
+		quiet bool // nobody asks for a scaling at first: the config says so for the next release
 	}{
 		"failed":                      {three, false, failed, true, false},
 		"failed, there before":        {three, true, failed, true, false},
@@ -137,7 +137,7 @@ func TestScaleIsNotForgotten(t *testing.T) {
 		"cancelled, there before":     {three, true, cancelled, true, false},
 		"superseded by a failed one":  {three, false, func(f *fixture, id int64) { f.push("B", "C"); failed(f, id) }, true, false},
 		"live":                        {three, false, func(f *fixture, _ int64) { f.onSwarm(f.claim(), 3) }, false, false},
-		"failed, of the same number":  {`{"runtime":"swarm","replicas":1}`, false, failed, false, false},
+		"failed, of the same number":  {`{"runtime":"swarm","replicas":1}`, false, failed, true, false}, // to be found out at its turn
 		"failed, for another runtime": {`{"replicas":3}`, false, failed, false, false},
 		"failed, and another one waits": {three, false, func(f *fixture, _ int64) {
 			dep := f.claim()
@@ -145,6 +145,22 @@ func TestScaleIsNotForgotten(t *testing.T) {
 			f.save(dep, db.PhaseFailed)
 			f.onSwarm(f.claim(), 3)
 		}, false, false},
+		"cancelled, while another number is on its way": {`{"runtime":"swarm","replicas":1}`, true, func(f *fixture, _ int64) {
+			dep := f.claim()
+			f.wants(three)
+			_, err := f.QueueScale(f.t.Context(), f.workload.ID)
+			f.check(err)
+			push := f.push("B", "C").Deployments[0]
+			f.wants(`{"runtime":"swarm","replicas":1}`)
+			f.check(f.Cancel(f.t.Context(), push))
+			f.onSwarm(dep, 3)
+		}, true, true},
+		"failed, and another one waits, that fails": {three, false, func(f *fixture, _ int64) {
+			dep := f.claim()
+			f.push("B", "C")
+			f.save(dep, db.PhaseFailed)
+			f.save(f.claim(), db.PhaseFailed)
+		}, true, false},
 		"failed, of a deleted workload": {three, false, func(f *fixture, _ int64) {
 			dep := f.claim()
 			f.check(f.DeleteWorkload(f.t.Context(), f.workload.ID, false))
@@ -185,6 +201,23 @@ func TestScaleIsNotForgotten(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What writes to a volume runs once, though its workload has no volume by now, and is scaled by nothing that fails.
+func TestNoScalingIsOwedToWhatWrites(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.wants(`{"runtime":"swarm"}`)
+		f.push("", "A")
+		f.onSwarm(f.claim(), 0, db.Volume{Name: "data", Path: "/data"})
+		f.wants(`{"runtime":"swarm","replicas":3}`)
+		_, err := f.QueueScale(t.Context(), f.workload.ID)
+		f.check(err)
+		f.push("A", "B")
+		f.save(f.claim(), db.PhaseFailed)
+		if dep, err := f.Claim(t.Context(), "next", time.Minute); dep != nil || err != nil {
+			t.Errorf("next is %+v (%v)", dep, err)
+		}
+	})
 }
 
 // A scaling that waits deploys no commit: a push of the one that was live when it was asked for still counts.

@@ -102,6 +102,34 @@ func TestRollbackToWhatRunsAnotherNumberOfTimes(t *testing.T) {
 	}
 }
 
+// TestScaleOfWhatCannot: the config has changed since what is live was made, and scales that no more.
+func TestScaleOfWhatCannot(t *testing.T) {
+	t.Parallel()
+	onSwarm := func(config, more string) string { return strings.Replace(config, "{", `{"runtime":"swarm",`+more, 1) }
+	for name, k := range map[string]struct {
+		was, is string
+		runs    int
+		says    string
+	}{
+		"a volume to write to": {onSwarm(recreate, `"constraints":["node.hostname==a"],"volumes":[{"name":"data","path":"/data"}],`), onSwarm(blueGreen, `"replicas":3,`), 1, "writes to a volume"},
+		"another runtime":      {onSwarm(blueGreen, `"replicas":3,`), blueGreen, 3, "names another runtime"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "dockerfile", k.was)
+			live := w.live("a").Release
+			w.workload.Config = []byte(k.is)
+			must(t, w.db.SaveWorkload(t.Context(), &w.workload))
+			scale, err := w.db.QueueScale(t.Context(), w.workload.ID)
+			must(t, err)
+			if scale = w.run(scale); scale.Phase != db.PhaseFailed || !strings.Contains(scale.Error, k.says) {
+				t.Errorf("%s: %s", scale.Phase, scale.Error)
+			}
+			w.runs(live.ID, max(1, live.Replicas), k.runs)
+		})
+	}
+}
+
 func TestRollbackThatFailsChangesNothing(t *testing.T) {
 	t.Parallel()
 	for name, config := range configs {

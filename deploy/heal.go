@@ -58,10 +58,11 @@ func (r *Recovery) heal(ctx context.Context, id int64, seen []Instance, runtime 
 		return errs[0]
 	}
 	if a.start {
-		if err := p.startAgain(ctx, a.remove); err != nil {
+		short, err := p.startAgain(ctx, a.remove)
+		if err != nil {
 			return errors.Join(append(errs, err)...)
 		}
-		errs = append(errs, p.route(ctx, a.routes))
+		errs = append(errs, short, p.route(ctx, a.routes))
 	}
 	if a.remove {
 		errs = append(errs, p.reap(ctx))
@@ -216,8 +217,9 @@ func (p *patient) report(ctx context.Context, rt db.Route, at target, was Upstre
 }
 
 // startAgain starts what should run; where the workload has nothing in progress alone, since a volume may be written by one
-// release at a time. It fails when that does not stay up. Hosts and options may be others when it returns.
-func (p *patient) startAgain(ctx context.Context, alone bool) error {
+// release at a time. It fails when that does not stay up; short is why what runs, and so serves, is not as it should be. Hosts and
+// options may be others when it returns.
+func (p *patient) startAgain(ctx context.Context, alone bool) (short, err error) {
 	if _, again := p.said.Load(p.w.ID); !again {
 		p.Log.WarnContext(ctx, "start what should run", "release", p.live.ID, "state", p.live.State, "exit_code", p.live.ExitCode, "replicas", p.live.Replicas)
 	}
@@ -226,30 +228,30 @@ func (p *patient) startAgain(ctx context.Context, alone bool) error {
 			continue
 		}
 		if err := p.Runtime.Stop(ctx, i.ID); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	started, err := p.Runtime.Start(ctx, p.state.Release)
-	if err != nil {
-		return err
-	}
+	started, short := p.Runtime.Start(ctx, p.state.Release)
 	var notReady error
-	if started.State == Running {
+	if short == nil && started.State == Running {
 		g := gate{runtime: p.Runtime, release: p.state.Release, host: p.w.Host}
 		notReady = g.accepts(ctx, blueStart/2)
 	}
 	if err := p.inspect(ctx); err != nil {
-		return err
+		return nil, errors.Join(short, err)
 	}
-	if p.runs() == runsNot {
-		return fmt.Errorf("start release %s again: it is %s, with exit code %d", p.live.ID, p.live.State, p.live.ExitCode)
+	switch {
+	case p.runs() == runsNot && short != nil:
+		return nil, short
+	case p.runs() == runsNot:
+		return nil, fmt.Errorf("start release %s again: it is %s, with exit code %d", p.live.ID, p.live.State, p.live.ExitCode)
 	}
 	if notReady != nil {
 		p.Log.WarnContext(ctx, "what was started again is not ready", "release", p.live.ID, "error", notReady)
 	}
 	w, err := p.DB.Workload(ctx, p.w.ID)
 	p.w = w
-	return err
+	return short, err
 }
 
 // others are the releases of the workload that its row does not name.

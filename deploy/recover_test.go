@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -79,6 +80,22 @@ func TestRecoveryFinishesTheUndoOfAScaling(t *testing.T) {
 			w.runs(state.ReleaseID, max(1, state.Release.Replicas), 1)
 		}
 	}
+}
+
+// TestRecoveryRemovesBesideWhatRunsOtherwise: what serves, though not as often as it is to, keeps no other release.
+func TestRecoveryRemovesBesideWhatRunsOtherwise(t *testing.T) {
+	t.Parallel()
+	w := unscaled(t, migratedCopy(t))
+	other := db.Release{ID: "tf-web-9", WorkloadID: w.workload.ID, Workload: "web", DeploymentID: 9, Commit: strings.Repeat("b", 40)}
+	must2(t)(w.runtime.Start(t.Context(), other))
+	w.deployer.Runtime = w.runtime.With(deploytest.FailAt("runtime.start:before", errors.New("no suitable node")))
+	if err := w.recoverOnce(); err == nil || !strings.Contains(err.Error(), "no suitable node") {
+		t.Errorf("the pass says %v", err)
+	}
+	if in, err := w.runtime.Inspect(t.Context(), other.ID); err != nil || in.State != deploy.Missing {
+		t.Errorf("the other one is %s (%v)", in.State, err)
+	}
+	w.serves("a")
 }
 
 // TestRecoveryLeavesAScalingAlone: while a deployment is in progress, nobody knows whether it is scaled on purpose.

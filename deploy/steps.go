@@ -90,8 +90,7 @@ func (j *job) adopt(release db.Release) {
 }
 
 // reuse takes the release of an earlier deployment, as it was, for a rollback, but runs it as often as the workload is to by now,
-// where that is of the same runtime. Its
-// strategy is the one it had: the config may be another source's by now.
+// where that is of the same runtime. Its strategy is the one it had: the config may be another source's by now.
 func (j *job) reuse(ctx context.Context) error {
 	old, err := j.DB.Deployment(ctx, j.dep.RollbackTo)
 	if err != nil {

@@ -84,14 +84,14 @@ func (s *shop) finish(dep *db.Deployment) {
 }
 
 // finishOn makes a claimed deployment serve, on a runtime, so many times.
-func (s *shop) finishOn(runtime string, replicas int, dep *db.Deployment) {
+func (s *shop) finishOn(runtime string, replicas int, dep *db.Deployment, volumes ...db.Volume) {
 	s.t.Helper()
 	dep.Strategy = db.BlueGreen
 	if dep.Cause == db.CauseScale {
 		dep.Strategy = db.Scale
 	}
 	dep.Release = &db.Release{ID: db.ReleaseID(fmt.Sprintf("tf-shop-%d", dep.ID)), WorkloadID: dep.WorkloadID, Workload: "shop", DeploymentID: dep.ID,
-		Commit: dep.Commit, Image: "sha256:" + dep.Commit, Port: 8080, Env: map[string]string{"PASSWORD": "release secret"}, Runtime: runtime, Replicas: replicas, Origin: s.saved("shop").Origin()}
+		Commit: dep.Commit, Image: "sha256:" + dep.Commit, Port: 8080, Env: map[string]string{"PASSWORD": "release secret"}, Runtime: runtime, Replicas: replicas, Volumes: volumes, Origin: s.saved("shop").Origin()}
 	s.through(dep, db.PhaseStarting, db.PhaseGating, db.PhaseRouting, db.PhaseCommitting)
 	served, refused := int64(1354), int64(0)
 	dep.Served, dep.Refused = &served, &refused

@@ -118,6 +118,20 @@ func TestScaleRefuses(t *testing.T) {
 	}
 }
 
+// TestScaleRefusesWhatWrites: its volume is for one at a time, though the settings have none by now.
+func TestScaleRefusesWhatWrites(t *testing.T) {
+	s := newShop(newWorld(t))
+	b := s.owner()
+	s.configured(`{"runtime":"swarm"}`)
+	s.push("A", "First")
+	s.finishOn("swarm", 1, s.claim(), db.Volume{Name: "data", Path: "/data"})
+	if p := b.get("/workloads/shop"); p.says("/scale") {
+		t.Error("what writes to a volume is offered to be scaled")
+	}
+	b.post("/workloads/shop/scale", "replicas", "3").is(t, http.StatusConflict, "or writes to a volume")
+	s.hasConfig(`{"runtime":"swarm"}`)
+}
+
 // TestScaleWaits: a deployment that waits takes the number along, so none takes its place.
 func TestScaleWaits(t *testing.T) {
 	s := spreadShop(t)

@@ -156,6 +156,9 @@ func (r *Recovery) healAll(ctx context.Context, workloads []db.Workload, instanc
 				busy.Store(true)
 				return nil
 			}
+			if errors.Is(err, errKept) { // the next tick looks again
+				return nil
+			}
 			if err != nil {
 				errs[n] = fmt.Errorf("workload %s: %w", w.Name, err)
 			}

@@ -28,7 +28,8 @@ const (
 
 	// ProcessDead is after how long without a word a process counts as dead. Four lost beats are no reason yet, so that a pause
 	// of the machine, or a restart of the database, takes nobody out; and a swap waits no longer than that for one that was killed,
-	// which is less than the lease of a deployment, so that who takes a deployment over waits for nobody.
+	// which is less than the lease of a deployment, so that who takes a deployment over does not wait for the dead one's proxy. A workload
+	// that the dead one kept is waited for as long as that lease lasts: see KeepWorkload.
 	ProcessDead = 5 * time.Second
 )
 

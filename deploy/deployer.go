@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -72,6 +73,10 @@ type Deployer struct {
 	// database are another process's.
 	Offers []string
 
+	// Known is closed as soon as the other processes of the same database are known to be beside this Runtime: until then it may be
+	// another one than theirs, and nothing is done with it. Nil means from the start.
+	Known <-chan struct{}
+
 	// Limits are asked for each time, since people may change them; nil means those of Config. None may be zero.
 	Limits func(context.Context) (Limits, error)
 
@@ -87,6 +92,21 @@ type Deployer struct {
 // offers tells whether all of these are this process's.
 func (d *Deployer) offers(runtimes ...string) bool {
 	return len(d.Offers) == 0 || !slices.ContainsFunc(runtimes, func(name string) bool { return !slices.Contains(d.Offers, name) })
+}
+
+var errUnknown = errors.New("whether the other processes of this database use the same Docker is not known yet: nothing is done with it until then")
+
+// known is nil as soon as something may be done with Runtime.
+func (d *Deployer) known() error {
+	if d.Known == nil {
+		return nil
+	}
+	select {
+	case <-d.Known:
+		return nil
+	default:
+		return errUnknown
+	}
 }
 
 // at is where a process may be killed.

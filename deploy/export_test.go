@@ -26,6 +26,14 @@ func (r *Runner) Work(ctx context.Context, dep *db.Deployment, expires time.Time
 	r.work(ctx, dep, expires)
 }
 
+// PassSkips is Pass, and tells whether another one is to follow soon.
+func (r *Recovery) PassSkips(ctx context.Context) (bool, error) { return r.pass(ctx) }
+
+// Renew is what goes on while a workload is kept that nobody else may touch until then.
+func (r *Recovery) Renew(ctx context.Context, id int64, owner string, expires time.Time) {
+	r.renew(ctx, id, owner, expires)
+}
+
 // Lend is what a runner does that has a workload and lends it.
 func (d *Deployer) Lend(workloadID int64, do func() error) error {
 	j := &job{Deployer: d}

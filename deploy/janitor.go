@@ -60,6 +60,9 @@ func (j *Janitor) Pass(ctx context.Context) error {
 
 // tidy removes old images.
 func (d *Deployer) tidy(ctx context.Context) error {
+	if err := d.known(); err != nil {
+		return err
+	}
 	removed, err := d.Images.PruneImages(ctx, d.kept)
 	for _, image := range removed {
 		d.Log.InfoContext(ctx, "removed an image that nobody can go back to", "image", image)

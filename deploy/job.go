@@ -87,11 +87,14 @@ func (j *job) bounded(ctx context.Context, s step) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var err error
+	cancellable := s.phase != db.PhaseUndoing && !s.phase.Committed()
+	if cancellable {
+		defer context.AfterFunc(j.wanted, func() { stop(cancelled) })()
+	}
 	if s.phase != db.PhaseBuilding && !s.phase.Committed() {
 		err = j.untilLet(ctx)
 	}
-	if err == nil && s.phase != db.PhaseUndoing && !s.phase.Committed() {
-		defer context.AfterFunc(j.wanted, func() { stop(cancelled) })()
+	if err == nil && cancellable {
 		err = j.stillThere(ctx)
 	}
 	if err == nil {

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,7 +30,9 @@ func TestStartsAgainAlone(t *testing.T) {
 	if ok, err := w.db.KeepWorkload(t.Context(), w.workload.ID, "another", time.Hour); err != nil || !ok {
 		t.Fatalf("kept %t (%v)", ok, err)
 	}
-	w.pass()
+	if again, err := deploy.NewRecovery(w.deployer).PassSkips(t.Context()); err != nil || again {
+		t.Errorf("while another process keeps it, all are passed over again at once: %t (%v)", again, err)
+	}
 	if in, err := w.runtime.Inspect(t.Context(), dep.Release.ID); err != nil || in.State != deploy.Exited {
 		t.Errorf("while another process keeps it, it is %s (%v)", in.State, err)
 	}
@@ -98,5 +101,46 @@ func TestRunnerWaitsForWhoStartsAgain(t *testing.T) {
 		if dep := w.run(w.push(letter)); dep.Phase != ends {
 			t.Errorf("it is %s: %s", dep.Phase, dep.Error)
 		}
+	}
+}
+
+// TestCancelWhileAnotherStartsAgain: who waits for that says so, and is cancelled meanwhile; what was begun is undone after it.
+func TestCancelWhileAnotherStartsAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorldIn(t, migratedtest.Postgres(t), "dockerfile", recreate)
+	w.live("a")
+	if ok, err := w.db.KeepWorkload(t.Context(), w.workload.ID, "another", time.Hour); err != nil || !ok {
+		t.Fatalf("kept %t (%v)", ok, err)
+	}
+	defer w.runInBackground()()
+	dep := w.push("b")
+	for deadline := time.After(20 * time.Second); !strings.Contains(w.logText(dep.ID), "Waiting for another Tinyforge"); {
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-deadline:
+			t.Fatalf("the log does not say why it waits:\n%s", w.logText(dep.ID))
+		}
+	}
+	must(t, w.db.Cancel(t.Context(), dep.ID))
+	w.await(dep.ID, func(d db.Deployment) bool { return d.Phase == db.PhaseUndoing })
+	must(t, w.db.LetWorkload(t.Context(), w.workload.ID, "another"))
+	w.await(dep.ID, func(d db.Deployment) bool { return d.Phase == db.PhaseCancelled })
+	w.serves("a")
+}
+
+// TestKeptNoLongerThanItsLease: when that is over another process may have it.
+func TestKeptNoLongerThanItsLease(t *testing.T) {
+	t.Parallel()
+	w := newWorldIn(t, migratedtest.Postgres(t), "dockerfile", recreate)
+	w.deployer.Config.Lease = time.Hour
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		deploy.NewRecovery(w.deployer).Renew(t.Context(), w.workload.ID, "slow", time.Now().Add(-time.Second))
+	}()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Error("it is kept on")
 	}
 }

@@ -48,6 +48,7 @@ func (r *Recovery) Run(ctx context.Context) error {
 	}()
 	tick := time.NewTicker(r.Config.Reconcile)
 	defer tick.Stop()
+	known := r.Known
 	var again <-chan time.Time
 	for {
 		select {
@@ -55,6 +56,8 @@ func (r *Recovery) Run(ctx context.Context) error {
 			return <-watching
 		case <-wake:
 		case <-changed:
+		case <-known:
+			known = nil
 		case <-again:
 		case <-tick.C:
 		}
@@ -112,8 +115,12 @@ func (r *Recovery) round(ctx context.Context) (skipped bool, ofWorkloads []error
 	return skipped, ofWorkloads, errors.Join(errs...)
 }
 
-// answering lists what exists in runtime, which is all of it that answers; away are the kinds that do not. runtime is nil where none does.
+// answering lists what exists in runtime, which is all of it that answers; away are the kinds that do not. runtime is nil where none does,
+// or none may be touched yet.
 func (r *Recovery) answering(ctx context.Context) (runtime Runtime, away []string, list []Instance, err error) {
+	if err := r.known(); err != nil {
+		return nil, nil, nil, err
+	}
 	list, err = r.Runtime.List(ctx)
 	some, partial := errors.AsType[*Away](err)
 	all, several := r.Runtime.(Runtimes)
@@ -147,6 +154,9 @@ func (r *Recovery) healAll(ctx context.Context, workloads []db.Workload, instanc
 			err := r.heal(ctx, w.ID, of[w.ID], runtime, away)
 			if errors.Is(err, db.ErrMoved) { // by another process, under a lease
 				busy.Store(true)
+				return nil
+			}
+			if errors.Is(err, errKept) { // the next tick looks again
 				return nil
 			}
 			if err != nil {

@@ -26,8 +26,15 @@ func NewRunner(d *Deployer, owner string) *Runner {
 }
 
 // Run works until ctx is done. Then the steps in progress are told to stop, their deployments are handed over to the next
-// process as they are, and it returns.
+// process as they are, and it returns. Before Known it claims nothing: another process may do that.
 func (r *Runner) Run(ctx context.Context) error {
+	if r.known() != nil {
+		select {
+		case <-r.Known:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 	var workers errgroup.Group
 	for range r.Config.Workers {
 		workers.Go(func() error { r.worker(ctx); return nil })

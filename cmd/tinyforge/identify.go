@@ -114,8 +114,8 @@ func join(ctx context.Context, store *db.DB, p db.Process) error {
 }
 
 // identifyLate asks a Docker which one it is that was away when the process began, until that is known, and again when the others may
-// have forgotten it. It is a *db.EngineError when the process may not go on beside them.
-func identifyLate(ctx context.Context, store *db.DB, id string, ask func(context.Context) (docker.Identity, error)) error {
+// have forgotten it. It calls agreed whenever the process may go on beside them, and is a *db.EngineError when it may not.
+func identifyLate(ctx context.Context, store *db.DB, id string, ask func(context.Context) (docker.Identity, error), agreed func()) error {
 	for pause := db.ProcessBeat; ; {
 		asking, cancel := context.WithTimeout(ctx, db.ProcessDead)
 		is, err := ask(asking)
@@ -127,6 +127,7 @@ func identifyLate(ctx context.Context, store *db.DB, id string, ask func(context
 			return err
 		}
 		if err == nil {
+			agreed()
 			pause = time.Minute
 		}
 		if deploy.Sleep(ctx, pause) != nil {

@@ -70,7 +70,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 		return err
 	}
 	defer closeRuntime()
-	router, offers, err := openRouter(ctx, c, store, engine, instance, log)
+	router, known, offers, err := openRouter(ctx, c, store, engine, instance, log)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 	checkouts := filepath.Join(c.Data, "checkouts")
 	deployer := &deploy.Deployer{
 		DB: store, Sources: sourceKinds(engine, c.siteProgram()), Runtime: runtime, Images: engine, Router: router,
-		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log, Limits: limitsOf(choices), Point: killPoint(), Offers: offers,
+		Fetcher: fetcher{forges}, Accounts: accounts{forges}, Log: log, Limits: limitsOf(choices), Point: killPoint(), Offers: offers, Known: known,
 		Config: deploy.Config{Workers: c.Workers, Liveness: c.Liveness, Drain: c.Drain, Build: c.Build, Workspace: checkouts},
 	}
 	janitor := deploy.NewJanitor(deployer)
@@ -141,18 +141,19 @@ func openRuntime(c config, instance string, hashKey []byte, log *slog.Logger) (e
 	return engine, runtime, func() { _ = errors.Join(runtime.Close(), engine.Close()) }, nil
 }
 
-// openRouter is what serves the sites, with its addresses open, and the runtimes that this process offers.
-func openRouter(ctx context.Context, c config, store *db.DB, engine *docker.Engine, instance string, log *slog.Logger) (gateway, []string, error) {
+// openRouter is what serves the sites, with its addresses open, and the runtimes that this process offers, which may be touched as soon
+// as known is closed, or at once where it is nil.
+func openRouter(ctx context.Context, c config, store *db.DB, engine *docker.Engine, instance string, log *slog.Logger) (router gateway, known <-chan struct{}, offers []string, err error) {
 	process, err := identify(ctx, c, store, engine, log)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	router, err := routerKinds()[c.Router](c, store, instance, log)
+	router, err = routerKinds()[c.Router](c, store, instance, log)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	router = share(ctx, c, store, engine, process, router, log)
-	return router, process.Runtimes, router.Listen(ctx)
+	router, known = share(ctx, c, store, engine, process, router, log)
+	return router, known, process.Runtimes, router.Listen(ctx)
 }
 
 // newPages completes the configuration of the pages.

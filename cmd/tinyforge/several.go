@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -26,6 +27,7 @@ type presence struct {
 	store  *db.DB
 	engine *docker.Engine
 	begin  func() // ends what says that it is there before it serves
+	agreed func() // its Docker is known, and that of the others too; it may be called again
 }
 
 // late are the loops of a process that began without its Docker.
@@ -33,19 +35,23 @@ func (p presence) late() []stage {
 	if p.Engine != "" {
 		return nil
 	}
-	return []stage{{"identity", func(ctx context.Context) error { return identifyLate(ctx, p.store, p.ID, p.engine.Identity) }}}
+	return []stage{{"identity", func(ctx context.Context) error { return identifyLate(ctx, p.store, p.ID, p.engine.Identity, p.agreed) }}}
 }
 
 // share makes the routes rows where several processes may use the database. Nginx Proxy Manager is one for all of them anyway: of such
-// a process the others know that it is there.
-func share(ctx context.Context, c config, store *db.DB, engine *docker.Engine, process db.Process, local gateway, log *slog.Logger) gateway {
+// a process the others know that it is there. known is closed as soon as its Docker is that of the others; nil means that it is.
+func share(ctx context.Context, c config, store *db.DB, engine *docker.Engine, process db.Process, local gateway, log *slog.Logger) (shares gateway, known <-chan struct{}) {
 	if isSQLite(c) {
-		return local
+		return local, nil
 	}
-	here := presence{process, store, engine, shared.Await(ctx, store, process)}
+	here := presence{process, store, engine, shared.Await(ctx, store, process), func() {}}
+	if process.Engine == "" {
+		agreed := make(chan struct{})
+		known, here.agreed = agreed, sync.OnceFunc(func() { close(agreed) })
+	}
 	table, ok := local.(leader)
 	if !ok {
-		return present{local, here, log}
+		return present{local, here, log}, known
 	}
 	router := shared.New(shared.Config{
 		DB: store, Process: process, Local: local, Log: log, Reserved: table.Reserved, Away: isAway,
@@ -54,7 +60,7 @@ func share(ctx context.Context, c config, store *db.DB, engine *docker.Engine, p
 	if p, ok := local.(replaced); ok {
 		p.OnAnother(router.Reread)
 	}
-	return several{router, local, local, here}
+	return several{router, local, local, here}, known
 }
 
 // replaced is a gateway whose proxy may be another process suddenly, which may have lost its routes.

@@ -283,14 +283,32 @@ func TestDockerThatAnswersLate(t *testing.T) {
 	}
 	defer shared.Await(t.Context(), store, db.Process{ID: "one"})()
 	defer shared.Await(t.Context(), store, db.Process{ID: "late"})()
-	asked := 0
+	asked, agreed := 0, 0
 	err = identifyLate(t.Context(), store, "late", func(context.Context) (docker.Identity, error) {
 		if asked++; asked < 3 {
 			return docker.Identity{}, errors.New("it is away")
 		}
 		return docker.Identity{ID: "two"}, nil
-	})
-	if other, ok := errors.AsType[*db.EngineError](err); !ok || other.Host != "one.test" || asked != 3 {
-		t.Errorf("asked %d times: %v", asked, err)
+	}, func() { agreed++ })
+	if other, ok := errors.AsType[*db.EngineError](err); !ok || other.Host != "one.test" || asked != 3 || agreed != 0 {
+		t.Errorf("asked %d times, agreed %d times: %v", asked, agreed, err)
 	}
+}
+
+// TestDockerThatComesLate: a process that began without it is ready, and touches it only when it is known to be that of the others.
+func TestDockerThatComesLate(t *testing.T) {
+	t.Parallel()
+	f := newFront(t)
+	f.cut()
+	s := prepareService(t, "TINYFORGE_DATABASE="+dbtest.Postgres(t), f.option())
+	s.begin()
+	s.await("it serves", func() bool { code, _ := s.get(s.control+"/healthz", ""); return code == http.StatusOK })
+	s.open()
+	const waits, goes = "whether the other processes of this database use the same Docker is not known yet", "recovery: that is over"
+	if text := s.process.log.String(); !strings.Contains(text, waits) || strings.Contains(text, goes) {
+		t.Errorf("the recovery does not wait:\n%s", text)
+	}
+	f.restore()
+	s.ready()
+	s.await("it goes on", func() bool { return strings.Contains(s.process.log.String(), goes) })
 }

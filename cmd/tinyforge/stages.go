@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"tinyforge/db"
 )
 
 // stage is a background loop. The order of stages is the order in which they end.
@@ -19,7 +21,7 @@ type stage struct {
 const stopMost = 45 * time.Second
 
 // runStages runs all stages at once until ctx is done or one of them ends by itself, which is an error. Then it ends them
-// one after the other.
+// one after the other. Where that error is a *db.EngineError, those that work on Docker are told at once, whatever ends before them.
 func runStages(ctx context.Context, log *slog.Logger, stages ...stage) error {
 	ended := make(chan error, len(stages))
 	stops := make([]func() error, len(stages))
@@ -32,6 +34,13 @@ func runStages(ctx context.Context, log *slog.Logger, stages ...stage) error {
 		log.InfoContext(ctx, "tinyforge stops")
 	case err := <-ended:
 		errs = append(errs, err)
+		if _, other := errors.AsType[*db.EngineError](err); other {
+			for i, stop := range stops {
+				if stages[i].worksOnDocker() {
+					go func() { _ = stop() }()
+				}
+			}
+		}
 	}
 	for i, stop := range stops {
 		if err := stop(); err != nil {
@@ -42,11 +51,14 @@ func runStages(ctx context.Context, log *slog.Logger, stages ...stage) error {
 	return errors.Join(errs...)
 }
 
-// start runs a stage apart from ctx, so that it ends only when its turn comes. stop ends it.
+func (s stage) worksOnDocker() bool {
+	return s.name == "runner" || s.name == "recovery" || s.name == "janitor"
+}
+
+// start runs a stage apart from ctx, so that it ends only when its turn comes. stop ends it, and may be called several times at once.
 func start(ctx context.Context, s stage, ended chan<- error) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
-	var once sync.Once
 	stopping := false
 	var mu sync.Mutex
 	go func() {
@@ -59,20 +71,18 @@ func start(ctx context.Context, s stage, ended chan<- error) (stop func() error)
 		}
 		done <- err
 	}()
-	return func() (err error) {
-		once.Do(func() {
-			mu.Lock()
-			stopping = true
-			mu.Unlock()
-			cancel()
-			select {
-			case err = <-done:
-			case <-time.After(stopMost):
-				err = fmt.Errorf("%s did not end within %s", s.name, stopMost)
-			}
-		})
-		return err
-	}
+	return sync.OnceValue(func() error {
+		mu.Lock()
+		stopping = true
+		mu.Unlock()
+		cancel()
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(stopMost):
+			return fmt.Errorf("%s did not end within %s", s.name, stopMost)
+		}
+	})
 }
 
 func errOr(err, other error) error {

@@ -26,8 +26,8 @@ const (
 )
 
 // Client is the route table of a proxy in another process. It is a deploy.Router, and safe for concurrent use. Every call
-// may be repeated, and is, for some seconds, while the proxy is started anew. When nobody answers its error is a
-// *deploy.Failure for an *AwayError.
+// may be repeated, and is, for some seconds, while the proxy is started anew. When nobody answers, or another version of Tinyforge, its
+// error is a *deploy.Failure for an *AwayError.
 type Client struct {
 	socket string
 	http   *http.Client
@@ -158,7 +158,7 @@ func (c *Client) call(ctx context.Context, name string, q ask) (reply, error) {
 func (c *Client) patiently(ctx context.Context, name string, q ask) (reply, error) {
 	for {
 		r, err := c.once(ctx, name, q)
-		if _, away := errors.AsType[*AwayError](err); !away || !c.mayReturn() {
+		if why, away := errors.AsType[*AwayError](err); !away || why.Other || !c.mayReturn() {
 			return r, err
 		}
 		deploy.Waits(ctx, "the proxy at "+c.socket)
@@ -174,6 +174,9 @@ func (c *Client) once(ctx context.Context, name string, q ask) (r reply, err err
 	body, err := json.Marshal(q)
 	if err != nil {
 		return r, err
+	}
+	if len(body) > askMost { // the proxy would not take it, whatever its version
+		return r, fmt.Errorf("%s on %s: %d bytes are too many", name, c.socket, len(body))
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://proxy/"+name, bytes.NewReader(body))
 	if err != nil {
@@ -191,12 +194,18 @@ func (c *Client) once(ctx context.Context, name string, q ask) (r reply, err err
 	}
 	c.answered()
 	if response.StatusCode != http.StatusOK {
-		return r, fmt.Errorf("%s on %s: answered %d: the proxy is another version of Tinyforge, start it anew", name, c.socket, response.StatusCode)
+		return r, c.stranger(fmt.Errorf("answered %d", response.StatusCode), name)
 	}
 	if err := json.Unmarshal(text, &r); err != nil {
-		return r, fmt.Errorf("%s on %s: %w", name, c.socket, err)
+		return reply{}, c.stranger(err, name)
 	}
 	return r, r.Fault.err()
+}
+
+// stranger is the error of a call that the proxy does not know. It is away until somebody starts one that does, which is not waited for.
+func (c *Client) stranger(err error, name string) error {
+	const text = "The proxy is another version of Tinyforge: start it anew"
+	return &deploy.Failure{Text: text, Err: &AwayError{Other: true, Err: fmt.Errorf("%s on %s: %s: %w", name, c.socket, text, err)}}
 }
 
 // away is the error of a call that was not answered.
@@ -212,7 +221,7 @@ func (c *Client) away(ctx context.Context, err error) error {
 
 func (c *Client) silent(err error) error {
 	return &deploy.Failure{Text: "The proxy does not answer: does tinyforge proxy run, and with the same --proxy-socket?",
-		Fault: deploy.FaultOf("proxy_silent", "socket", c.socket), Err: &AwayError{err}}
+		Fault: deploy.FaultOf("proxy_silent", "socket", c.socket), Err: &AwayError{Err: err}}
 }
 
 func (c *Client) answered() {

@@ -1,13 +1,16 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"tinyforge/db"
+	"tinyforge/deploy"
 )
 
 // TestClientKeepsItsConnection: calls one after the other share it.
@@ -63,4 +66,40 @@ func (l *accepted) Accept() (net.Conn, error) {
 		l.n.Add(1)
 	}
 	return c, err
+}
+
+// TestProxyOfAnotherVersionIsAway: what it does not know it refuses of every route, not of one. Nobody waits for it.
+func TestProxyOfAnotherVersionIsAway(t *testing.T) {
+	path := socketPath(t)
+	ln, err := net.Listen("unix", path)
+	must(t, err)
+	answers := make(chan string, 1)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if answer := <-answers; answer != "" {
+			_, _ = fmt.Fprint(w, answer)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+	})}
+	go func() { _ = server.Serve(ln) }()
+	defer func() { _ = server.Close() }()
+	c, rt := NewClient(path), db.Route{Host: "a.test"}
+	answers <- "{}"
+	must(t, c.Hold(t.Context(), rt))
+	for _, answer := range []string{"", "nonsense"} {
+		answers <- answer // once: who asks again waits in vain
+		err := c.Hold(t.Context(), rt)
+		_, away := errors.AsType[*AwayError](err)
+		said, ok := errors.AsType[*deploy.Failure](err)
+		if !away || !ok || !strings.Contains(said.Text, "another version of Tinyforge") || !strings.Contains(err.Error(), path) {
+			t.Errorf("answered %q: %v", answer, err)
+		}
+	}
+	answers <- "{}"
+	must(t, c.Hold(t.Context(), rt))
+	rt.Host = strings.Repeat("a", askMost)
+	err = c.Hold(t.Context(), rt)
+	if _, away := errors.AsType[*AwayError](err); away || err == nil {
+		t.Errorf("of a route that is too long: %v", err)
+	}
 }

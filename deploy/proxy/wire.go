@@ -99,8 +99,11 @@ func (e *distantError) Error() string { return e.text }
 // Unwrap gives the causes.
 func (e *distantError) Unwrap() []error { return e.causes }
 
-// AwayError is that nobody answers on the admin socket. It is the cause of a *deploy.Failure.
-type AwayError struct{ Err error }
+// AwayError is that nobody answers on the admin socket, or another version that does not know what it is asked. It is the cause of a *deploy.Failure.
+type AwayError struct {
+	Err   error
+	Other bool // another version answers
+}
 
 func (e *AwayError) Error() string { return e.Err.Error() }
 

@@ -1,6 +1,8 @@
 package docker
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
 	"regexp"
 	"strings"
@@ -89,14 +91,17 @@ func (e *Engine) refused(named reference.Named) string {
 	return fmt.Sprintf("is refused: %s is what was built here, for others too; name another image", where)
 }
 
-// pushedTag is the tag of a release's image: the deployment, and which Tinyforge it is of, since several may share a registry.
+// pushedTag is the tag of a release's image: the deployment, and which Tinyforge it is of, since several may share a registry. Nobody can
+// guess it: for as long as a push takes it names the image on this engine too.
 func (e *Engine) pushedTag(r db.Release) string {
-	return fmt.Sprintf("%d.%s", r.DeploymentID, e.cfg.Instance)
+	sum := hmac.New(sha256.New, e.cfg.HashKey)
+	sum.Write([]byte("pushed " + r.ID))
+	return fmt.Sprintf("%d.%s.%x", r.DeploymentID, e.cfg.Instance, sum.Sum(nil)[:16])
 }
 
-var deploymentTag = regexp.MustCompile(`^([0-9]+)\.(.+)$`)
+var deploymentTag = regexp.MustCompile(`^([0-9]+)\.(.+?)(?:\.[0-9a-f]{32})?$`)
 
-// pushedBy reads which deployment of this Tinyforge a tag is of.
+// pushedBy reads which deployment of this Tinyforge a tag is of, also one of old, without a sum.
 func (e *Engine) pushedBy(tag string) (deployment string, ours bool) {
 	parts := deploymentTag.FindStringSubmatch(tag)
 	if parts == nil || parts[2] != e.cfg.Instance {

@@ -276,3 +276,20 @@ func TestParseRegistry(t *testing.T) {
 		}
 	}
 }
+
+// TestRegistryIsKnownHoweverItIsWritten: Docker takes the port for a number, and gives none where it is the usual one.
+func TestRegistryIsKnownHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
+	for host, others := range map[string]map[string]bool{
+		"reg.lan":      {"reg.lan:443": true, "REG.lan:0443": true, "reg.lan:80": true, "reg.lan:5000": false, "reg.lan2": false},
+		"reg.lan:443":  {"reg.lan": true, "reg.lan:00443": true},
+		"reg.lan:5000": {"reg.lan:05000": true, "Reg.Lan:5000": true, "reg.lan:50000": false, "reg.lan:500": false, "reg.lan": false},
+		"[fd00::80]":   {"[fd00::80]:443": true, "[FD00::80]": true, "[fd00::443]": false},
+	} {
+		for other, want := range others {
+			if _, got := (Registry{Host: host, Prefix: "team"}).find(other + "/team/web:1"); got != want {
+				t.Errorf("%s of %s: %v", other, host, got)
+			}
+		}
+	}
+}

@@ -6,7 +6,9 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
+	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/pkg/stdcopy"
 )
 
@@ -43,5 +45,17 @@ func TestTailIsTheLast(t *testing.T) {
 	lines, err := readTail(io.NopCloser(&logs))
 	if err != nil || len(lines) != tailLines || len(lines[0]) != 4*tailLines || len(lines[tailLines-1]) != 5*tailLines-1 {
 		t.Errorf("%d lines, %v", len(lines), err)
+	}
+}
+
+// TestWhatANodeIsCalledIsCleaned: it chooses that itself.
+func TestWhatANodeIsCalledIsCleaned(t *testing.T) {
+	t.Parallel()
+	v := &view{
+		tasks: []swarm.Task{{NodeID: "n", Status: swarm.TaskStatus{Err: "no\x00pe"}}},
+		nodes: map[string]swarm.Node{"n": {Description: swarm.NodeDescription{Hostname: strings.Repeat("long\n\x00\xff", maxLine)}}},
+	}
+	if text := v.why(""); !strings.HasPrefix(text, "on long \uFFFDlong ") || len(text) > maxLine || strings.ContainsAny(text, "\n\x00") || !utf8.ValidString(text) {
+		t.Errorf("it is %d bytes, %.60q", len(text), text)
 	}
 }

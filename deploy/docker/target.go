@@ -72,8 +72,22 @@ func (r Registry) find(name string) (named reference.Named, found bool) {
 }
 
 func (r Registry) has(named reference.Named) bool {
-	host := func(name string) string { return strings.TrimSuffix(strings.ToLower(name), ":443") }
-	return host(reference.Domain(named)) == host(r.Host) && strings.HasPrefix(reference.Path(named), r.Prefix+"/")
+	return plainHost(reference.Domain(named)) == plainHost(r.Host) && strings.HasPrefix(reference.Path(named), r.Prefix+"/")
+}
+
+// plainHost is a registry's host in one way of the many to write it. Without a port Docker tries 443, and 80 where plain HTTP is allowed.
+func plainHost(host string) string {
+	host = strings.ToLower(host)
+	at := strings.LastIndexByte(host, ':')
+	if at < 0 || strings.HasSuffix(host, "]") {
+		return host
+	}
+	switch port := strings.TrimLeft(host[at+1:], "0"); port {
+	case "80", "443":
+		return host[:at]
+	default:
+		return host[:at+1] + port
+	}
 }
 
 // refused is why what is deployed may not name an image, "" when it may: one that was built here could be another workload's, as could

@@ -94,6 +94,7 @@ func (g *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	pushes := has(r, g.cfg.User, g.cfg.Password)
 	if !pushes && (g.cfg.PullUser == "" || !has(r, g.cfg.PullUser, g.cfg.PullPassword)) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="Tinyforge registry"`)
+		w.Header().Set("Connection", "close") // it must not keep others from one of the connections there are
 		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
 		return
 	}

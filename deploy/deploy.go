@@ -27,7 +27,8 @@ type Source interface {
 
 // BuildInput is what a Source may look at.
 type BuildInput struct {
-	ID       db.ReleaseID // of the release to be; also the tag of built images
+	ID       db.ReleaseID // of the release to be
+	Tag      string       // names its image, or begins the names of its images; see builtTag
 	Workload db.Workload
 	Ref      string
 	Commit   string

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -21,6 +22,13 @@ func IsBuiltHere(named reference.Named) bool {
 	return reference.Domain(named) == "docker.io" && strings.HasPrefix(reference.Path(named), BuiltPrefix)
 }
 
+// builtTag names the images of a release: "tinyforge/web:17-" and 32 hex digits for tf-web-17. Nobody can guess it: builders look among
+// the engine's own images first, and whoever knows a name reads the image.
+func builtTag(key *db.DB, workload string, id db.ReleaseID) string {
+	number := id[strings.LastIndexByte(string(id), '-')+1:]
+	return fmt.Sprintf("%s%s:%s-%x", BuiltPrefix, workload, number, key.Derive("name of image " + string(id))[:16])
+}
+
 // BuildSpec is one image to build from a checkout. All paths are relative to Dir, slash-separated, and already known to
 // stay inside it, symlinks included.
 type BuildSpec struct {
@@ -30,18 +38,17 @@ type BuildSpec struct {
 	Target     string // stage; "" is the last one
 	Args       map[string]string
 	Secrets    map[string]string // for RUN --mount=type=secret,id=...; never in an image, an argv or a log
-	Tag        string            // "tinyforge/web:17"
+	Tag        string            // "tinyforge/web:17-0123..."
 	Labels     map[string]string
 
 	// Base is the one image that was built here which the Dockerfile may name, as it is written there: it is Tinyforge's own
-	// Dockerfile then. All others are refused, unless it is a base image of somebody else whose ONBUILD names them.
+	// Dockerfile then.
 	Base string
 
 	// CacheNamespace keeps the caches of RUN --mount=type=cache,id=... apart from those of builds with another one.
 	//
-	// Neither this nor Base holds for a Dockerfile whose "# syntax=" line names a frontend of its own: that one speaks to the
-	// builder itself, and may open every cache whose id it can guess, and every image by its name. What such a build reads or
-	// leaves there is not defended against.
+	// It does not hold for a Dockerfile whose "# syntax=" line names a frontend of its own: that one speaks to the builder itself, and
+	// may open every cache whose id it can guess. What such a build reads or leaves there is not defended against.
 	CacheNamespace string
 }
 

@@ -157,6 +157,9 @@ func TestWhatIsBeingBuiltIsKept(t *testing.T) {
 	if started := w.deployment(dep.ID).StartedAt; !kept.Since.Equal(started) || started.Before(begun.Add(-time.Second)) {
 		t.Errorf("kept is what was pulled since %s, and it began at %s", kept.Since, started)
 	}
+	if begin := fmt.Sprintf("tinyforge/web:%d-", dep.ID); !strings.HasPrefix(spec.Tag, begin) || len(spec.Tag) != len(begin)+32 {
+		t.Errorf("%q is built, whose name can be guessed", spec.Tag)
+	}
 	close(w.builds.wait)
 	w.await(dep.ID, func(d db.Deployment) bool { return d.Phase.Final() })
 	must(t, deploy.NewJanitor(w.deployer).Pass(t.Context()))

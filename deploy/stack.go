@@ -9,6 +9,7 @@ import (
 // StackInput says which stack of a checkout to load, and what it may do.
 type StackInput struct {
 	ID       db.ReleaseID // of the release to be
+	Tag      string       // begins the names of its images; see BuildInput
 	Workload string
 	Dir      string   // the checkout
 	Files    []string // Compose files in it, slash-separated; none means those with the usual names

@@ -49,7 +49,7 @@ func (j *job) build(ctx context.Context) error {
 	var release db.Release
 	err = j.lend(func() (err error) {
 		release, err = source.Build(ctx, BuildInput{
-			ID: id, Workload: j.workload, Ref: j.dep.Ref, Commit: j.dep.Commit,
+			ID: id, Tag: builtTag(j.DB, j.workload.Name, id), Workload: j.workload, Ref: j.dep.Ref, Commit: j.dep.Commit,
 			Checkout:     func(ctx context.Context) (string, error) { return j.checkout(ctx, &workspace) },
 			RegistryAuth: j.registryAuth,
 		}, j.log)

@@ -60,7 +60,7 @@ func loadFiles(t *testing.T, files map[string]string, change func(*deploy.StackI
 		}
 		must(t, os.WriteFile(file, []byte(content), 0o644))
 	}
-	in := deploy.StackInput{ID: "tf-web-17", Workload: "web", Dir: dir, Service: "web"}
+	in := deploy.StackInput{Tag: "tinyforge/web:17", Workload: "web", Dir: dir, Service: "web"}
 	if change != nil {
 		change(&in)
 	}

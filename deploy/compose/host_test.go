@@ -79,7 +79,7 @@ func (h *host) from(n int64, text string) db.Release {
 	dir := h.t.TempDir()
 	must(h.t, os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(text), 0o600))
 	id := db.ReleaseID("tf-" + h.workload + "-" + strconv.FormatInt(n, 10))
-	in := deploy.StackInput{ID: id, Workload: h.workload, Dir: dir, Service: "web", Allow: []string{"ports"}}
+	in := deploy.StackInput{ID: id, Tag: "unused:1", Workload: h.workload, Dir: dir, Service: "web", Allow: []string{"ports"}}
 	loaded, err := NewLoader(local{h.image}).Load(h.t.Context(), in, io.Discard)
 	must(h.t, err)
 	return db.Release{ID: id, WorkloadID: 7, Workload: h.workload, DeploymentID: n, Commit: "c", Port: loaded.Port, Stack: &loaded.Stack}

@@ -111,7 +111,7 @@ func (m *maker) pull(ctx context.Context, ref string) (image, from string, err e
 // spec is the build of a service. Its labels are the same for each release, so that one whose files did not change gives
 // the same image, and the service is left running.
 func (m *maker) spec(name string, b types.BuildConfig) (deploy.BuildSpec, error) {
-	spec := m.base(m.tag(name, "-"))
+	spec := m.base(m.in.Tag + "-" + name)
 	var err error
 	if spec.Context, err = m.tree.resolved(b.Context); err != nil {
 		return spec, err
@@ -141,12 +141,6 @@ func (m *maker) base(tag string) deploy.BuildSpec {
 		Context: ".", Dockerfile: "Dockerfile", Tag: tag,
 		Labels: map[string]string{labelWorkload: m.in.Workload}, CacheNamespace: m.in.Workload,
 	}
-}
-
-// tag is "tinyforge/web:17-db" for the service db of tf-web-17.
-func (m *maker) tag(service, sign string) string {
-	id := string(m.in.ID)
-	return deploy.BuiltPrefix + m.in.Workload + ":" + id[strings.LastIndexByte(id, '-')+1:] + sign + service
 }
 
 func (m *maker) secrets(b types.BuildConfig) (map[string]string, error) {
@@ -183,7 +177,7 @@ func (m *maker) layer(ctx context.Context, staging, name, from string, files []c
 	for _, c := range files {
 		_, _ = fmt.Fprintf(m.log, "%s: %s of the repository is copied to %s\n", name, m.tree.named(c.source), c.target)
 	}
-	spec := m.base(m.tag(name, "_"))
+	spec := m.base(m.in.Tag + "_" + name)
 	spec.Dir, spec.Base = dir, from
 	return m.images.Build(ctx, spec, m.log)
 }

@@ -27,7 +27,7 @@ func (e *Engine) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer
 	spec = e.own(spec)
 	id, err := e.built(ctx, spec)
 	if err != nil {
-		return "", e.explain("build image "+spec.Tag, err)
+		return "", e.explain("build image "+shown(spec.Tag), err)
 	}
 	out := &lines{w: log, blot: blotter(spec.Secrets)}
 	if id != "" {
@@ -41,7 +41,7 @@ func (e *Engine) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer
 		return "", err
 	}
 	if err := e.buildAnew(ctx, spec, out); err != nil {
-		return "", e.explain("build image "+spec.Tag, err)
+		return "", e.explain("build image "+shown(spec.Tag), err)
 	}
 	id, err = e.built(ctx, spec)
 	switch {
@@ -50,7 +50,7 @@ func (e *Engine) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer
 	case err == nil: // BuildKit does not note when, on some engines; see newestBases
 		err = e.docker.ImageTag(ctx, id, spec.Tag)
 	}
-	return id, e.explain("build image "+spec.Tag, err)
+	return id, e.explain("build image "+shown(spec.Tag), err)
 }
 
 // own makes the image, and the caches of its build, those of this Tinyforge.

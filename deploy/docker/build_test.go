@@ -32,7 +32,7 @@ FROM first AS second
 COPY nowhere /
 `)
 	spec := deploy.BuildSpec{
-		Dir: dir, Context: "web", Dockerfile: "deploy/Dockerfile.prod", Target: "first", Tag: e.tag("17"),
+		Dir: dir, Context: "web", Dockerfile: "deploy/Dockerfile.prod", Target: "first", Tag: e.tag("17-" + strings.Repeat("0f", 16)),
 		Args: map[string]string{"COLOR": "green"}, Labels: map[string]string{"tinyforge.release": "tf-web-17"},
 	}
 	var log bytes.Buffer
@@ -45,6 +45,9 @@ COPY nowhere /
 	}
 	if want := "COPY . /site/\nexporting to image\n"; !strings.HasSuffix(log.String(), want) {
 		t.Errorf("log is %q", log.String())
+	}
+	if _, err := e.Build(t.Context(), spec, &log); err != nil || unguessable.MatchString(log.String()) || !strings.HasSuffix(log.String(), "Using the image "+e.tag("17")+", which is built already\n") {
+		t.Errorf("built again: %v, the log is %q", err, log.String())
 	}
 	found, err := e.docker.ImageInspect(t.Context(), spec.Tag)
 	if err != nil {

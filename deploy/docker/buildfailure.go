@@ -34,9 +34,9 @@ var (
 // buildFailure says in one short sentence why a build failed, without secrets. failed is the step that did, nil when it
 // failed before the first; text is the builder's error.
 func buildFailure(text string, failed *step, blot *redact.Redactor) error {
-	text = blot.String(text)
+	text = blot.String(shown(text))
 	if failed != nil { // before anything is cut, which could leave half a secret
-		failed = &step{name: blot.String(failed.name), err: blot.String(failed.err), full: failed.full}
+		failed = &step{name: blot.String(shown(failed.name)), err: blot.String(shown(failed.err)), full: failed.full}
 	}
 	return &deploy.Failure{Text: shorten.To(buildText(text, failed), textLimit), Fault: buildFault(text, failed), Err: errors.New(text)}
 }

@@ -24,7 +24,7 @@ type Config struct {
 	StopTimeout time.Duration // from SIGTERM to SIGKILL, in whole seconds; 0 means 10 s
 	Log         *slog.Logger  // nil means slog.Default()
 	Registry    *Registry     // where Push sends images; nil for nowhere
-	HashKey     []byte        // secret; with another one a service with secret files has its tasks replaced, one by one, at its next Start
+	HashKey     []byte        // secret; hides the names that Push gives. With another one a service with secret files has its tasks replaced, one by one, at its next Start
 }
 
 // Engine is a deploy.Runtime on one Docker engine: a release is one container, whose name, and name on the network, is the

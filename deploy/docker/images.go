@@ -121,7 +121,7 @@ func (e *Engine) needed(ctx context.Context, keep func(context.Context) (deploy.
 	return kept, used, nil
 }
 
-// builtTag matches the tags of built images: "tinyforge/web:17", and of a stack's services "tinyforge/web:17-db".
+// builtTag matches the tags of built images: "tinyforge/web:17-0123...", of a stack's services "tinyforge/web:17-0123...-db", and of old "tinyforge/web:17".
 var builtTag = regexp.MustCompile(`^tinyforge/([a-z0-9-]+):([0-9]+)(?:[^0-9]|$)`)
 
 // builtFor tells whether an image was built for one of the releases. The images of stacks have no label that says so, since

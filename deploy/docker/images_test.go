@@ -98,8 +98,8 @@ func TestPruneImages(t *testing.T) {
 func TestPruneWhileSeveralAreBuilt(t *testing.T) {
 	t.Parallel()
 	e := testEngine(t)
-	built := map[string]string{}
-	for _, name := range []string{"17-db", "17-web", "17_db", "1-db", "170-db", "16-db"} {
+	built, sum := map[string]string{}, strings.Repeat("0f", 16)
+	for _, name := range []string{"17-db", "17-web", "17_db", "1-db", "170-db", "16-db", "17-" + sum, "17-" + sum + "-db", "17-" + sum + "_db", "170-" + sum} {
 		built[name] = mustBuild(t, e, deploy.BuildSpec{Dir: toolDir(t, "ENV NAME="+name+"\n", nil), Context: ".", Dockerfile: "Dockerfile",
 			Tag: e.tag(name), Labels: map[string]string{labelWorkload: "web"}})
 	}

@@ -3,6 +3,7 @@ package docker
 import (
 	"fmt"
 	"io"
+	"regexp"
 
 	"tinyforge/deploy/redact"
 )
@@ -14,7 +15,13 @@ type lines struct {
 }
 
 // emit writes one line. A log that cannot be written is no reason to stop a build.
-func (l *lines) emit(line string) { _, _ = fmt.Fprintln(l.w, l.blot.String(line)) }
+func (l *lines) emit(line string) { _, _ = fmt.Fprintln(l.w, l.blot.String(shown(line))) }
+
+// sealed matches the names of images that were built here, and those that Push gives them, with what nobody can guess of them.
+var sealed = regexp.MustCompile(`((?:^|:)[0-9]+)(?:-|(\.[a-z0-9-]+)\.)[0-9a-f]{32}\b`)
+
+// shown is a text in which nobody reads how an image is named in whole.
+func shown(text string) string { return sealed.ReplaceAllString(text, "$1$2") }
 
 // blotter takes the build's own secrets out of each line, and out of what a failure says before that is cut.
 func blotter(secrets map[string]string) *redact.Redactor {

@@ -24,10 +24,12 @@ import (
 type namedImage struct {
 	name string
 	at   string // "line 3"
+	text string // as it is written, with variables
 }
 
 // checkNamed refuses a build from an image that was built here, but for the one that spec knows: builders look among the
-// engine's own images first.
+// engine's own images first. It is there to tell people early: how builders fill in variables differs from one to the other, and what
+// keeps images apart is that nobody can guess their names.
 func (e *Engine) checkNamed(spec deploy.BuildSpec) error {
 	all, err := namedIn(spec)
 	if err != nil {
@@ -48,37 +50,53 @@ func (e *Engine) checkNamed(spec deploy.BuildSpec) error {
 // imageID matches what the classic builder takes for the beginning of an image's id.
 var imageID = regexp.MustCompile(`^(sha256:)?[0-9a-f]+$`)
 
-// checkIDs refuses a build from an image by its id, which the classic builder would find whoever built it. A number is one
-// of a stage.
+// mayBeID tells whether the classic builder could read a text as an image's id, whatever its variables are: it does not where a path,
+// or a tag behind a name without variables, is written out. A number is one of a stage.
+func mayBeID(text string) bool {
+	if !strings.Contains(text, "$") {
+		_, err := strconv.Atoi(text)
+		return err != nil && imageID.MatchString(text)
+	}
+	name, _, tagged := strings.Cut(text, ":")
+	path, _, _ := strings.Cut(text, "$")
+	return !strings.Contains(path, "/") && (!tagged || name == "sha256" || strings.ContainsAny(name, "$\"'\\`"))
+}
+
+// checkIDs refuses a build from an image by its id, which the classic builder would find whoever built it, by its beginning too.
 func checkIDs(spec deploy.BuildSpec) error {
 	all, err := namedIn(spec)
 	if err != nil {
 		return err
 	}
 	for _, n := range all {
-		if _, notStage := strconv.Atoi(n.name); notStage != nil && imageID.MatchString(n.name) {
-			return &deploy.Failure{Text: shorten.To(fmt.Sprintf("Build failed: %s: %s could be an image's id: write its name, with a tag", n.at, shorten.To(n.name, 40)), textLimit)}
+		if mayBeID(n.name) || mayBeID(n.text) {
+			return &deploy.Failure{Text: shorten.To(fmt.Sprintf("Build failed: %s: %s could be an image's id: write its name, with a tag", n.at, shorten.To(n.text, 40)), textLimit)}
 		}
 	}
 	return nil
 }
 
-// namedIn reads the Dockerfile of a build. What it cannot read it leaves to the builder to complain of. Engines of old know
-// no heredocs, and take their lines for instructions: so does the second reading.
+// namedIn reads the Dockerfile of a build. Engines of old know no heredocs, and take their lines for instructions: so does the second
+// reading. What neither can read is a *deploy.Failure: a builder might read it.
 func namedIn(spec deploy.BuildSpec) (all []namedImage, err error) {
 	text, err := readDockerfile(filepath.Join(spec.Dir, filepath.FromSlash(spec.Dockerfile)))
 	if err != nil {
 		return nil, err
 	}
 	if syntax, _, _, found := parser.DetectSyntax(text); found {
-		all = append(all, namedImage{syntax, "its syntax"})
+		all = append(all, namedImage{syntax, "its syntax", syntax})
 	}
 	if syntax, _, _ := strings.Cut(strings.TrimSpace(spec.Args["BUILDKIT_SYNTAX"]), " "); syntax != "" {
-		all = append(all, namedImage{syntax, "BUILDKIT_SYNTAX"})
+		all = append(all, namedImage{syntax, "BUILDKIT_SYNTAX", syntax})
 	}
+	var unread error
 	for _, as := range []string{string(text), strings.ReplaceAll(string(text), "<<", "< <")} {
 		parsed, err := parser.Parse(strings.NewReader(as))
 		if err != nil {
+			if unread != nil {
+				return nil, &deploy.Failure{Text: shorten.To("Build failed: the Dockerfile cannot be read: "+cleanLine(unread.Error()), textLimit), Err: unread}
+			}
+			unread = err
 			continue
 		}
 		r := namedReader{given: spec.Args, known: platformArgs(spec), words: shell.NewLex(parsed.EscapeToken)}
@@ -144,12 +162,12 @@ func (r *namedReader) read(node *parser.Node) {
 		}
 	case "from":
 		if r.inStage = true; node.Next != nil {
-			r.add(node, r.expand(node.Next.Value))
+			r.add(node, r.expand(node.Next.Value), node.Next.Value)
 		}
 	case "copy", "add":
 		for _, flag := range node.Flags {
 			if from, found := strings.CutPrefix(flag, "--from="); found {
-				r.add(node, from)
+				r.add(node, from, from)
 			}
 		}
 	case "run":
@@ -165,8 +183,8 @@ func (r *namedReader) read(node *parser.Node) {
 	}
 }
 
-func (r *namedReader) add(node *parser.Node, name string) {
-	r.all = append(r.all, namedImage{name, fmt.Sprintf("line %d", node.StartLine)})
+func (r *namedReader) add(node *parser.Node, name, text string) {
+	r.all = append(r.all, namedImage{name, fmt.Sprintf("line %d", node.StartLine), text})
 }
 
 func (r *namedReader) arg(text string) {
@@ -198,7 +216,7 @@ func (r *namedReader) mount(node *parser.Node, text string) {
 	}
 	for _, field := range fields {
 		if key, from, _ := strings.Cut(field, "="); strings.EqualFold(key, "from") {
-			r.add(node, from)
+			r.add(node, from, from)
 		}
 	}
 }

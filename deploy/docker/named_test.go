@@ -148,7 +148,36 @@ func TestImagesThatMayBeNamed(t *testing.T) {
 	}
 }
 
-// TestImagesByID: the classic builder looks for them among all images of the engine, also by the beginning of an id.
+// TestWhatCannotBeReadIsNotBuilt: a builder might read it, and find a name in it that nobody looked at.
+func TestWhatCannotBeReadIsNotBuilt(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	for what, dockerfile := range map[string]string{
+		"check twice": "# check=skip=all\n# check=skip=all\nFROM scratch\nCOPY tool /\n",
+		"a long line": "FROM scratch\nCOPY tool /\nENV A=" + strings.Repeat("a", 64<<10) + "\n",
+	} {
+		spec := deploy.BuildSpec{Dir: toolDir(t, "", map[string]string{"Dockerfile": dockerfile}), Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("x")}
+		_, err := e.Build(t.Context(), spec, io.Discard)
+		if text := failure(t, err); !strings.HasPrefix(text, "Build failed: the Dockerfile cannot be read: ") {
+			t.Errorf("%s: %s", what, text)
+		}
+	}
+}
+
+// TestMayBeID: the classic builder may be given variables where a name is written around them.
+func TestMayBeID(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"alpine": false, "alpine:$V": false, "team/$NAME": false, "r.test:5000/x:${V:-1}": false, "0": false, "0a": true,
+		"$BASE": true, "ab${X}": true, "sha256:$X": true, "${X}sha256:ab": true, "sha${X:-256}:ab": true, `"sha256":$X`: true,
+	} {
+		if got := mayBeID(text); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
+// TestImagesByID: the classic builder looks for them among all images of the engine, also by the beginning of an id. BuildKit does not.
 func TestImagesByID(t *testing.T) {
 	t.Parallel()
 	real := testEngine(t)
@@ -160,11 +189,18 @@ func TestImagesByID(t *testing.T) {
 		for what, dockerfile := range map[string]string{
 			"from": "ARG ID=" + name + "\nFROM $ID\nENV A=1\n",
 			"copy": "FROM scratch\nCOPY --from=" + name + " /secret /\n",
+			// builders differ in what these are
+			"default": "FROM ${TARGETSTAGE:-" + name + "}\nENV A=1\n",
+			"not set": "ARG A=x\nARG A\nFROM ${A:-" + name + "}\nENV A=1\n",
+			"empty":   "FROM ${TARGETOSVERSION+" + name + "}\nENV A=1\n",
 		} {
 			spec := deploy.BuildSpec{Dir: toolDir(t, "", map[string]string{"Dockerfile": dockerfile}), Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("x")}
 			_, err := e.Build(t.Context(), spec, io.Discard)
 			if text := failure(t, err); !strings.Contains(text, "could be an image's id") {
 				t.Errorf("%s: %s", what, text)
+			}
+			if _, err := real.Build(t.Context(), spec, io.Discard); err == nil {
+				t.Errorf("%s: BuildKit found %s", what, name)
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -57,6 +58,9 @@ func (e *Engine) tagsOfImage(t *testing.T, id string) (tags []string) {
 	return append(found.RepoTags, found.RepoDigests...)
 }
 
+// unguessable is in names that nobody may read.
+var unguessable = regexp.MustCompile(`[-.][0-9a-f]{32}\b`)
+
 // TestPush: what was built is pushed, named as before, and another engine could run it by what it is pinned to.
 func TestPush(t *testing.T) {
 	t.Parallel()
@@ -76,8 +80,11 @@ func TestPush(t *testing.T) {
 	if after := fmt.Sprint(e.tagsOfImage(t, id)); after != before {
 		t.Errorf("its names are %s, and were %s", after, before)
 	}
-	if text := log.String(); !strings.Contains(text, ": Pushed\n") || strings.Contains(text, "Preparing") {
+	if text := log.String(); !strings.Contains(text, ": Pushed\n") || strings.Contains(text, "Preparing") || unguessable.MatchString(text) {
 		t.Errorf("the log is %q", text)
+	}
+	if tag := e.pushedTag(r); !unguessable.MatchString(tag) || shown(tag) != fmt.Sprintf("%d.%s", r.DeploymentID, e.cfg.Instance) {
+		t.Errorf("it is pushed as %s, shown as %s", tag, shown(tag))
 	}
 	for what, image := range map[string]string{"by its name": r.Image, "by its id": id} {
 		again := r
@@ -266,6 +273,23 @@ func TestParseRegistry(t *testing.T) {
 		r, err := ParseRegistry(text)
 		if got := r.repository("web"); err == nil && got != want || (err == nil) != (want != "") {
 			t.Errorf("%q is %q, %v", text, got, err)
+		}
+	}
+}
+
+// TestRegistryIsKnownHoweverItIsWritten: Docker takes the port for a number, and gives none where it is the usual one.
+func TestRegistryIsKnownHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
+	for host, others := range map[string]map[string]bool{
+		"reg.lan":      {"reg.lan:443": true, "REG.lan:0443": true, "reg.lan:80": true, "reg.lan:5000": false, "reg.lan2": false},
+		"reg.lan:443":  {"reg.lan": true, "reg.lan:00443": true},
+		"reg.lan:5000": {"reg.lan:05000": true, "Reg.Lan:5000": true, "reg.lan:50000": false, "reg.lan:500": false, "reg.lan": false},
+		"[fd00::80]":   {"[fd00::80]:443": true, "[FD00::80]": true, "[fd00::443]": false},
+	} {
+		for other, want := range others {
+			if _, got := (Registry{Host: host, Prefix: "team"}).find(other + "/team/web:1"); got != want {
+				t.Errorf("%s of %s: %v", other, host, got)
+			}
 		}
 	}
 }

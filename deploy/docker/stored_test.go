@@ -90,6 +90,9 @@ func TestPruneStored(t *testing.T) {
 	s := shelf{t, testEngine(t)}
 	ownRegistry(t, s.Engine)
 	web, busy := s.names("web", 1, 2, 3, 4, 5, 6, 7), s.names("busy", 1, 2)
+	for i := range 3 { // pushed by a Tinyforge of old
+		web[i] = shown(web[i])
+	}
 	for _, name := range slices.Concat(web[:3], busy, s.names("web-2", 9)) {
 		s.put(name)
 	}

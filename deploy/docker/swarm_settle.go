@@ -148,11 +148,11 @@ func (v *view) why(other string) string {
 		return cleanLine(other)
 	}
 	last := slices.MaxFunc(failed, func(a, b swarm.Task) int { return a.Status.Timestamp.Compare(b.Status.Timestamp) })
-	text := cleanLine(last.Status.Err)
+	text := last.Status.Err
 	if name := v.nodes[last.NodeID].Description.Hostname; name != "" {
 		text = "on " + name + ": " + text
 	}
-	return text
+	return cleanLine(text)
 }
 
 func failedSwarm(text string) error { return &deploy.Failure{Text: shorten.To(text, textLimit)} }

@@ -16,6 +16,8 @@ const (
 	tailLines = 50
 	// tailParts is how many entries we ask for: the engine stores a long line as several.
 	tailParts = 4 * tailLines
+	// tailMost is what is read of them, in bytes: who answers for a node of a Swarm may be anybody.
+	tailMost = 4 << 20
 )
 
 // Tail implements deploy.Runtime: at most 50 lines of at most 8 KiB. Where there are none, Docker's word on why the container
@@ -48,13 +50,17 @@ func lastLines() container.LogsOptions {
 	return container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(tailParts)}
 }
 
-// readTail closes logs.
+// readTail closes logs. Of more than tailMost bytes it returns the last lines of what it read.
 func readTail(logs io.ReadCloser) ([]string, error) {
 	defer logs.Close()
 	var lines []string
-	add := func(line string) { lines = append(lines, line) }
+	add := func(line string) {
+		if lines = append(lines, line); len(lines) == 2*tailLines {
+			lines = append(lines[:0], lines[tailLines:]...)
+		}
+	}
 	stdout, stderr := &splitter{emit: add}, &splitter{emit: add}
-	if _, err := stdcopy.StdCopy(stdout, stderr, logs); err != nil {
+	if _, err := stdcopy.StdCopy(stdout, stderr, io.LimitReader(logs, tailMost)); err != nil {
 		return nil, err
 	}
 	stdout.flush()

@@ -1,6 +1,8 @@
 package docker
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
 	"regexp"
 	"strings"
@@ -70,8 +72,22 @@ func (r Registry) find(name string) (named reference.Named, found bool) {
 }
 
 func (r Registry) has(named reference.Named) bool {
-	host := func(name string) string { return strings.TrimSuffix(strings.ToLower(name), ":443") }
-	return host(reference.Domain(named)) == host(r.Host) && strings.HasPrefix(reference.Path(named), r.Prefix+"/")
+	return plainHost(reference.Domain(named)) == plainHost(r.Host) && strings.HasPrefix(reference.Path(named), r.Prefix+"/")
+}
+
+// plainHost is a registry's host in one way of the many to write it. Without a port Docker tries 443, and 80 where plain HTTP is allowed.
+func plainHost(host string) string {
+	host = strings.ToLower(host)
+	at := strings.LastIndexByte(host, ':')
+	if at < 0 || strings.HasSuffix(host, "]") {
+		return host
+	}
+	switch port := strings.TrimLeft(host[at+1:], "0"); port {
+	case "80", "443":
+		return host[:at]
+	default:
+		return host[:at+1] + port
+	}
 }
 
 // refused is why what is deployed may not name an image, "" when it may: one that was built here could be another workload's, as could
@@ -89,14 +105,17 @@ func (e *Engine) refused(named reference.Named) string {
 	return fmt.Sprintf("is refused: %s is what was built here, for others too; name another image", where)
 }
 
-// pushedTag is the tag of a release's image: the deployment, and which Tinyforge it is of, since several may share a registry.
+// pushedTag is the tag of a release's image: the deployment, and which Tinyforge it is of, since several may share a registry. Nobody can
+// guess it: for as long as a push takes it names the image on this engine too.
 func (e *Engine) pushedTag(r db.Release) string {
-	return fmt.Sprintf("%d.%s", r.DeploymentID, e.cfg.Instance)
+	sum := hmac.New(sha256.New, e.cfg.HashKey)
+	sum.Write([]byte("pushed " + r.ID))
+	return fmt.Sprintf("%d.%s.%x", r.DeploymentID, e.cfg.Instance, sum.Sum(nil)[:16])
 }
 
-var deploymentTag = regexp.MustCompile(`^([0-9]+)\.(.+)$`)
+var deploymentTag = regexp.MustCompile(`^([0-9]+)\.(.+?)(?:\.[0-9a-f]{32})?$`)
 
-// pushedBy reads which deployment of this Tinyforge a tag is of.
+// pushedBy reads which deployment of this Tinyforge a tag is of, also one of old, without a sum.
 func (e *Engine) pushedBy(tag string) (deployment string, ours bool) {
 	parts := deploymentTag.FindStringSubmatch(tag)
 	if parts == nil || parts[2] != e.cfg.Instance {

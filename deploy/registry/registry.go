@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path"
 	"sync"
 	"time"
 
@@ -93,6 +94,7 @@ func (g *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	pushes := has(r, g.cfg.User, g.cfg.Password)
 	if !pushes && (g.cfg.PullUser == "" || !has(r, g.cfg.PullUser, g.cfg.PullPassword)) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="Tinyforge registry"`)
+		w.Header().Set("Connection", "close") // it must not keep others from one of the connections there are
 		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
 		return
 	}
@@ -100,8 +102,15 @@ func (g *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "DENIED", "this account may only pull")
 		return
 	}
-	g.touched.note(r)
 	full := &fullWriter{ResponseWriter: w, dir: g.disk}
+	if !pushes { // what is not there is remembered for nobody
+		g.app.ServeHTTP(full, r)
+		if full.status < 300 {
+			g.touched.touch(path.Base(r.URL.Path))
+		}
+		return
+	}
+	g.touched.note(r)
 	if !changesImages(r) {
 		g.app.ServeHTTP(full, r)
 		if full.full {

@@ -133,7 +133,7 @@ func TestAccount(t *testing.T) {
 			answer, err := http.DefaultClient.Do(r)
 			w.must(err)
 			_ = answer.Body.Close()
-			if answer.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(answer.Header.Get("WWW-Authenticate"), "Basic ") {
+			if answer.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(answer.Header.Get("WWW-Authenticate"), "Basic ") || !answer.Close {
 				t.Errorf("%s, account %s: %s", path, what, answer.Status)
 			}
 		}

@@ -100,6 +100,7 @@ func (s *Compose) Build(ctx context.Context, in deploy.BuildInput, log io.Writer
 	}
 	loaded, err := s.stacks.Load(ctx, deploy.StackInput{
 		ID:       in.ID,
+		Tag:      in.Tag,
 		Workload: in.Workload.Name,
 		Dir:      dir,
 		Files:    c.Files,

@@ -81,7 +81,7 @@ func TestComposeConfig(t *testing.T) {
 func TestComposeBuild(t *testing.T) {
 	seen := &seenStacks{}
 	r, err := NewCompose(seen).Build(t.Context(), deploy.BuildInput{
-		ID: "tf-web-1",
+		ID: "tf-web-1", Tag: "tinyforge/web:1",
 		Workload: db.Workload{Name: "web", Env: map[string]string{"A": "workload"},
 			Config: json.RawMessage(`{"service":"web","env":{"A":"config","B":"config"},"healthcheck":{"path":"/up"},"registries":{"r.test":{"username":"u","password":"p"}}}`)},
 		Checkout: func(context.Context) (string, error) { return "/checkout", nil },
@@ -95,7 +95,7 @@ func TestComposeBuild(t *testing.T) {
 	if r.Stack == nil || r.Stack.Service != "web" || r.Port != 3000 || r.Healthcheck == nil || r.Image != "" || len(r.Env) > 0 {
 		t.Errorf("release %+v", r)
 	}
-	if seen.in.ID != "tf-web-1" || seen.in.Workload != "web" || seen.in.Dir != "/checkout" || seen.in.Env["A"] != "workload" || seen.in.Env["B"] != "config" {
+	if seen.in.ID != "tf-web-1" || seen.in.Tag != "tinyforge/web:1" || seen.in.Workload != "web" || seen.in.Dir != "/checkout" || seen.in.Env["A"] != "workload" || seen.in.Env["B"] != "config" {
 		t.Errorf("loaded %+v", seen.in)
 	}
 	if auth, err := seen.in.Auth(t.Context(), "r.test"); err != nil || auth == nil || auth.Username != "u" {

@@ -102,15 +102,9 @@ func (c *dockerfileConfig) spec(dir string, in deploy.BuildInput) (deploy.BuildS
 		Target:     c.Target,
 		Args:       c.BuildArgs,
 		Secrets:    c.BuildSecrets,
-		Tag:        builtTag(in),
+		Tag:        in.Tag,
 		Labels:     map[string]string{"tinyforge.workload": in.Workload.Name, "tinyforge.release": string(in.ID)},
 
 		CacheNamespace: in.Workload.Name,
 	}, nil
-}
-
-// builtTag names the image of a release: "tinyforge/web:17" for tf-web-17.
-func builtTag(in deploy.BuildInput) string {
-	id := string(in.ID)
-	return deploy.BuiltPrefix + in.Workload.Name + ":" + id[strings.LastIndexByte(id, '-')+1:]
 }

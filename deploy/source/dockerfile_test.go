@@ -33,6 +33,7 @@ func TestDockerfileFields(t *testing.T) {
 // input is what Build gets for tf-web-17, with the checkout dir.
 func input(config, dir string) deploy.BuildInput {
 	return deploy.BuildInput{
+		Tag:      "tinyforge/web:17",
 		ID:       "tf-web-17",
 		Workload: db.Workload{ID: 3, Name: "web", Config: json.RawMessage(config), Env: map[string]string{"B": "workload"}},
 		Ref:      "refs/heads/main",

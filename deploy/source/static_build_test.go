@@ -41,7 +41,8 @@ func buildStatic(t *testing.T, b *builds, config, dir string) (db.Release, strin
 	t.Helper()
 	var log bytes.Buffer
 	in := deploy.BuildInput{
-		ID: "tf-web-17", Workload: db.Workload{Name: "web", Config: json.RawMessage(config), Env: map[string]string{"SECRET": "hunter2"}},
+		Tag: "tinyforge/web:17",
+		ID:  "tf-web-17", Workload: db.Workload{Name: "web", Config: json.RawMessage(config), Env: map[string]string{"SECRET": "hunter2"}},
 		Checkout: func(context.Context) (string, error) { return dir, nil },
 	}
 	release, err := NewStatic(b, staticProgram(t)).Build(t.Context(), in, &log)

@@ -122,7 +122,7 @@ func (st *stage) spec() deploy.BuildSpec {
 		Dir:        st.checkout,
 		Context:    st.name,
 		Dockerfile: st.name + "/Dockerfile",
-		Tag:        builtTag(st.in),
+		Tag:        st.in.Tag,
 		Labels:     map[string]string{"tinyforge.workload": st.in.Workload.Name, "tinyforge.release": string(st.in.ID)},
 
 		CacheNamespace: st.in.Workload.Name,

@@ -127,14 +127,18 @@ func ready(ctx context.Context, b *bun.DB, keys *Keyring) (*DB, error) {
 func connect(ctx context.Context, b *bun.DB) error {
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
+	var held error
 	for {
 		err := b.PingContext(ctx)
+		if held != nil && ctx.Err() != nil && err != nil { // the time may be over while it is asked
+			return fmt.Errorf("%w: another process does not let go of it", held)
+		}
 		if !busy(err) {
 			return err
 		}
+		held = err
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: another process does not let go of it", err)
 		case <-again.C:
 		}
 	}

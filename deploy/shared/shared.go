@@ -75,7 +75,8 @@ func New(c Config) *Router {
 // Check implements deploy.Router.
 func (r *Router) Check(rt db.Route) error { return r.Local.Check(rt) }
 
-// Upsert implements deploy.Router. With what the row says already nothing is written. Before Run, a first row that would lead to nobody
+// Upsert implements deploy.Router. With what the row says already nothing is written, but under a lease: who
+// decides by what was so before that is told then that it was moved. Before Run, a first row that would lead to nobody
 // leads to where Local does: that may be a proxy that has served since before there were rows, and goes on so.
 func (r *Router) Upsert(ctx context.Context, rt db.Route, up deploy.Upstream) error {
 	return r.upsert(ctx, rt, up, deploy.GuardOf(ctx), nil)
@@ -101,7 +102,7 @@ func (r *Router) upsert(ctx context.Context, rt db.Route, up deploy.Upstream, g 
 		if was.Version == 0 {
 			is.Upstream = first
 		}
-		return is, !is.SameAs(was)
+		return is, g.DeploymentID != 0 || !is.SameAs(was)
 	})
 }
 
@@ -125,7 +126,7 @@ func (r *Router) before(ctx context.Context, rt db.Route, up deploy.Upstream) de
 	return serves
 }
 
-// Hold implements deploy.Router.
+// Hold implements deploy.Router, and writes under a lease as Upsert does.
 func (r *Router) Hold(ctx context.Context, rt db.Route) error {
 	return r.hold(ctx, rt, deploy.GuardOf(ctx), nil)
 }
@@ -139,7 +140,7 @@ func (r *Router) hold(ctx context.Context, rt db.Route, g db.Guard, wrote func(i
 	return r.change(ctx, rt, g, wrote, func(was db.RouteTarget) (db.RouteTarget, bool) {
 		is := was
 		is.Held = true
-		return is, !was.Deleted && !was.Held
+		return is, !was.Deleted && (g.DeploymentID != 0 || !was.Held)
 	})
 }
 

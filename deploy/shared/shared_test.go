@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -282,4 +283,43 @@ func TestNothingToWrite(t *testing.T) {
 	if is, err := a.DB.RouteVersion(t.Context()); err != nil || is != was || len(a.local.Calls()) != calls {
 		t.Errorf("version %d, then %d, %v; calls %q", was, is, err, a.local.Calls()[calls:])
 	}
+}
+
+// TestTakenOver: who takes a deployment over points its route where it led already, and what was decided before that changes it no more.
+func TestTakenOver(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 2)
+	a, b := g.members[0], g.members[1]
+	dep := g.claimed(a.DB)
+	ctx := deploy.WithLease(t.Context(), dep.ID, dep.LeaseOwner)
+	for i, taken := range []func() error{
+		func() error { return a.Upsert(ctx, rt, green) },
+		func() error { return a.Hold(ctx, rt) },
+	} {
+		must(t, taken())
+		stale, err := b.Since(t.Context())
+		must(t, err)
+		must(t, taken())
+		if err := stale.Upsert(t.Context(), rt, blue); !errors.Is(err, db.ErrMoved) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+}
+
+// claimed is a deployment under a lease.
+func (g *group) claimed(store *db.DB) *db.Deployment {
+	g.Helper()
+	forge := db.Forge{Name: "hub", Kind: "gitea", URL: "https://git.example.com"}
+	must(g, store.SaveForge(g.Context(), &forge))
+	repo := db.Repository{ForgeID: forge.ID, ExternalID: 1, FullName: "acme/site", DefaultBranch: "main"}
+	must(g, store.SaveRepository(g.Context(), &repo))
+	w := db.Workload{Name: "site", RepositoryID: repo.ID, Source: "dockerfile", Host: rt.Host, Enabled: true, Config: []byte(`{"port":8080}`)}
+	must(g, store.SaveWorkload(g.Context(), &w))
+	commit := strings.Repeat("a", 40)
+	_, err := store.Enqueue(g.Context(), &db.Delivery{ForgeID: forge.ID, ExternalID: "1", Event: "push", RepositoryID: repo.ID,
+		Ref: "refs/heads/main", Before: strings.Repeat("0", 40), After: commit}, []db.Deployment{{WorkloadID: w.ID, Ref: "refs/heads/main", Commit: commit}})
+	must(g, err)
+	dep, err := store.Claim(g.Context(), "a", time.Hour)
+	must(g, err)
+	return dep
 }

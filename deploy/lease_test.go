@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,4 +128,25 @@ func TestClaimIsWrittenOnce(t *testing.T) {
 		}
 	}
 	w.run(dep)
+}
+
+// TestReapLeavesLaterDeployments: a process that lost its lease and was not told yet looks at Docker once more when another one
+// has finished its deployment, and has begun the next.
+func TestReapLeavesLaterDeployments(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "dockerfile", blueGreen)
+	w.live("a")
+	next := db.Release{ID: "the-next", WorkloadID: w.workload.ID, DeploymentID: 99, Commit: strings.Repeat("c", 40)}
+	fails := deploytest.FailOnce("runtime.remove:before", &deploy.Failure{Text: "Docker is busy"})
+	w.deployer.Runtime = w.runtime.With(func(point string) error {
+		err := fails(point)
+		if err != nil {
+			must2(t)(w.runtime.Start(t.Context(), next))
+		}
+		return err
+	})
+	w.run(w.push("b"))
+	if in, err := w.runtime.Inspect(t.Context(), next.ID); err != nil || in.State != deploy.Running {
+		t.Errorf("what the other process starts is %s, %v", in.State, err)
+	}
 }

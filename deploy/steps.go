@@ -289,12 +289,13 @@ func (j *job) reap(ctx context.Context) error {
 	})
 }
 
-// others returns the releases of the workload, whatever their state, without the one named.
+// others returns the releases of the workload, whatever their state, without the one named and what is of later deployments: a process
+// that lost its lease and was not told yet takes nothing away from them.
 func (j *job) others(ctx context.Context, but db.ReleaseID) ([]Instance, error) {
 	all, err := j.Runtime.List(ctx)
 	var others []Instance
 	for _, i := range all {
-		if i.WorkloadID == j.workload.ID && i.ID != but {
+		if i.WorkloadID == j.workload.ID && i.ID != but && i.DeploymentID <= j.dep.ID {
 			others = append(others, i)
 		}
 	}

@@ -97,8 +97,8 @@ func (s *Swarm) change(ctx context.Context, v *view, spec swarm.ServiceSpec) (ro
 	switch {
 	case isStopped(was.TaskTemplate):
 		rolls, spec.UpdateConfig = false, atOnce()
-	case same && !v.unreached():
-		return false, nil
+	case same && !v.unreached(): // and it may have been changed by a process that has ended since
+		return v.rolls(), nil
 	case same:
 		rolls = true
 		spec.TaskTemplate.ForceUpdate++

@@ -110,6 +110,23 @@ func TestScaledAfterACrash(t *testing.T) {
 	}
 }
 
+// TestChangeOutlivesItsProcess: Swarm takes a change back whose process has ended, and the next one, which finds it made, says so.
+func TestChangeOutlivesItsProcess(t *testing.T) {
+	t.Parallel()
+	s, _, image := testSwarm(t)
+	r := swarmRelease(s, image)
+	mustStart(t, s, r)
+	r.Env = map[string]string{"VERSION": "one", "EXIT_AFTER": "3s"}
+	r.Replicas = 2
+	if w, err := s.converge(t.Context(), r); err != nil || !w.rolls {
+		t.Fatalf("the change rolls: %t, %v", w.rolls, err)
+	}
+	_, err := NewSwarm(s.engine, s.cfg).Start(t.Context(), r)
+	if text := failure(t, err); !strings.Contains(text, "Swarm took the change back") {
+		t.Errorf("failure is %q", text)
+	}
+}
+
 // TestStopOfWhatWaitsForANode: when it returns nothing of the release is wanted any more that could begin.
 func TestStopOfWhatWaitsForANode(t *testing.T) {
 	t.Parallel()

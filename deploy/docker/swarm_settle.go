@@ -50,13 +50,16 @@ func (s *Swarm) settle(ctx context.Context, id db.ReleaseID, w settling) (deploy
 
 // settled tells whether there is nothing more to wait for.
 func (s *Swarm) settled(v *view, w *settling) (bool, error) {
-	if status := v.service.UpdateStatus; v.service.Spec.Labels[labelConfig] != w.spec.Labels[labelConfig] {
+	status := v.service.UpdateStatus
+	undone := status != nil && strings.HasPrefix(string(status.State), "rollback")
+	if undone && w.rolls || v.service.Spec.Labels[labelConfig] != w.spec.Labels[labelConfig] {
 		text := "somebody changed the service meanwhile"
-		if status != nil && strings.HasPrefix(string(status.State), "rollback") {
+		if undone {
 			text = status.Message
 		}
 		return false, failedSwarm("Swarm took the change back: " + v.why(text))
-	} else if w.rolls && status != nil && status.State == swarm.UpdateStatePaused {
+	}
+	if w.rolls && status != nil && status.State == swarm.UpdateStatePaused {
 		return false, failedSwarm("Swarm stopped in the middle of the change: " + v.why(status.Message))
 	}
 	if isStopped(v.service.Spec.TaskTemplate) {
@@ -89,6 +92,18 @@ func (v *view) running() (n int) {
 // takesBack tells whether Swarm is still undoing a change.
 func (v *view) takesBack() bool {
 	return v.service.UpdateStatus != nil && v.service.UpdateStatus.State == swarm.UpdateStateRollbackStarted
+}
+
+// rolls tells whether Swarm replaces tasks, or is about to, and may take that back. Until it begins it has no status, only what was before.
+func (v *view) rolls() bool {
+	is, was, status := v.service.Spec, v.service.PreviousSpec, v.service.UpdateStatus
+	switch {
+	case is.UpdateConfig == nil || is.UpdateConfig.FailureAction != swarm.UpdateFailureActionRollback:
+		return false
+	case status != nil:
+		return status.State == swarm.UpdateStateUpdating
+	}
+	return was != nil && (templateOf(*was) != templateOf(is) || was.TaskTemplate.ForceUpdate != is.TaskTemplate.ForceUpdate)
 }
 
 // updated tells whether Swarm has watched the last new task for long enough.

@@ -114,14 +114,21 @@ func join(ctx context.Context, store *db.DB, p db.Process) error {
 }
 
 // identifyLate asks a Docker which one it is that was away when the process began, until that is known, and again when the others may
-// have forgotten it. It calls agreed whenever the process may go on beside them, and is a *db.EngineError when it may not.
-func identifyLate(ctx context.Context, store *db.DB, id string, ask func(context.Context) (docker.Identity, error), agreed func()) error {
-	for pause := db.ProcessBeat; ; {
+// have forgotten it. It calls agreed whenever the process may go on beside them, and is a *db.EngineError when it may not. A Docker that
+// does not offer what the process said that it deploys to is an error too, when it answers first.
+func identifyLate(ctx context.Context, store *db.DB, p db.Process, ask func(context.Context) (docker.Identity, error), agreed func()) error {
+	for pause, first := db.ProcessBeat, true; ; {
 		asking, cancel := context.WithTimeout(ctx, db.ProcessDead)
 		is, err := ask(asking)
 		cancel()
+		if err == nil && first {
+			if err := lacks(p.Runtimes, is); err != nil {
+				return err
+			}
+			first = false
+		}
 		if err == nil {
-			err = store.IdentifyProcess(ctx, id, is.ID)
+			err = store.IdentifyProcess(ctx, p.ID, is.ID)
 		}
 		if _, other := errors.AsType[*db.EngineError](err); other {
 			return err
@@ -134,4 +141,14 @@ func identifyLate(ctx context.Context, store *db.DB, id string, ask func(context
 			return nil
 		}
 	}
+}
+
+// lacks is an error when an engine does not offer one of the runtimes.
+func lacks(runtimes []string, e docker.Identity) error {
+	for _, name := range runtimes {
+		if err := runtimeKinds()[name](e); err != nil {
+			return fmt.Errorf("docker, which was away at the start, does not offer %s, and this process said that it does: start it again: %w", name, err)
+		}
+	}
+	return nil
 }

@@ -100,7 +100,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 	if err := chosen.apply(ctx); err != nil && !isAway(err) { // it goes on trying
 		return err
 	}
-	makeNetwork(ctx, engine, log)
+	makeNetwork(ctx, deployer.Known, engine, log)
 	recovery := recoverFirst(ctx, deployer, log)
 	if err := printFirstLink(ctx, store, choices, control.PrivateAddr(), out); err != nil {
 		return err
@@ -202,8 +202,11 @@ func routeChecks() map[string]func(db.Route) error {
 }
 
 // makeNetwork makes the network of the containers, so that others can be connected to it before the first push. Docker may
-// be away: then it is made when it is needed.
-func makeNetwork(ctx context.Context, engine *docker.Engine, log *slog.Logger) {
+// be away, or not be known to be that of the others: then it is made when it is needed.
+func makeNetwork(ctx context.Context, known <-chan struct{}, engine *docker.Engine, log *slog.Logger) {
+	if known != nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := engine.EnsureNetwork(ctx); err != nil {

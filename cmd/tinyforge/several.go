@@ -35,7 +35,9 @@ func (p presence) late() []stage {
 	if p.Engine != "" {
 		return nil
 	}
-	return []stage{{"identity", func(ctx context.Context) error { return identifyLate(ctx, p.store, p.ID, p.engine.Identity, p.agreed) }}}
+	return []stage{{"identity", func(ctx context.Context) error {
+		return identifyLate(ctx, p.store, p.Process, p.engine.Identity, p.agreed)
+	}}}
 }
 
 // share makes the routes rows where several processes may use the database. Nginx Proxy Manager is one for all of them anyway: of such

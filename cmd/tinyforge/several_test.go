@@ -284,14 +284,22 @@ func TestDockerThatAnswersLate(t *testing.T) {
 	defer shared.Await(t.Context(), store, db.Process{ID: "one"})()
 	defer shared.Await(t.Context(), store, db.Process{ID: "late"})()
 	asked, agreed := 0, 0
-	err = identifyLate(t.Context(), store, "late", func(context.Context) (docker.Identity, error) {
-		if asked++; asked < 3 {
-			return docker.Identity{}, errors.New("it is away")
-		}
-		return docker.Identity{ID: "two"}, nil
-	}, func() { agreed++ })
+	late := func(p db.Process, is docker.Identity) error {
+		asked = 0
+		return identifyLate(t.Context(), store, p, func(context.Context) (docker.Identity, error) {
+			if asked++; asked < 3 {
+				return docker.Identity{}, errors.New("it is away")
+			}
+			return is, nil
+		}, func() { agreed++ })
+	}
+	err = late(db.Process{ID: "late", Runtimes: []string{"docker"}}, docker.Identity{ID: "two"})
 	if other, ok := errors.AsType[*db.EngineError](err); !ok || other.Host != "one.test" || asked != 3 || agreed != 0 {
 		t.Errorf("asked %d times, agreed %d times: %v", asked, agreed, err)
+	}
+	err = late(db.Process{ID: "late", Runtimes: []string{"docker", "swarm"}}, docker.Identity{ID: "one"})
+	if err == nil || !strings.Contains(err.Error(), "start it again: this Docker is no manager of a Swarm") || agreed != 0 {
+		t.Errorf("with a Docker that offers less than was said it agreed %d times: %v", agreed, err)
 	}
 }
 

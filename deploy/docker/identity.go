@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
 )
 
 // Identity tells engines apart.
 type Identity struct {
-	ID      string // the engine's own, the same after a restart
+	ID      string // the engine's own, the same after a restart; see unique
 	Manager bool   // it is a manager of a Swarm
 	Swarm   string // why it is not known whether it is one: "locked", "pending" (it starts, or finds no leader) or "error"; else ""
 }
@@ -20,7 +22,11 @@ func (e *Engine) Identity(ctx context.Context) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("ask docker which one it is: %w", err)
 	}
-	id := Identity{ID: info.ID, Manager: info.Swarm.ControlAvailable}
+	own, err := e.unique(ctx, info.ID)
+	if err != nil {
+		return Identity{}, fmt.Errorf("ask docker which one it is: %w", err)
+	}
+	id := Identity{ID: own, Manager: info.Swarm.ControlAvailable}
 	switch info.Swarm.LocalNodeState {
 	case swarm.LocalNodeStateLocked, swarm.LocalNodeStatePending, swarm.LocalNodeStateError:
 		if !id.Manager {
@@ -28,4 +34,14 @@ func (e *Engine) Identity(ctx context.Context) (Identity, error) {
 		}
 	}
 	return id, nil
+}
+
+// unique makes an engine's id its own: Docker's is that of the machine, or of the image from which several machines were made. The network
+// "none" is made once, at the first start, and nobody can remove it.
+func (e *Engine) unique(ctx context.Context, id string) (string, error) {
+	none, err := e.docker.NetworkInspect(ctx, "none", network.InspectOptions{})
+	if errdefs.IsNotFound(err) {
+		return id, nil
+	}
+	return id + "/" + none.ID, err
 }

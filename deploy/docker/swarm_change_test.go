@@ -202,3 +202,27 @@ func TestLeftOfARelease(t *testing.T) {
 		return left
 	}, func(left []network.Summary) bool { return len(left) == 0 })
 }
+
+// TestEnginesAreToldApart: those of nodes that have Docker's own id from one image too.
+func TestEnginesAreToldApart(t *testing.T) {
+	t.Parallel()
+	_, cluster, _ := testSwarm(t)
+	ids := map[string]bool{}
+	for _, node := range cluster.Nodes {
+		e, err := New(Config{Host: node.Host, Instance: "any"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		for range 2 {
+			is, err := e.Identity(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids[is.ID] = true
+		}
+	}
+	if len(ids) != len(cluster.Nodes) {
+		t.Errorf("the ids are %v", ids)
+	}
+}

@@ -58,10 +58,14 @@ func TestSwarmThatDoesNotAnswerYet(t *testing.T) {
 		t.Fatal(err)
 	}
 	poll(t, is, func(id Identity) bool { return id.Manager && id.Swarm == "" })
+	first := is().ID
 	for again(); is().Swarm != "locked"; again() { // it had not heard yet that it is to be
 		if is().Swarm != "" {
 			t.Fatalf("it is %+v", is())
 		}
+	}
+	if id := is().ID; id != first {
+		t.Errorf("after a restart it is %s, and was %s", id, first)
 	}
 	says("docker swarm unlock")
 	if err := cluster.Crash(1); err != nil {

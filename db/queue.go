@@ -119,10 +119,10 @@ func (d *DB) Claim(ctx context.Context, owner string, lease time.Duration, runti
 	}
 	err = d.bun.NewUpdate().Model(dep).
 		Set("entered = CASE WHEN phase = ? THEN ? ELSE entered END", PhaseQueued, string(begun)).
-		Set("lease_owner = ?, lease_until = ?", owner+"/"+rand.Text(), t.Add(lease)).
+		Set("lease_owner = ?, lease_until = ?", owner+"/"+rand.Text(), d.ago(-lease)).
 		Set("phase = CASE WHEN phase = ? THEN ? ELSE phase END", PhaseQueued, PhaseBuilding).
 		Set("attempt = attempt + 1, started_at = COALESCE(started_at, ?), updated_at = ?", t, t).
-		Where("id = (?)", d.claimable(t, runtimes)).
+		Where("id = (?)", d.claimable(runtimes)).
 		Returning("?Columns").
 		Scan(ctx)
 	switch {
@@ -135,13 +135,13 @@ func (d *DB) Claim(ctx context.Context, owner string, lease time.Duration, runti
 	return dep, dep.unseal(d.keys)
 }
 
-func (d *DB) claimable(t time.Time, runtimes []string) *bun.SelectQuery {
+func (d *DB) claimable(runtimes []string) *bun.SelectQuery {
 	busy := d.bun.NewSelect().TableExpr("deployments AS other").ColumnExpr("1").
 		Where("other.workload_id = deployment.workload_id AND other.id <> deployment.id").
 		Where("other.phase IN (?)", bun.List(inProgress))
 	q := d.bun.NewSelect().Model((*Deployment)(nil)).Column("id").
 		Where("phase IN (?)", bun.List(unfinished)).
-		Where("lease_until IS NULL OR lease_until < ?", t).
+		Where("lease_until IS NULL OR lease_until < ?", d.ago(0)).
 		Where("NOT EXISTS (?)", busy).
 		OrderExpr("id").Limit(1)
 	if len(runtimes) > 0 {
@@ -176,10 +176,15 @@ func (d *DB) BreakLeases(ctx context.Context) (int, error) {
 	return int(n), found("break leases", err)
 }
 
+// Leased tells whether a deployment is under a lease that is not over.
+func (d *DB) Leased(ctx context.Context, id int64) (bool, error) {
+	led, err := d.bun.NewSelect().Model((*Deployment)(nil)).Where("id = ? AND lease_until >= ?", id, d.ago(0)).Exists(ctx)
+	return led, found("look at a lease", err)
+}
+
 // Renew extends the lease, or answers ErrLeaseLost, also when the deployment has ended. It reads Cancelled again.
 func (d *DB) Renew(ctx context.Context, dep *Deployment, lease time.Duration) error {
-	t := now()
-	err := d.bun.NewUpdate().Model((*Deployment)(nil)).Set("lease_until = ?, updated_at = ?", t.Add(lease), t).
+	err := d.bun.NewUpdate().Model((*Deployment)(nil)).Set("lease_until = ?, updated_at = ?", d.ago(-lease), now()).
 		Where("id = ? AND lease_owner = ? AND lease_owner <> ''", dep.ID, dep.LeaseOwner).
 		Where("phase IN (?)", bun.List(unfinished)).
 		Returning("cancelled").Scan(ctx, &dep.Cancelled)

@@ -124,7 +124,14 @@ func TestRenew(t *testing.T) {
 		f.queued("", "A")
 		dep, err := f.Claim(t.Context(), "worker", over)
 		f.check(err)
+		leased := func(want bool) {
+			if got, err := f.Leased(t.Context(), dep.ID); err != nil || got != want {
+				t.Errorf("leased: %t, %v; want %t", got, err, want)
+			}
+		}
+		leased(false)
 		f.check(f.Renew(t.Context(), dep, lease)) // late, but nobody took it
+		leased(true)
 		if taken, err := f.Claim(t.Context(), "other", lease); err != nil || taken != nil {
 			t.Errorf("claimed %+v, %v", taken, err)
 		}

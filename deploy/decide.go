@@ -1,8 +1,6 @@
 package deploy
 
 import (
-	"time"
-
 	"tinyforge/db"
 )
 
@@ -76,9 +74,9 @@ const (
 	workBeside  work = "beside"   // it builds, or its process is dead or this one, or it is committed
 )
 
-// workOf tells how far dep is; nil is none. Ours means that it is under a lease of this process: then the runner does not
-// touch the routes before it has the workload back.
-func workOf(dep *db.Deployment, state *db.RuntimeState, ours bool, now time.Time) work {
+// workOf tells how far dep is; nil is none. Led means that it is under the lease of another process. Under one of this process
+// the runner does not touch the routes before it has the workload back.
+func workOf(dep *db.Deployment, state *db.RuntimeState, led bool) work {
 	switch {
 	case dep == nil:
 		return workNone
@@ -86,7 +84,7 @@ func workOf(dep *db.Deployment, state *db.RuntimeState, ours bool, now time.Time
 		return workBeside
 	case dep.Strategy == db.Recreate, dep.Strategy == db.Stack && state != nil && state.Release.Stack != nil:
 		return workInPlace
-	case !ours && dep.LeaseUntil.After(now):
+	case led:
 		return workLed
 	}
 	return workBeside

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"tinyforge/db"
 )
@@ -90,21 +89,25 @@ func (p *patient) decide(ctx context.Context) (a action, err error) {
 func (p *patient) examine(ctx context.Context) (f facts, err error) {
 	f.deleted = p.w.DeletedAt != nil
 	var dep *db.Deployment
-	ours := false
+	led := false
 	if d, err := p.DB.InProgress(ctx, p.w.ID); err == nil {
 		dep = &d
-		_, ours = p.leases.Load(d.LeaseOwner)
+		if _, ours := p.leases.Load(d.LeaseOwner); !ours {
+			if led, err = p.DB.Leased(ctx, d.ID); err != nil {
+				return f, err
+			}
+		}
 	} else if !errors.Is(err, db.ErrNotFound) {
 		return f, err
 	}
 	switch p.state, err = p.DB.RuntimeState(ctx, p.w.ID); {
 	case errors.Is(err, db.ErrNotFound):
-		f.work = workOf(dep, nil, ours, time.Now())
+		f.work = workOf(dep, nil, led)
 		return f, nil
 	case err != nil:
 		return f, err
 	}
-	f.row, f.work = true, workOf(dep, &p.state, ours, time.Now())
+	f.row, f.work = true, workOf(dep, &p.state, led)
 	if p.outOfReach(p.state.Runtime) {
 		return f, nil
 	}

@@ -7,9 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -24,7 +22,6 @@ import (
 type namedImage struct {
 	name string
 	at   string // "line 3"
-	text string // as it is written, with variables
 }
 
 // checkNamed refuses a build from an image that was built here, but for the one that spec knows: builders look among the
@@ -47,35 +44,6 @@ func (e *Engine) checkNamed(spec deploy.BuildSpec) error {
 	return nil
 }
 
-// imageID matches what the classic builder takes for the beginning of an image's id.
-var imageID = regexp.MustCompile(`^(sha256:)?[0-9a-f]+$`)
-
-// mayBeID tells whether the classic builder could read a text as an image's id, whatever its variables are: it does not where a path,
-// or a tag behind a name without variables, is written out. A number is one of a stage.
-func mayBeID(text string) bool {
-	if !strings.Contains(text, "$") {
-		_, err := strconv.Atoi(text)
-		return err != nil && imageID.MatchString(text)
-	}
-	name, _, tagged := strings.Cut(text, ":")
-	path, _, _ := strings.Cut(text, "$")
-	return !strings.Contains(path, "/") && (!tagged || name == "sha256" || strings.ContainsAny(name, "$\"'\\`"))
-}
-
-// checkIDs refuses a build from an image by its id, which the classic builder would find whoever built it, by its beginning too.
-func checkIDs(spec deploy.BuildSpec) error {
-	all, err := namedIn(spec)
-	if err != nil {
-		return err
-	}
-	for _, n := range all {
-		if mayBeID(n.name) || mayBeID(n.text) {
-			return &deploy.Failure{Text: shorten.To(fmt.Sprintf("Build failed: %s: %s could be an image's id: write its name, with a tag", n.at, shorten.To(n.text, 40)), textLimit)}
-		}
-	}
-	return nil
-}
-
 // namedIn reads the Dockerfile of a build. Engines of old know no heredocs, and take their lines for instructions: so does the second
 // reading. What neither can read is a *deploy.Failure: a builder might read it.
 func namedIn(spec deploy.BuildSpec) (all []namedImage, err error) {
@@ -84,10 +52,10 @@ func namedIn(spec deploy.BuildSpec) (all []namedImage, err error) {
 		return nil, err
 	}
 	if syntax, _, _, found := parser.DetectSyntax(text); found {
-		all = append(all, namedImage{syntax, "its syntax", syntax})
+		all = append(all, namedImage{syntax, "its syntax"})
 	}
 	if syntax, _, _ := strings.Cut(strings.TrimSpace(spec.Args["BUILDKIT_SYNTAX"]), " "); syntax != "" {
-		all = append(all, namedImage{syntax, "BUILDKIT_SYNTAX", syntax})
+		all = append(all, namedImage{syntax, "BUILDKIT_SYNTAX"})
 	}
 	var unread error
 	for _, as := range []string{string(text), strings.ReplaceAll(string(text), "<<", "< <")} {
@@ -162,12 +130,12 @@ func (r *namedReader) read(node *parser.Node) {
 		}
 	case "from":
 		if r.inStage = true; node.Next != nil {
-			r.add(node, r.expand(node.Next.Value), node.Next.Value)
+			r.add(node, r.expand(node.Next.Value))
 		}
 	case "copy", "add":
 		for _, flag := range node.Flags {
 			if from, found := strings.CutPrefix(flag, "--from="); found {
-				r.add(node, from, from)
+				r.add(node, from)
 			}
 		}
 	case "run":
@@ -183,8 +151,8 @@ func (r *namedReader) read(node *parser.Node) {
 	}
 }
 
-func (r *namedReader) add(node *parser.Node, name, text string) {
-	r.all = append(r.all, namedImage{name, fmt.Sprintf("line %d", node.StartLine), text})
+func (r *namedReader) add(node *parser.Node, name string) {
+	r.all = append(r.all, namedImage{name, fmt.Sprintf("line %d", node.StartLine)})
 }
 
 func (r *namedReader) arg(text string) {
@@ -216,7 +184,7 @@ func (r *namedReader) mount(node *parser.Node, text string) {
 	}
 	for _, field := range fields {
 		if key, from, _ := strings.Cut(field, "="); strings.EqualFold(key, "from") {
-			r.add(node, from, from)
+			r.add(node, from)
 		}
 	}
 }

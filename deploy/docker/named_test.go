@@ -178,3 +178,29 @@ func TestImagesByID(t *testing.T) {
 		}
 	}
 }
+
+// TestVariablesInWhichBuildersDiffer: another builder than ours could find a name in them that is refused.
+func TestVariablesInWhichBuildersDiffer(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	e.cfg.Registry = &Registry{Host: "registry.test:5000", Prefix: "team/apps"}
+	for dockerfile, refused := range map[string]bool{
+		"FROM ${TARGETSTAGE:-registry.test:5000}/team/apps/web\n":                          true,
+		"FROM regi${TARGETSTAGE}stry.test:5000/team/apps/web\n":                            true,
+		"FROM regi${TARGETSTAGE}stry.test:5000/team/apps/web@sha256:0\n":                   true,
+		"FROM ${TARGETVARIANT:-a}registry.test:5000/team/apps/web\n":                       true,
+		"FROM regi${TARGETARCH#arm64}stry.test:5000/team/apps/web\n":                       true,
+		"ARG A=${BUILDOSVERSION:-x}\nFROM regi${A}stry.test:5000/team/apps/web\n":          true,
+		"ARG A=$TARGETARCH\nFROM regi${A#arm64}stry.test:5000/team/apps/web\n":             true,
+		"ARG A=x\nARG A\nFROM regi${A}stry.test:5000/team/apps/web\n":                      true,
+		"FROM regi${A?}stry.test:5000/team/apps/web\n":                                     true,
+		"ARG TARGETARCH\nFROM scratch AS base-amd64\nCOPY tool /\nFROM base-$TARGETARCH\n": false,
+		"ARG A\nARG B=scratch\nFROM --platform=${TARGETPLATFORM:-linux} ${A:-$B}\n":        false,
+	} {
+		spec := deploy.BuildSpec{Dir: toolDir(t, "", map[string]string{"Dockerfile": dockerfile}), Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("x")}
+		err := e.checkNamed(spec)
+		if !refused && err != nil || refused && !strings.Contains(failure(t, err), "builders differ") {
+			t.Errorf("%q: %v", dockerfile, err)
+		}
+	}
+}

@@ -264,7 +264,7 @@ func TestScaledInPlace(t *testing.T) {
 	}
 }
 
-// TestSwarmSaysWhyNot: each failure names what to look at.
+// TestSwarmSaysWhyNot: each failure names what to look at, and none by what an image could be read.
 func TestSwarmSaysWhyNot(t *testing.T) {
 	t.Parallel()
 	s, cluster, image := testSwarm(t)
@@ -283,8 +283,11 @@ func TestSwarmSaysWhyNot(t *testing.T) {
 			r := swarmRelease(s, image)
 			tt.change(&r)
 			_, err := s.Start(t.Context(), r)
-			if text := failure(t, err); !strings.HasPrefix(text, tt.want) {
+			if text := failure(t, err); !strings.HasPrefix(text, tt.want) || strings.Contains(text, "sha256") {
 				t.Errorf("failure is %q, want %q", text, tt.want)
+			}
+			if tail, err := s.Tail(t.Context(), r.ID); err != nil || strings.Contains(fmt.Sprint(tail), "sha256") {
+				t.Errorf("its last lines are %q, %v", tail, err)
 			}
 			if err := s.Remove(t.Context(), r.ID); err != nil {
 				t.Error(err)

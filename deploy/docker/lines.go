@@ -18,7 +18,7 @@ type lines struct {
 func (l *lines) emit(line string) { _, _ = fmt.Fprintln(l.w, l.blot.String(shown(line))) }
 
 // sealed matches the names of images that were built here, and those that Push gives them, with what nobody can guess of them.
-var sealed = regexp.MustCompile(`((?:^|:)[0-9]+)(?:-|(\.[a-z0-9-]+)\.)[0-9a-f]{32}\b`)
+var sealed = regexp.MustCompile(`((?:^|:)[0-9]+)(?:-|(\.[a-z0-9-]+)\.)[0-9a-f]{32}`)
 
 // shown is a text in which nobody reads how an image is named in whole.
 func shown(text string) string { return sealed.ReplaceAllString(text, "$1$2") }

@@ -102,7 +102,7 @@ func (e *Engine) dropPushed(ctx context.Context, target string) {
 		err = e.untag(ctx, target)
 	}
 	if err = ignoreGone(err); err != nil {
-		e.cfg.Log.WarnContext(ctx, "remove the name of a pushed image; it goes with the image", "name", shown(target), "error", err)
+		e.cfg.Log.WarnContext(ctx, "remove the name of a pushed image; it goes with the image", "name", shown(target), "error", shown(err.Error()))
 	}
 }
 

@@ -59,7 +59,7 @@ func (e *Engine) tagsOfImage(t *testing.T, id string) (tags []string) {
 }
 
 // unguessable is in names that nobody may read.
-var unguessable = regexp.MustCompile(`[-.][0-9a-f]{32}\b`)
+var unguessable = regexp.MustCompile(`[-.][0-9a-f]{32}`)
 
 // TestPush: what was built is pushed, named as before, and another engine could run it by what it is pinned to.
 func TestPush(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/docker/api/types/swarm"
 
@@ -105,7 +106,10 @@ func TestServiceOfARelease(t *testing.T) {
 		"pids":               task.Resources.Limits.Pids == pidsLimit,
 		"constraints":        slices.Equal(task.Placement.Constraints, r.Constraints),
 		"no secret in env":   !slices.ContainsFunc(task.ContainerSpec.Env, func(s string) bool { return strings.Contains(s, "s3cret") }),
-		"capabilities":       slices.Equal(task.ContainerSpec.CapabilityDrop, []string{"ALL"}),
+		"capabilities":       slices.Equal(task.ContainerSpec.CapabilityDrop, []string{"ALL"}) && slices.Equal(task.ContainerSpec.CapabilityAdd, prefixed(usualCapabilities)),
+		"read-only":          task.ContainerSpec.ReadOnly,
+		"user":               task.ContainerSpec.User == r.User,
+		"folder in memory":   slices.ContainsFunc(task.ContainerSpec.Mounts, func(m mount.Mount) bool { return m.Target == "/small" && m.TmpfsOptions.SizeBytes == 1<<20 }),
 		"no virtual address": service.Spec.EndpointSpec.Mode == swarm.ResolutionModeDNSRR,
 	} {
 		if !ok {

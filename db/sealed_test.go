@@ -30,6 +30,13 @@ func withSecrets(f *fixture) *db.Deployment {
 	f.save(dep, db.PhaseCommitting)
 	dep.Phase = db.PhaseDraining
 	f.check(f.Commit(f.t.Context(), dep, state(dep)))
+	f.check(f.SaveCertificateFiles(f.t.Context(), db.CertificateFile{Name: "certificates/www.example.com.key", Content: []byte("s3cret-certificate")}))
+	_, err := f.ChangeRoute(f.t.Context(), "www.example.com", db.Guard{}, func(db.RouteTarget) (db.RouteTarget, bool) {
+		r := db.Route{Host: "www.example.com"}
+		r.BasicAuth = []db.BasicAuth{{Username: "ann", Hash: "s3cret-hash"}}
+		return db.RouteTarget{Route: r, Upstream: `"s3cret-upstream"`}, true
+	})
+	f.check(err)
 	return dep
 }
 
@@ -80,13 +87,14 @@ func TestNoSecretIsStoredInClear(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		withSecrets(f)
 		tables := []string{"settings", "forges", "installations", "repositories", "workloads", "deliveries", "deployments",
-			"runtime_states", "log_lines"}
+			"runtime_states", "log_lines", "certificate_files", "route_targets"}
 		seen := 0
 		for _, table := range tables {
 			rows, err := f.Bun().QueryContext(t.Context(), "SELECT * FROM "+table)
 			f.check(err)
 			columns, err := rows.Columns()
 			f.check(err)
+			before := seen
 			for rows.Next() {
 				values := make([][]byte, len(columns))
 				dest := make([]any, len(columns))
@@ -102,6 +110,9 @@ func TestNoSecretIsStoredInClear(t *testing.T) {
 				}
 			}
 			f.check(errors.Join(rows.Err(), rows.Close()))
+			if empty := table == "settings" || table == "installations" || table == "log_lines"; seen == before && !empty {
+				t.Errorf("nothing is in %s", table)
+			}
 		}
 		if seen < 60 {
 			t.Errorf("saw only %d values", seen)

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -185,5 +186,29 @@ func TestMovesToAnotherRuntime(t *testing.T) {
 	}
 	if left, err := there.List(t.Context()); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %+v, %v", left, err)
+	}
+}
+
+// publishing is a runtime that has its images from a registry.
+type publishing struct{ *deploytest.Runtime }
+
+const published = "registry.test/apps/web@sha256:"
+
+func (publishing) Publish(_ context.Context, r db.Release, _ io.Writer) (db.Release, error) {
+	r.Image = published + strings.Repeat("ef", 32)
+	return r, nil
+}
+
+// TestWhereImagesArePublishedIsNotTold: who reads a log could read the image by it.
+func TestWhereImagesArePublishedIsNotTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "dockerfile", blueGreen)
+	w.deployer.Runtime = publishing{w.runtime}
+	dep := w.live("a")
+	if !strings.HasPrefix(dep.Release.Image, published) {
+		t.Errorf("its image is %s", dep.Release.Image)
+	}
+	if text := w.logText(dep.ID); !strings.Contains(text, "Built sha256:abab") || strings.Contains(text, published) {
+		t.Errorf("the log is %s", text)
 	}
 }

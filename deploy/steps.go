@@ -53,9 +53,11 @@ func (j *job) build(ctx context.Context) error {
 			Checkout:     func(ctx context.Context) (string, error) { return j.checkout(ctx, &workspace) },
 			RegistryAuth: j.registryAuth,
 		}, j.log)
-		if err == nil {
-			release, err = j.publish(ctx, id, release)
+		if err != nil {
+			return err
 		}
+		j.log.Printf("Built %s", strings.Join(release.AllImages(), ", ")) // who knows what it is published as may be able to read it
+		release, err = j.publish(ctx, id, release)
 		return err
 	})
 	if err != nil {
@@ -67,7 +69,6 @@ func (j *job) build(ctx context.Context) error {
 	}
 	release.Origin = j.workload.Origin()
 	j.adopt(release)
-	j.log.Printf("Built %s", strings.Join(release.AllImages(), ", "))
 	return nil
 }
 

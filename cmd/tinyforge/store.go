@@ -91,13 +91,21 @@ func alone(ctx context.Context, d *db.DB) error {
 	}
 }
 
-// makePrivate makes the database's file, so that nobody else can read it: SQLite would make it for everybody.
+// makePrivate makes the database's file, so that nobody else can read it: SQLite would make it for everybody. An empty one that is there
+// is as good as new.
 func makePrivate(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("make database: %w", err)
 	}
-	return file.Close()
+	info, err := file.Stat()
+	if err == nil && info.Size() == 0 {
+		err = file.Chmod(0o600)
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("make database: %w", err)
+	}
+	return nil
 }
 
 // readyStore is openStore with the schema brought up to date. It refuses a key that did not seal this database.

@@ -20,7 +20,8 @@ import (
 // Tinyforge built with the same labels, that one is returned: a tag names one build.
 //
 // The log gets the steps and their output, a line at a time, in which values of secrets are blotted out. A write that
-// fails is not noticed. A build that fails is a *deploy.Failure that names the step; ctx ends the running step at once.
+// fails is not noticed. A build that fails is a *deploy.Failure that names the step; ctx ends the running step at once. An engine without
+// BuildKit builds nothing, which is a *deploy.Failure too.
 // No account of this machine is used for base images, and none that was built here is one, but for spec's. The image carries
 // spec's labels and an empty one for each other of ours, whatever its Dockerfile says.
 func (e *Engine) Build(ctx context.Context, spec deploy.BuildSpec, log io.Writer) (string, error) {
@@ -100,8 +101,10 @@ func (e *Engine) buildAnew(ctx context.Context, spec deploy.BuildSpec, out *line
 		if _, gone := e.docker.Ping(ctx); gone != nil {
 			return gone
 		}
-		out.emit("This Docker has no BuildKit: using its classic builder")
-		return e.buildClassic(ctx, spec, out)
+		if mentions(err.Error(), "unable to upgrade to h2c") { // it answers, and not as one that has it
+			return &deploy.Failure{Text: "This Docker has no BuildKit, with which Tinyforge builds: upgrade to Docker Engine 20.10 or newer", Err: err}
+		}
+		return err
 	}
 	defer kit.Close()
 	return e.solve(ctx, kit, spec, out)

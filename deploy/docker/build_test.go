@@ -46,6 +46,13 @@ COPY nowhere /
 	if want := "COPY . /site/\nexporting to image\n"; !strings.HasSuffix(log.String(), want) {
 		t.Errorf("log is %q", log.String())
 	}
+	again := spec
+	again.Tag += "_web" // a layer of files, of a stack
+	for range 2 {
+		if _, err := e.Build(t.Context(), again, &log); err != nil || unguessable.MatchString(log.String()) {
+			t.Errorf("a layer: %v, the log is %q", err, log.String())
+		}
+	}
 	if _, err := e.Build(t.Context(), spec, &log); err != nil || unguessable.MatchString(log.String()) || !strings.HasSuffix(log.String(), "Using the image "+e.tag("17")+", which is built already\n") {
 		t.Errorf("built again: %v, the log is %q", err, log.String())
 	}

@@ -17,8 +17,8 @@ import (
 const textLimit = 140
 
 var (
-	// exitCode finds the exit code of a step, as every BuildKit and the classic builder tell it.
-	exitCode = regexp.MustCompile(`(?:exit code: |non-zero code: )(\d+)`)
+	// exitCode finds the exit code of a step, as every BuildKit tells it.
+	exitCode = regexp.MustCompile(`exit code: (\d+)`)
 
 	// preamble is what BuildKit puts before the reason.
 	preamble = regexp.MustCompile(`^(?:failed to solve with frontend [^:]+: |failed to solve: |failed to create LLB definition: |` +

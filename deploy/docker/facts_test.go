@@ -2,12 +2,15 @@ package docker
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"tinyforge/db"
+	"tinyforge/deploy"
 )
 
 // TestFactsLastAsLongAsTheEngine: what an engine was asked once it is not asked again, until the connection to its events is
@@ -65,28 +68,65 @@ func TestBuildKitIsAskedForUntilItAnswers(t *testing.T) {
 	t.Parallel()
 	e := testEngine(t)
 	var dialled atomic.Int32
-	classic := newFront(t, e, func(w http.ResponseWriter, r *http.Request) bool {
+	bare := newFront(t, e, func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path == "/grpc" {
 			dialled.Add(1)
 		}
 		return withoutBuildKit(w, r)
 	}).engine(e)
-	classic.facts.Store(new(facts))
+	bare.facts.Store(new(facts))
 	for range 2 {
-		if kit, err := classic.buildkit(t.Context()); err == nil {
+		if kit, err := bare.buildkit(t.Context()); err == nil {
 			_ = kit.Close()
 			t.Error("there is a BuildKit")
 		}
 	}
-	if dialled.Load() < 2 || classic.facts.Load().buildKit {
-		t.Errorf("it was asked %d times, and is known: %+v", dialled.Load(), classic.facts.Load())
+	if dialled.Load() < 2 || bare.facts.Load().buildKit {
+		t.Errorf("it was asked %d times, and is known: %+v", dialled.Load(), bare.facts.Load())
 	}
 	known := new(facts)
 	known.buildKit = true
-	classic.facts.Store(known)
-	if kit, err := classic.buildkit(t.Context()); err != nil {
+	bare.facts.Store(known)
+	if kit, err := bare.buildkit(t.Context()); err != nil {
 		t.Errorf("one that is known is asked for: %v", err)
 	} else {
 		_ = kit.Close()
 	}
+}
+
+// TestBuildWithoutBuildKit: nothing else builds, and an engine that went away in the meantime is no engine without it.
+func TestBuildWithoutBuildKit(t *testing.T) {
+	t.Parallel()
+	real := testEngine(t)
+	var leaves atomic.Bool
+	var f *front
+	f = newFront(t, real, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/grpc" && leaves.Load() {
+			f.cut()
+		}
+		return withoutBuildKit(w, r)
+	})
+	e := f.engine(real)
+	spec := deploy.BuildSpec{Dir: toolDir(t, "", nil), Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("1")}
+	_, err := e.Build(t.Context(), spec, io.Discard)
+	if text := failure(t, err); !strings.Contains(text, "has no BuildKit") || !strings.Contains(text, "upgrade to Docker Engine 20.10") {
+		t.Errorf("the failure is %q", text)
+	}
+	if real.has(t, spec.Tag) {
+		t.Error("something built it")
+	}
+	leaves.Store(true)
+	_, err = e.Build(t.Context(), spec, io.Discard)
+	if text := failure(t, err); !strings.Contains(text, "Docker is not reachable") {
+		t.Errorf("without an engine the failure is %q", text)
+	}
+}
+
+// withoutBuildKit is an engine that has no BuildKit.
+func withoutBuildKit(w http.ResponseWriter, r *http.Request) bool {
+	if r.URL.Path != "/grpc" && r.URL.Path != "/session" {
+		return false
+	}
+	http.NotFound(w, r)
+	return true
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -114,29 +113,25 @@ func TestImagesLabelsNeverWin(t *testing.T) {
 	}
 }
 
-// A built image carries none of our labels but those that we gave it, with either builder.
+// A built image carries none of our labels but those that we gave it.
 func TestBuildOverridesForgedLabels(t *testing.T) {
 	t.Parallel()
-	real := testEngine(t)
-	classic := newFront(t, real, withoutBuildKit).engine(real)
-	forged := real.labels(release(real, ""))
+	e := testEngine(t)
+	forged := e.labels(release(e, ""))
 	forged[labelVolume], forged[labelBuiltBy], forged["color"] = "a/b", "another", "green"
-	for name, e := range map[string]*Engine{"BuildKit": real, "classic": classic} {
-		dir := t.TempDir()
-		write(t, dir, "Dockerfile", "FROM scratch\n"+labelLines(forged)+"COPY Dockerfile /\n")
-		tag := e.tag(strings.ToLower(name))
-		mustBuild(t, e, deploy.BuildSpec{
-			Dir: dir, Context: ".", Dockerfile: "Dockerfile", Tag: tag, Labels: map[string]string{labelRelease: "tf-web-17"},
-		})
-		found, err := e.docker.ImageInspect(t.Context(), tag)
-		if err != nil {
-			t.Fatal(err)
-		}
-		labels := found.Config.Labels
-		maps.DeleteFunc(labels, func(_, value string) bool { return value == "" })
-		if want := map[string]string{labelRelease: "tf-web-17", labelBuiltBy: e.cfg.Instance, "color": "green"}; !maps.Equal(labels, want) {
-			t.Errorf("%s: image has labels %v, want %v", name, labels, want)
-		}
+	dir := t.TempDir()
+	write(t, dir, "Dockerfile", "FROM scratch\n"+labelLines(forged)+"COPY Dockerfile /\n")
+	mustBuild(t, e, deploy.BuildSpec{
+		Dir: dir, Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("1"), Labels: map[string]string{labelRelease: "tf-web-17"},
+	})
+	found, err := e.docker.ImageInspect(t.Context(), e.tag("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels := found.Config.Labels
+	maps.DeleteFunc(labels, func(_, value string) bool { return value == "" })
+	if want := map[string]string{labelRelease: "tf-web-17", labelBuiltBy: e.cfg.Instance, "color": "green"}; !maps.Equal(labels, want) {
+		t.Errorf("image has labels %v, want %v", labels, want)
 	}
 }
 
@@ -211,13 +206,4 @@ func watch(t *testing.T, e *Engine) <-chan db.ReleaseID {
 		t.Errorf("the first call is %q", id)
 	}
 	return seen
-}
-
-// withoutBuildKit is an engine that has only the classic builder.
-func withoutBuildKit(w http.ResponseWriter, r *http.Request) bool {
-	if r.URL.Path != "/grpc" && r.URL.Path != "/session" {
-		return false
-	}
-	http.NotFound(w, r)
-	return true
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -22,55 +21,27 @@ import (
 
 // namedImage is an image, or a stage, that a Dockerfile takes something from.
 type namedImage struct {
-	name string
-	at   string // "line 3"
-	text string // as it is written, with variables
+	name   string
+	at     string // "line 3"
+	unsure bool   // builders differ in what its variables are
 }
 
 // checkNamed refuses a build from an image that was built here, but for the one that spec knows: builders look among the
-// engine's own images first. It is there to tell people early: how builders fill in variables differs from one to the other, and what
-// keeps images apart is that nobody can guess their names.
+// engine's own images first. It refuses variables too that builders fill in differently. It is there to tell people early: what keeps
+// images apart is that nobody can guess their names.
 func (e *Engine) checkNamed(spec deploy.BuildSpec) error {
 	all, err := namedIn(spec)
 	if err != nil {
 		return err
 	}
 	for _, n := range all {
-		named, err := reference.ParseNormalizedNamed(n.name)
-		if err != nil || n.name == spec.Base {
-			continue
+		if named, err := reference.ParseNormalizedNamed(n.name); err == nil && n.name != spec.Base {
+			if why := e.refused(named); why != "" {
+				return &deploy.Failure{Text: shorten.To(fmt.Sprintf("Build failed: %s: %s %s", n.at, shorten.To(n.name, 40), why), textLimit)}
+			}
 		}
-		if why := e.refused(named); why != "" {
-			return &deploy.Failure{Text: shorten.To(fmt.Sprintf("Build failed: %s: %s %s", n.at, shorten.To(n.name, 40), why), textLimit)}
-		}
-	}
-	return nil
-}
-
-// imageID matches what the classic builder takes for the beginning of an image's id.
-var imageID = regexp.MustCompile(`^(sha256:)?[0-9a-f]+$`)
-
-// mayBeID tells whether the classic builder could read a text as an image's id, whatever its variables are: it does not where a path,
-// or a tag behind a name without variables, is written out. A number is one of a stage.
-func mayBeID(text string) bool {
-	if !strings.Contains(text, "$") {
-		_, err := strconv.Atoi(text)
-		return err != nil && imageID.MatchString(text)
-	}
-	name, _, tagged := strings.Cut(text, ":")
-	path, _, _ := strings.Cut(text, "$")
-	return !strings.Contains(path, "/") && (!tagged || name == "sha256" || strings.ContainsAny(name, "$\"'\\`"))
-}
-
-// checkIDs refuses a build from an image by its id, which the classic builder would find whoever built it, by its beginning too.
-func checkIDs(spec deploy.BuildSpec) error {
-	all, err := namedIn(spec)
-	if err != nil {
-		return err
-	}
-	for _, n := range all {
-		if mayBeID(n.name) || mayBeID(n.text) {
-			return &deploy.Failure{Text: shorten.To(fmt.Sprintf("Build failed: %s: %s could be an image's id: write its name, with a tag", n.at, shorten.To(n.text, 40)), textLimit)}
+		if n.unsure {
+			return &deploy.Failure{Text: fmt.Sprintf("Build failed: %s: builders differ in the variables of this image's name: write it out, or use an ARG of your own", n.at)}
 		}
 	}
 	return nil
@@ -84,10 +55,10 @@ func namedIn(spec deploy.BuildSpec) (all []namedImage, err error) {
 		return nil, err
 	}
 	if syntax, _, _, found := parser.DetectSyntax(text); found {
-		all = append(all, namedImage{syntax, "its syntax", syntax})
+		all = append(all, namedImage{name: syntax, at: "its syntax"})
 	}
 	if syntax, _, _ := strings.Cut(strings.TrimSpace(spec.Args["BUILDKIT_SYNTAX"]), " "); syntax != "" {
-		all = append(all, namedImage{syntax, "BUILDKIT_SYNTAX", syntax})
+		all = append(all, namedImage{name: syntax, at: "BUILDKIT_SYNTAX"})
 	}
 	var unread error
 	for _, as := range []string{string(text), strings.ReplaceAll(string(text), "<<", "< <")} {
@@ -99,7 +70,7 @@ func namedIn(spec deploy.BuildSpec) (all []namedImage, err error) {
 			unread = err
 			continue
 		}
-		r := namedReader{given: spec.Args, known: platformArgs(spec), words: shell.NewLex(parsed.EscapeToken)}
+		r := newNamedReader(spec, parsed.EscapeToken)
 		for _, node := range parsed.AST.Children {
 			r.read(node)
 		}
@@ -149,9 +120,24 @@ func platformArgs(spec deploy.BuildSpec) map[string]string {
 // namedReader collects what the instructions of a Dockerfile name. A FROM can use the arguments that stand before the first.
 type namedReader struct {
 	given, known map[string]string
+	doubts       map[string]doubt
+	declared     map[string]bool
 	words        *shell.Lex
 	inStage      bool
 	all          []namedImage
+}
+
+func newNamedReader(spec deploy.BuildSpec, escape rune) *namedReader {
+	r := &namedReader{
+		given: spec.Args, known: platformArgs(spec), doubts: map[string]doubt{}, declared: map[string]bool{}, words: shell.NewLex(escape),
+	}
+	for name := range r.known {
+		r.doubts[name] = someValue
+	}
+	for _, name := range []string{"TARGETSTAGE", "TARGETOSVERSION", "BUILDOSVERSION"} { // which not every builder sets
+		r.doubts[name] = anyValue
+	}
+	return r
 }
 
 func (r *namedReader) read(node *parser.Node) {
@@ -162,12 +148,13 @@ func (r *namedReader) read(node *parser.Node) {
 		}
 	case "from":
 		if r.inStage = true; node.Next != nil {
-			r.add(node, r.expand(node.Next.Value), node.Next.Value)
+			name, doubt := r.expand(node.Next.Value)
+			r.add(node, name, doubt == anyValue)
 		}
 	case "copy", "add":
 		for _, flag := range node.Flags {
 			if from, found := strings.CutPrefix(flag, "--from="); found {
-				r.add(node, from, from)
+				r.add(node, from, false)
 			}
 		}
 	case "run":
@@ -183,30 +170,56 @@ func (r *namedReader) read(node *parser.Node) {
 	}
 }
 
-func (r *namedReader) add(node *parser.Node, name, text string) {
-	r.all = append(r.all, namedImage{name, fmt.Sprintf("line %d", node.StartLine), text})
+func (r *namedReader) add(node *parser.Node, name string, unsure bool) {
+	r.all = append(r.all, namedImage{name: name, at: fmt.Sprintf("line %d", node.StartLine), unsure: unsure})
 }
 
 func (r *namedReader) arg(text string) {
 	name, value, given := strings.Cut(text, "=")
 	if over, ok := r.given[name]; ok {
 		r.known[name] = over
-	} else if given {
-		r.known[name] = r.expand(value)
+		return
 	}
+	word, doubt := r.expand(value)
+	if given {
+		r.known[name] = word
+	}
+	if r.doubts[name] = max(r.doubts[name], doubt); r.declared[name] {
+		r.doubts[name] = anyValue
+	}
+	r.declared[name] = true
 }
 
-// expand is as the text is where it cannot be expanded.
-func (r *namedReader) expand(text string) string {
+// doubt is how sure it is what a text is once its variables are filled in.
+type doubt int
+
+const (
+	sure      doubt = iota
+	someValue       // a builder on another platform has another text, and it has one where ours does
+	anyValue        // it may be empty, or not
+)
+
+// variable matches those of a text, with a brace behind one that is all there is in its braces.
+var variable = regexp.MustCompile(`\$(\{?)(\w+)(\}?)`)
+
+// expand fills in the variables of a text.
+func (r *namedReader) expand(text string) (word string, worst doubt) {
 	var env []string
 	for name, value := range r.known {
 		env = append(env, name+"="+value)
 	}
 	word, _, err := r.words.ProcessWord(text, shell.EnvsFromSlice(env))
 	if err != nil {
-		return text
+		return text, anyValue
 	}
-	return word
+	for _, v := range variable.FindAllStringSubmatch(text, -1) {
+		of := r.doubts[v[2]]
+		if of == someValue && v[1] != "" && v[3] == "" { // what follows makes something else of it: a default, or what is cut off
+			of = anyValue
+		}
+		worst = max(worst, of)
+	}
+	return word, worst
 }
 
 func (r *namedReader) mount(node *parser.Node, text string) {
@@ -216,7 +229,7 @@ func (r *namedReader) mount(node *parser.Node, text string) {
 	}
 	for _, field := range fields {
 		if key, from, _ := strings.Cut(field, "="); strings.EqualFold(key, "from") {
-			r.add(node, from, from)
+			r.add(node, from, false)
 		}
 	}
 }

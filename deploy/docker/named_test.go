@@ -164,44 +164,43 @@ func TestWhatCannotBeReadIsNotBuilt(t *testing.T) {
 	}
 }
 
-// TestMayBeID: the classic builder may be given variables where a name is written around them.
-func TestMayBeID(t *testing.T) {
+// TestImagesByID: BuildKit does not look for them among the images of the engine.
+func TestImagesByID(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]bool{
-		"alpine": false, "alpine:$V": false, "team/$NAME": false, "r.test:5000/x:${V:-1}": false, "0": false, "0a": true,
-		"$BASE": true, "ab${X}": true, "sha256:$X": true, "${X}sha256:ab": true, "sha${X:-256}:ab": true, `"sha256":$X`: true,
-	} {
-		if got := mayBeID(text); got != want {
-			t.Errorf("%s: %v", text, got)
+	e := testEngine(t)
+	_, id := victim(t, e)
+	for _, name := range []string{id, id[len("sha256:"):], id[len("sha256:"):][:9]} {
+		for _, dockerfile := range []string{"FROM " + name + "\nENV A=1\n", "FROM scratch\nCOPY --from=" + name + " /secret /\n"} {
+			spec := deploy.BuildSpec{Dir: toolDir(t, "", map[string]string{"Dockerfile": dockerfile}), Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("x")}
+			if _, err := e.Build(t.Context(), spec, io.Discard); failure(t, err) == "" {
+				t.Errorf("%q is built", dockerfile)
+			}
 		}
 	}
 }
 
-// TestImagesByID: the classic builder looks for them among all images of the engine, also by the beginning of an id. BuildKit does not.
-func TestImagesByID(t *testing.T) {
+// TestVariablesInWhichBuildersDiffer: another builder than ours could find a name in them that is refused.
+func TestVariablesInWhichBuildersDiffer(t *testing.T) {
 	t.Parallel()
-	real := testEngine(t)
-	e := newFront(t, real, withoutBuildKit).engine(real)
-	_, id := victim(t, real)
-	begin := id[len("sha256:"):]
-	begin = begin[:max(9, strings.IndexAny(begin, "abcdef")+1)] // a number would be a stage's
-	for _, name := range []string{id, begin} {
-		for what, dockerfile := range map[string]string{
-			"from": "ARG ID=" + name + "\nFROM $ID\nENV A=1\n",
-			"copy": "FROM scratch\nCOPY --from=" + name + " /secret /\n",
-			// builders differ in what these are
-			"default": "FROM ${TARGETSTAGE:-" + name + "}\nENV A=1\n",
-			"not set": "ARG A=x\nARG A\nFROM ${A:-" + name + "}\nENV A=1\n",
-			"empty":   "FROM ${TARGETOSVERSION+" + name + "}\nENV A=1\n",
-		} {
-			spec := deploy.BuildSpec{Dir: toolDir(t, "", map[string]string{"Dockerfile": dockerfile}), Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("x")}
-			_, err := e.Build(t.Context(), spec, io.Discard)
-			if text := failure(t, err); !strings.Contains(text, "could be an image's id") {
-				t.Errorf("%s: %s", what, text)
-			}
-			if _, err := real.Build(t.Context(), spec, io.Discard); err == nil {
-				t.Errorf("%s: BuildKit found %s", what, name)
-			}
+	e := testEngine(t)
+	e.cfg.Registry = &Registry{Host: "registry.test:5000", Prefix: "team/apps"}
+	for dockerfile, refused := range map[string]bool{
+		"FROM ${TARGETSTAGE:-registry.test:5000}/team/apps/web\n":                          true,
+		"FROM regi${TARGETSTAGE}stry.test:5000/team/apps/web\n":                            true,
+		"FROM regi${TARGETSTAGE}stry.test:5000/team/apps/web@sha256:0\n":                   true,
+		"FROM ${TARGETVARIANT:-a}registry.test:5000/team/apps/web\n":                       true,
+		"FROM regi${TARGETARCH#arm64}stry.test:5000/team/apps/web\n":                       true,
+		"ARG A=${BUILDOSVERSION:-x}\nFROM regi${A}stry.test:5000/team/apps/web\n":          true,
+		"ARG A=$TARGETARCH\nFROM regi${A#arm64}stry.test:5000/team/apps/web\n":             true,
+		"ARG A=x\nARG A\nFROM regi${A}stry.test:5000/team/apps/web\n":                      true,
+		"FROM regi${A?}stry.test:5000/team/apps/web\n":                                     true,
+		"ARG TARGETARCH\nFROM scratch AS base-amd64\nCOPY tool /\nFROM base-$TARGETARCH\n": false,
+		"ARG A\nARG B=scratch\nFROM --platform=${TARGETPLATFORM:-linux} ${A:-$B}\n":        false,
+	} {
+		spec := deploy.BuildSpec{Dir: toolDir(t, "", map[string]string{"Dockerfile": dockerfile}), Context: ".", Dockerfile: "Dockerfile", Tag: e.tag("x")}
+		err := e.checkNamed(spec)
+		if !refused && err != nil || refused && !strings.Contains(failure(t, err), "builders differ") {
+			t.Errorf("%q: %v", dockerfile, err)
 		}
 	}
 }

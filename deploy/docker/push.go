@@ -23,7 +23,7 @@ import (
 
 // Push sends the image of a release, which this engine has, to Config.Registry, and returns the release with Image pinned there:
 // "host/prefix/workload@sha256:...". One that is pinned there already is returned as it is, another workload's is refused; repeating it
-// sends only what is missing. The log gets a line for each layer.
+// sends only what is missing. The log gets a line for each layer, and none of what the image is pinned to.
 //
 // A registry that does not answer, refuses the account or is full, and an image that is gone, are each a *deploy.Failure. What the
 // registry said is in no error: it could reflect the account.
@@ -46,8 +46,9 @@ func (e *Engine) Push(ctx context.Context, r db.Release, log io.Writer) (db.Rele
 	out := &lines{w: log, blot: blotter(map[string]string{"TINYFORGE_REGISTRY_PASSWORD": to.Password})}
 	sum, err := e.push(ctx, r.Image, to.repository(r.Workload)+":"+e.pushedTag(r), out)
 	if err != nil {
-		return r, e.explain("push image "+r.Image, err)
+		return r, e.explain("push image "+shown(r.Image), err)
 	}
+	out.emit("Pushed to " + to.repository(r.Workload))
 	r.Image = to.repository(r.Workload) + "@" + sum.String()
 	return r, nil
 }
@@ -62,7 +63,7 @@ func (e *Engine) push(ctx context.Context, ref, target string, out *lines) (dige
 		return "", err
 	}
 	if err := e.docker.ImageTag(ctx, ref, target); errdefs.IsNotFound(err) {
-		return "", &deploy.Failure{Text: shorten.To(fmt.Sprintf("Image %s is not on this Docker any more: redeploy, and it is made again", ref), textLimit), Err: err}
+		return "", &deploy.Failure{Text: shorten.To(fmt.Sprintf("Image %s is not on this Docker any more: redeploy, and it is made again", shown(ref)), textLimit), Err: err}
 	} else if err != nil {
 		return "", err
 	}
@@ -101,7 +102,7 @@ func (e *Engine) dropPushed(ctx context.Context, target string) {
 		err = e.untag(ctx, target)
 	}
 	if err = ignoreGone(err); err != nil {
-		e.cfg.Log.WarnContext(ctx, "remove the name of a pushed image; it goes with the image", "name", target, "error", err)
+		e.cfg.Log.WarnContext(ctx, "remove the name of a pushed image; it goes with the image", "name", shown(target), "error", shown(err.Error()))
 	}
 }
 

@@ -59,7 +59,7 @@ func (e *Engine) tagsOfImage(t *testing.T, id string) (tags []string) {
 }
 
 // unguessable is in names that nobody may read.
-var unguessable = regexp.MustCompile(`[-.][0-9a-f]{32}\b`)
+var unguessable = regexp.MustCompile(`[-.][0-9a-f]{32}`)
 
 // TestPush: what was built is pushed, named as before, and another engine could run it by what it is pinned to.
 func TestPush(t *testing.T) {
@@ -80,7 +80,8 @@ func TestPush(t *testing.T) {
 	if after := fmt.Sprint(e.tagsOfImage(t, id)); after != before {
 		t.Errorf("its names are %s, and were %s", after, before)
 	}
-	if text := log.String(); !strings.Contains(text, ": Pushed\n") || strings.Contains(text, "Preparing") || unguessable.MatchString(text) {
+	if text := log.String(); !strings.Contains(text, ": Pushed\n") || strings.Contains(text, "Preparing") || unguessable.MatchString(text) ||
+		!strings.HasSuffix(text, "Pushed to "+e.cfg.Registry.repository(r.Workload)+"\n") || strings.Contains(text, "sha256") {
 		t.Errorf("the log is %q", text)
 	}
 	if tag := e.pushedTag(r); !unguessable.MatchString(tag) || shown(tag) != fmt.Sprintf("%d.%s", r.DeploymentID, e.cfg.Instance) {

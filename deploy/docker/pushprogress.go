@@ -41,7 +41,7 @@ func (p *pushProgress) show(m jsonmessage.JSONMessage) {
 		}
 	default:
 		switch {
-		case m.Status == "":
+		case m.Status == "", strings.Contains(m.Status, ": digest: "): // by which it can be read
 		case m.ID != "":
 			p.out.emit(cleanLine(m.ID + ": " + m.Status))
 		default:

@@ -32,6 +32,7 @@ func TestPushProgress(t *testing.T) {
 	}
 	say("a", "Pushed", 0)
 	say("b", "Layer already exists", 0)
+	say("", "17.x: digest: sha256:0123 size: 527", 0)
 	const again = "a: It did not get through, and is sent again\n"
 	if want := "The push refers to repository [x/web]\nSent 2MB\n" + again + again + "a: Pushed\nb: Layer already exists\n"; log.String() != want {
 		t.Errorf("the log is\n%s\nwant\n%s", log.String(), want)

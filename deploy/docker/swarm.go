@@ -225,7 +225,7 @@ func (s *Swarm) Ready(ctx context.Context, r db.Release) error {
 	if parseErr != nil {
 		return fmt.Errorf("ask the registry for an image: %w", parseErr)
 	}
-	return pullFailure(named, "", err)
+	return pullFailure(reference.TrimNamed(named), "", err)
 }
 
 // Publish implements deploy.Publisher: it pushes the image to Config.Registry of the engine, from where the nodes pull it.

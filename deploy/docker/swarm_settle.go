@@ -156,7 +156,7 @@ func (v *view) homeless() string {
 	return ""
 }
 
-// why is what the last task that came to nothing says of it, or else other.
+// why is what the last task that came to nothing says of it, or else other; not what its image is pinned to.
 func (v *view) why(other string) string {
 	failed := slices.DeleteFunc(slices.Clone(v.tasks), func(t swarm.Task) bool { return t.Status.Err == "" })
 	if len(failed) == 0 {
@@ -167,7 +167,10 @@ func (v *view) why(other string) string {
 	if name := v.nodes[last.NodeID].Description.Hostname; name != "" {
 		text = "on " + name + ": " + text
 	}
-	return cleanLine(text)
+	return cleanLine(unpinned(text))
 }
 
-func failedSwarm(text string) error { return &deploy.Failure{Text: shorten.To(text, textLimit)} }
+// failedSwarm says nothing of what the image is pinned to.
+func failedSwarm(text string) error {
+	return &deploy.Failure{Text: shorten.To(unpinned(text), textLimit)}
+}

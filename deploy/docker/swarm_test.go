@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/docker/api/types/swarm"
 
@@ -105,7 +106,10 @@ func TestServiceOfARelease(t *testing.T) {
 		"pids":               task.Resources.Limits.Pids == pidsLimit,
 		"constraints":        slices.Equal(task.Placement.Constraints, r.Constraints),
 		"no secret in env":   !slices.ContainsFunc(task.ContainerSpec.Env, func(s string) bool { return strings.Contains(s, "s3cret") }),
-		"capabilities":       slices.Equal(task.ContainerSpec.CapabilityDrop, []string{"ALL"}),
+		"capabilities":       slices.Equal(task.ContainerSpec.CapabilityDrop, []string{"ALL"}) && slices.Equal(task.ContainerSpec.CapabilityAdd, prefixed(usualCapabilities)),
+		"read-only":          task.ContainerSpec.ReadOnly,
+		"user":               task.ContainerSpec.User == r.User,
+		"folder in memory":   slices.ContainsFunc(task.ContainerSpec.Mounts, func(m mount.Mount) bool { return m.Target == "/small" && m.TmpfsOptions.SizeBytes == 1<<20 }),
 		"no virtual address": service.Spec.EndpointSpec.Mode == swarm.ResolutionModeDNSRR,
 	} {
 		if !ok {
@@ -264,7 +268,7 @@ func TestScaledInPlace(t *testing.T) {
 	}
 }
 
-// TestSwarmSaysWhyNot: each failure names what to look at.
+// TestSwarmSaysWhyNot: each failure names what to look at, and none by what an image could be read.
 func TestSwarmSaysWhyNot(t *testing.T) {
 	t.Parallel()
 	s, cluster, image := testSwarm(t)
@@ -283,8 +287,11 @@ func TestSwarmSaysWhyNot(t *testing.T) {
 			r := swarmRelease(s, image)
 			tt.change(&r)
 			_, err := s.Start(t.Context(), r)
-			if text := failure(t, err); !strings.HasPrefix(text, tt.want) {
+			if text := failure(t, err); !strings.HasPrefix(text, tt.want) || strings.Contains(text, "sha256") {
 				t.Errorf("failure is %q, want %q", text, tt.want)
+			}
+			if tail, err := s.Tail(t.Context(), r.ID); err != nil || strings.Contains(fmt.Sprint(tail), "sha256") {
+				t.Errorf("its last lines are %q, %v", tail, err)
 			}
 			if err := s.Remove(t.Context(), r.ID); err != nil {
 				t.Error(err)

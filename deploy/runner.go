@@ -39,6 +39,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	for range r.Config.Workers {
 		workers.Go(func() error { r.worker(ctx); return nil })
 	}
+	workers.Go(func() error { r.tellUnoffered(ctx); return nil })
 	return workers.Wait()
 }
 

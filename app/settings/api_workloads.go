@@ -198,6 +198,10 @@ func (c *apiCall) queued(w db.Workload, dep db.Deployment, action string) (any, 
 	if err := c.audit(action, w.Name, idText(dep.ID)); err != nil {
 		return nil, err
 	}
-	c.send(http.StatusAccepted, newAPIDeployment(w.Name, dep))
+	shown, err := c.shown(w, dep)
+	if err != nil {
+		return nil, err
+	}
+	c.send(http.StatusAccepted, shown)
 	return nil, nil
 }

@@ -55,7 +55,7 @@ func (r *Runner) worker(ctx context.Context) {
 			r.work(ctx, dep, begun.Add(r.Config.Lease))
 			continue
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, db.ErrAway) { // that is said elsewhere, once
 			r.Log.ErrorContext(ctx, "claim deployment", "error", err)
 		}
 		select {

@@ -157,6 +157,8 @@ func (c *apiCall) fail(err error) {
 		code, text = http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)
 	case errors.Is(err, db.ErrNotFound):
 		code, text = http.StatusNotFound, "there is no such thing, or not any more"
+	case errors.Is(err, db.ErrAway):
+		code, text = http.StatusServiceUnavailable, db.ErrAway.Error()+": try again soon"
 	case c.r.Context().Err() != nil:
 		return
 	default:

@@ -49,7 +49,7 @@ func requestCommands() []command {
 			example: "rollback web", options: storeAnd(), run: ask(rollback)},
 		{name: "scale", args: "WORKLOAD N", does: "make what is live run N times, on Docker Swarm; nothing is built",
 			more:    "The number is written into the workload's config, where an apply finds it: change it in the file too.",
-			example: "scale web 3", options: storeAnd(), run: configured(scale)},
+			example: "scale web 3", options: storeAnd("max-replicas", "force"), run: configured(scale)},
 		{name: "cancel", args: ofDeployment, does: "end the deployment that waits or is in progress; what served before it goes on",
 			more: numbers, example: "cancel web", options: storeAnd(), run: ask(cancelDeployment)},
 		{name: "remove", args: ofWorkload, does: "take a workload down; --volumes removes its volumes too",

@@ -43,6 +43,9 @@ func TestWorkloadPage(t *testing.T) {
 	if strings.Contains(p.body, "release secret") {
 		t.Error("a secret is on the page")
 	}
+	if p := b.get("/workloads/shop/delete"); !strings.Contains(p.body, `id="f-name"`) || strings.Contains(p.body, "f-name-hint") {
+		t.Error("the name that confirms has the hint of a forge")
+	}
 	r.err = errors.New("docker is away")
 	b.get("/workloads/shop").is(t, http.StatusOK, second.Commit[:7])
 	b.post("/workloads/shop/pause").leads(t, "/workloads/shop")

@@ -116,7 +116,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 		{"hooks", app.NewHookKeeper(store, forges.OpenRow, choices.PublicURL, 10*time.Minute, log).Run},
 		{"poller", webhooks.NewPoller(hooks, log).Run},
 		{"settings", chosen.Run},
-		{"secrets", secrets.Run},
+		{"secrets", secrets.Run}, {"registry", checkRegistry(engine.CheckRegistry, log)},
 	}, router.Stages()...)
 	return runStages(ctx, log, append(stages, stage{"listener", store.Listen})...)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -78,17 +77,6 @@ func (r *Router) beat(ctx context.Context) {
 		if n%tidy == 0 {
 			r.complain(ctx, "tidy the rows of processes", r.DB.TidyProcesses(ctx))
 		}
-	}
-}
-
-// complain logs what went wrong. That the database is away Watch says, once.
-func (r *Router) complain(ctx context.Context, what string, err error) {
-	level := slog.LevelWarn
-	if errors.Is(err, db.ErrAway) || errors.Is(err, context.DeadlineExceeded) && !r.Away(err) {
-		level = slog.LevelDebug
-	}
-	if err != nil && ctx.Err() == nil {
-		r.Log.Log(ctx, level, what, "error", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package shared
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -84,4 +85,15 @@ func (w *watcher) gone(ctx context.Context, p db.Process) bool {
 		w.log.InfoContext(ctx, "another process left", "host", p.Host)
 	}
 	return true
+}
+
+// complain logs what went wrong. That the database is away Watch says, once.
+func (r *Router) complain(ctx context.Context, what string, err error) {
+	level := slog.LevelWarn
+	if errors.Is(err, db.ErrAway) || errors.Is(err, context.DeadlineExceeded) && !r.Away(err) {
+		level = slog.LevelDebug
+	}
+	if err != nil && ctx.Err() == nil {
+		r.Log.Log(ctx, level, what, "error", err)
+	}
 }

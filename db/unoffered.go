@@ -39,7 +39,7 @@ func (d *DB) UnofferedWorkloads(ctx context.Context, own ...string) (list []Unof
 		Runtime, Serve string
 	}
 	open := d.bun.NewSelect().Model((*Deployment)(nil)).Column("workload_id").Where("phase IN (?)", bun.List(unfinished))
-	kept := d.bun.NewSelect().Model((*Deployment)(nil)).Column("workload_id").Where("phase IN (?) AND lease_until >= ?", bun.List(unfinished), now())
+	kept := d.bun.NewSelect().Model((*Deployment)(nil)).Column("workload_id").Where("phase IN (?) AND lease_until >= ?", bun.List(unfinished), d.ago(0))
 	err = d.bun.NewSelect().TableExpr("workloads AS w").Join("LEFT JOIN runtime_states AS s ON s.workload_id = w.id").
 		ColumnExpr("w.id, w.name, w.runtime, COALESCE(s.runtime, w.runtime) AS serve").
 		Where("(w.id IN (?) OR w.deleted_at IS NOT NULL) AND w.id NOT IN (?)", open, kept).Order("w.id").Scan(ctx, &waits)

@@ -47,7 +47,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 	calls := newReporterCalls()
 	defer calls.wait()
 	for ctx.Err() == nil {
-		if err := r.start(ctx, calls); err != nil && ctx.Err() == nil {
+		if err := r.start(ctx, calls); err != nil && ctx.Err() == nil && !errors.Is(err, db.ErrAway) { // that is said elsewhere, once
 			r.log.ErrorContext(ctx, "find commit statuses to set", "error", err)
 		}
 		timer := time.NewTimer(r.pause(ctx, calls))

@@ -190,13 +190,13 @@ func (d *DB) tx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) erro
 // now is the time as both databases keep it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-// found turns the driver's empty result into ErrNotFound.
+// found turns the driver's empty result into ErrNotFound, and no answer into ErrAway.
 func found(what string, err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("%s: %w", what, ErrNotFound)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, away(err))
 	}
 	return nil
 }

@@ -132,6 +132,12 @@ func (d *DB) LivingProcesses(ctx context.Context) (list []Process, err error) {
 	return list, found("read processes", err)
 }
 
+// HasProcess tells whether a process is known: one that does not live and is fell silent, one that has left is not.
+func (d *DB) HasProcess(ctx context.Context, id string) (bool, error) {
+	known, err := d.bun.NewSelect().Model((*Process)(nil)).Where("id = ?", id).Exists(ctx)
+	return known, found("read process", err)
+}
+
 // TidyProcesses forgets processes that are dead for long, drains that nobody waits for any more, and deleted routes that every
 // living process has taken away.
 func (d *DB) TidyProcesses(ctx context.Context) error {

@@ -103,7 +103,7 @@ func (d *DB) listenOnce(ctx context.Context) {
 	}()
 	if err := listener.Listen(ctx, allTopics()...); err != nil {
 		if ctx.Err() == nil {
-			slog.WarnContext(ctx, "listen to other processes", "error", err)
+			slog.DebugContext(ctx, "listen to other processes", "error", err) // everybody polls, and says that the database is away
 		}
 		return
 	}

@@ -210,13 +210,20 @@ func (p *patient) made(name string) bool {
 }
 
 func (p *patient) report(ctx context.Context, rt db.Route, at target, was Upstream) {
-	log := p.Log.With("host", rt.Host, "was", was.Name+" "+was.Addr, "is", p.upstream().Name+" "+p.upstream().Addr)
+	log := p.Log.With("host", rt.Host, "was", nameOf(was), "is", nameOf(p.upstream()))
 	switch at {
 	case targetForeign:
 		log.WarnContext(ctx, "put a route back that somebody changed")
 	case targetAnother, targetMoved:
 		log.InfoContext(ctx, "correct route")
 	}
+}
+
+func nameOf(up Upstream) string {
+	if up == (Upstream{}) {
+		return "none"
+	}
+	return strings.TrimSpace(up.Name + " " + up.Addr)
 }
 
 // startAgain starts what should run; where the workload has nothing in progress alone, since a volume may be written by one

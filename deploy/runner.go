@@ -39,6 +39,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	for range r.Config.Workers {
 		workers.Go(func() error { r.worker(ctx); return nil })
 	}
+	workers.Go(func() error { r.tellUnoffered(ctx); return nil })
 	return workers.Wait()
 }
 
@@ -54,7 +55,7 @@ func (r *Runner) worker(ctx context.Context) {
 			r.work(ctx, dep, begun.Add(r.Config.Lease))
 			continue
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, db.ErrAway) { // that is said elsewhere, once
 			r.Log.ErrorContext(ctx, "claim deployment", "error", err)
 		}
 		select {
@@ -67,7 +68,7 @@ func (r *Runner) worker(ctx context.Context) {
 
 // work takes one claimed deployment, whose lease expires then unless it is renewed, as far as it gets.
 func (r *Runner) work(ctx context.Context, dep *db.Deployment, expires time.Time) {
-	log := r.Log.With("deployment", dep.ID, "workload", dep.WorkloadID, "commit", dep.Commit)
+	log := r.Log.With("deployment", dep.ID, "workload", r.nameOf(ctx, dep.WorkloadID), "commit", dep.Commit)
 	lease := *dep // the worker changes its own
 	leased, stop := context.WithCancelCause(ctx)
 	wanted, cancel := context.WithCancel(leased)
@@ -94,6 +95,14 @@ func (r *Runner) work(ctx context.Context, dep *db.Deployment, expires time.Time
 	default: // the database does not answer: nothing may be done that is not written down first
 		log.ErrorContext(ctx, "deployment interrupted; it goes on when its lease is over", "phase", dep.Phase, "error", err)
 	}
+}
+
+// nameOf is the name of a workload, or its number where that is not known.
+func (r *Runner) nameOf(ctx context.Context, id int64) string {
+	if w, err := r.DB.Workload(ctx, id); err == nil {
+		return w.Name
+	}
+	return fmt.Sprint(id)
 }
 
 // keepLease renews the lease until ctx is done, calls cancel when somebody asked for the deployment's end, and stop when the

@@ -45,6 +45,7 @@ func (v *visit) report(page aboutPage) string {
 	}
 	for _, f := range page.Facts {
 		switch {
+		case f.Named:
 		case f.Bytes > 0:
 			line("about."+f.Key, en.Size(f.Bytes))
 		case !f.At.IsZero():

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"crypto/rand"
 	_ "embed"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -157,6 +159,8 @@ func (c *apiCall) fail(err error) {
 		code, text = http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)
 	case errors.Is(err, db.ErrNotFound):
 		code, text = http.StatusNotFound, "there is no such thing, or not any more"
+	case errors.Is(err, db.ErrAway):
+		code, text = http.StatusServiceUnavailable, db.ErrAway.Error()+": try again soon"
 	case c.r.Context().Err() != nil:
 		return
 	default:
@@ -173,17 +177,31 @@ func (c *apiCall) read(into any) error {
 	d.DisallowUnknownFields()
 	err := d.Decode(into)
 	var tooLarge *http.MaxBytesError
+	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil
 	case errors.As(err, &tooLarge):
 		return err
+	case errors.As(err, &wrong):
+		return apiRefuse(http.StatusBadRequest, "%s: %s is wanted", cmp.Or(wrong.Field, "the body"), jsonKind(wrong.Type))
 	case err != nil:
 		return apiRefuse(http.StatusBadRequest, "the body is not the JSON that is expected: %s", err)
 	case d.More():
 		return apiRefuse(http.StatusBadRequest, "the body has more than one JSON value")
 	}
 	return nil
+}
+
+// jsonKind says what a Go type is in JSON.
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int64:
+		return "a whole number"
+	case reflect.String:
+		return "a text"
+	}
+	return "an object"
 }
 
 // audit writes down what a script did, by which token of whom.

@@ -23,6 +23,7 @@ type apiDeployment struct {
 	Status   db.Status `json:"status"`   // what the commit says: pending, success, failure
 	Finished bool      `json:"finished"` // nothing more will happen
 	Cause    db.Cause  `json:"cause"`
+	Waits    string    `json:"waits"` // why no running process takes it; "" where one does, or will
 	Error    string    `json:"error"` // why it failed; "" when it has not
 	Strategy string    `json:"strategy"`
 
@@ -31,9 +32,18 @@ type apiDeployment struct {
 	Ended   *time.Time `json:"finished_at"`
 }
 
-func newAPIDeployment(workload string, d db.Deployment) apiDeployment {
-	return apiDeployment{ID: d.ID, Workload: workload, Ref: d.Ref, Commit: d.Commit, Phase: d.Phase, Status: d.Phase.Status(), Finished: d.Phase.Final(),
-		Cause: d.Cause, Error: d.Error, Strategy: string(d.Strategy), Created: d.CreatedAt, Started: timeOrNull(d.StartedAt), Ended: timeOrNull(d.FinishedAt)}
+// shown is a deployment of a workload.
+func (c *apiCall) shown(w db.Workload, d db.Deployment) (apiDeployment, error) {
+	nobody, err := c.nobody(c.r.Context(), d)
+	if err != nil {
+		return apiDeployment{}, err
+	}
+	waits := ""
+	if nobody != nil {
+		waits = nobody.String()
+	}
+	return apiDeployment{ID: d.ID, Workload: w.Name, Waits: waits, Ref: d.Ref, Commit: d.Commit, Phase: d.Phase, Status: d.Phase.Status(), Finished: d.Phase.Final(),
+		Cause: d.Cause, Error: d.Error, Strategy: string(d.Strategy), Created: d.CreatedAt, Started: timeOrNull(d.StartedAt), Ended: timeOrNull(d.FinishedAt)}, nil
 }
 
 func timeOrNull(t time.Time) *time.Time {
@@ -82,7 +92,11 @@ func (c *apiCall) deployments() (any, error) {
 	}
 	list := []apiDeployment{}
 	for _, d := range history {
-		list = append(list, newAPIDeployment(w.Name, d))
+		one, err := c.shown(w, d)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, one)
 	}
 	return map[string]any{"deployments": list}, nil
 }
@@ -111,7 +125,7 @@ func (c *apiCall) deployment() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newAPIDeployment(w.Name, dep), nil
+	return c.shown(w, dep)
 }
 
 func (c *apiCall) cancel() (any, error) {
@@ -131,7 +145,7 @@ func (c *apiCall) cancel() (any, error) {
 	if dep, _, err = c.one(); err != nil {
 		return nil, err
 	}
-	return newAPIDeployment(w.Name, dep), nil
+	return c.shown(w, dep)
 }
 
 func (c *apiCall) redeploy() (any, error) {

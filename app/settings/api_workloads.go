@@ -18,8 +18,10 @@ type apiWorkload struct {
 	Source     string   `json:"source"`
 	Ref        string   `json:"ref"` // the pattern; the default branch when the workload has none
 	Host       string   `json:"host"`
-	Enabled    bool     `json:"enabled"` // pushes deploy it
-	Live       *apiLive `json:"live"`    // null when nothing ever was
+	Runtime    string   `json:"runtime"`  // what its config says; what serves may be on another one
+	Replicas   int      `json:"replicas"` // the same
+	Enabled    bool     `json:"enabled"`  // pushes deploy it
+	Live       *apiLive `json:"live"`     // null when nothing ever was
 }
 
 // apiLive is what serves.
@@ -27,15 +29,18 @@ type apiLive struct {
 	Deployment int64     `json:"deployment"`
 	Commit     string    `json:"commit"`
 	Since      time.Time `json:"since"`
+	Runtime    string    `json:"runtime"`
+	Replicas   int       `json:"replicas"`
 }
 
 func newAPIWorkload(w db.Workload, repo db.Repository, state *db.RuntimeState) apiWorkload {
-	out := apiWorkload{Name: w.Name, Repository: repo.FullName, Source: w.Source, Ref: w.RefPattern, Host: w.Host, Enabled: w.Enabled}
+	out := apiWorkload{Name: w.Name, Repository: repo.FullName, Source: w.Source, Ref: w.RefPattern, Host: w.Host, Enabled: w.Enabled,
+		Runtime: db.Release{Runtime: w.Runtime}.RuntimeKind(), Replicas: w.Replicas()}
 	if out.Ref == "" {
 		out.Ref = repo.DefaultBranch
 	}
 	if state != nil {
-		out.Live = &apiLive{state.DeploymentID, state.Commit, state.UpdatedAt}
+		out.Live = &apiLive{state.DeploymentID, state.Commit, state.UpdatedAt, state.Release.RuntimeKind(), max(1, state.Release.Replicas)}
 	}
 	return out
 }
@@ -198,6 +203,10 @@ func (c *apiCall) queued(w db.Workload, dep db.Deployment, action string) (any, 
 	if err := c.audit(action, w.Name, idText(dep.ID)); err != nil {
 		return nil, err
 	}
-	c.send(http.StatusAccepted, newAPIDeployment(w.Name, dep))
+	shown, err := c.shown(w, dep)
+	if err != nil {
+		return nil, err
+	}
+	c.send(http.StatusAccepted, shown)
 	return nil, nil
 }

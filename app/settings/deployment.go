@@ -1,9 +1,11 @@
 package settings
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"tinyforge/db"
@@ -19,7 +21,8 @@ type deploymentPage struct {
 	Delivery   *db.Delivery
 	State      string // "failed"
 	Took       time.Duration
-	Ahead      int // of a queued one: how many are before it
+	Ahead      int    // of a queued one: how many are before it
+	Nobody     string // the runtimes that it needs where no running process has them all
 	Phases     []phaseRow
 	Failure    *failure // nil unless it failed
 	Downtime   time.Duration
@@ -154,6 +157,13 @@ func (v *visit) deploymentPage(w db.Workload, dep db.Deployment) (*deploymentPag
 	p.Again = p.MayDeploy && dep.Phase.Final()
 	p.Back = p.MayDeploy && dep.Phase == db.PhaseRetired && dep.Release != nil
 	p.Reload = v.reload(!dep.Phase.Final(), 5)
+	waits, err := v.nobody(ctx, dep)
+	if err != nil {
+		return nil, err
+	}
+	if waits != nil {
+		p.Nobody = strings.Join(waits.Runtimes, ", ")
+	}
 	repo, err := v.DB.Repository(ctx, dep.RepositoryID)
 	if err != nil {
 		return nil, err
@@ -189,6 +199,18 @@ func (v *visit) deploymentPage(w db.Workload, dep db.Deployment) (*deploymentPag
 		}
 	}
 	return p, nil
+}
+
+// nobody tells why no running process takes an unfinished deployment; nil where one does, or will.
+func (c *Config) nobody(ctx context.Context, dep db.Deployment) (*db.Unoffered, error) {
+	if dep.Phase.Final() {
+		return nil, nil
+	}
+	own := c.Runtimes
+	if own == nil {
+		own = []string{db.RuntimeDocker}
+	}
+	return c.DB.UnofferedWorkload(ctx, dep.WorkloadID, own...)
 }
 
 // cancellable tells whether it is not too late.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tinyforge/app/settings"
 	"tinyforge/db"
 )
 
@@ -41,6 +42,9 @@ func TestWorkloadPage(t *testing.T) {
 		`<span class="g">:8080</span>`, "&lt;script&gt;alert(1)", "Restarts")
 	if strings.Contains(p.body, "release secret") {
 		t.Error("a secret is on the page")
+	}
+	if p := b.get("/workloads/shop/delete"); !strings.Contains(p.body, `id="f-name"`) || strings.Contains(p.body, "f-name-hint") {
+		t.Error("the name that confirms has the hint of a forge")
 	}
 	r.err = errors.New("docker is away")
 	b.get("/workloads/shop").is(t, http.StatusOK, second.Commit[:7])
@@ -293,5 +297,25 @@ func TestEveryFaultIsSaid(t *testing.T) {
 				t.Errorf("%s in %s is not said as %q: %s", code, lang, want, p.between(`<div class="panel bad">`, "</div>"))
 			}
 		}
+	}
+}
+
+// TestDeploymentThatNobodyTakes: the page and the API say what is missing, in their language, as long as it is.
+func TestDeploymentThatNobodyTakes(t *testing.T) {
+	s := newShop(newWorldOf(t, func(c *settings.Config) { c.Runtimes = []string{"swarm"} }))
+	b, scripts := s.owner(), s.script(db.Deployer)
+	dep := s.push("A", "First")
+	b.get(s.path(dep.ID)).is(t, http.StatusOK, "no running process deploys to docker. Start one without --runtimes, or with docker in it.")
+	b.post("/language", "language", "ru", "back", "/workloads")
+	b.get(s.path(dep.ID)).is(t, http.StatusOK, "ни один из работающих процессов не разворачивает в docker")
+	const waits = `"waits":"no running process deploys to docker: start one without --runtimes, or with docker in it"`
+	for _, path := range []string{"/api/v1/deployments/1", "/api/v1/workloads/shop/deployments"} {
+		if got := scripts.call("GET", path, "", http.StatusOK); !strings.Contains(got, waits) {
+			t.Errorf("%s answers %s", path, got)
+		}
+	}
+	s.finish(s.claim())
+	if got := scripts.call("GET", "/api/v1/deployments/1", "", http.StatusOK); !strings.Contains(got, `"waits":""`) {
+		t.Errorf("afterwards it answers %s", got)
 	}
 }

@@ -36,6 +36,7 @@ type Fact struct {
 	Text  string // key
 	Bytes int64
 	At    time.Time
+	Named bool // it has the name of a machine: the report of a fault goes without it
 }
 
 // Proxy is what serves the sites.

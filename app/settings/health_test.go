@@ -16,7 +16,8 @@ import (
 type healthy struct{}
 
 func (healthy) Facts(context.Context) []settings.Fact {
-	return []settings.Fact{{Key: "go", Value: "1.26.8"}, {Key: "docker", Value: "28.2.2"}, {Key: "memory", Bytes: 8 << 30}, {Key: "started", At: time.Now()}}
+	return []settings.Fact{{Key: "go", Value: "1.26.8"}, {Key: "docker", Value: "28.2.2"}, {Key: "memory", Bytes: 8 << 30}, {Key: "started", At: time.Now()},
+		{Key: "process", Value: "secret-machine: docker, swarm", Named: true}}
 }
 
 func (healthy) Proxy(context.Context) settings.Proxy {
@@ -82,9 +83,9 @@ func TestAbout(t *testing.T) {
 	b := w.ownerAt("https://secret.example.com")
 	p := b.get("/about")
 	p.is(t, http.StatusOK, "28.2.2", "does not answer", "Cannot connect to the Docker daemon<", "Start Docker", "Docker: failed\n", "Database: ok\n",
-		"No build starts below the limit", "Deployments in the queue: 0\n")
+		"No build starts below the limit", "Deployments in the queue: 0\n", "Process on this database", "secret-machine: docker, swarm")
 	_, text, found := strings.Cut(p.body, "<pre")
-	if !found || strings.Contains(text, "secret.example.com") {
+	if !found || strings.Contains(text, "secret") {
 		t.Error("the text for a report names a host")
 	}
 	b.get("/settings/proxy").is(t, http.StatusOK, "Nginx Proxy Manager", "http://127.0.0.1:81", "--router npm")

@@ -3,6 +3,8 @@ package settings
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/alexedwards/argon2id"
 
+	"tinyforge/db"
 	"tinyforge/templates"
 )
 
@@ -38,16 +41,29 @@ func TestFewPasswordsAreHashedAtOnce(t *testing.T) {
 	}
 }
 
-func TestCrowdIsToldWhenToComeAgain(t *testing.T) {
+// TestToldWhenToComeAgain: where there are too many, and where the database is away.
+func TestToldWhenToComeAgain(t *testing.T) {
 	set, err := templates.New(time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
+	away := fmt.Errorf("read workloads: %w", db.ErrAway)
+	for _, test := range []struct {
+		lang, says string
+		err        error
+	}{{"en", "Too many people are signing in", errCrowded}, {"en", "The database does not answer", away}, {"ru", "База данных не отвечает", away}} {
+		w := httptest.NewRecorder()
+		s := New(Config{Templates: set, Log: slog.New(slog.DiscardHandler)})
+		v := &visit{Settings: s, w: w, r: httptest.NewRequest(http.MethodPost, "/sign-in", nil), Printer: set.Printer(test.lang, "")}
+		v.fail(test.err)
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "10" || !strings.Contains(w.Body.String(), test.says) {
+			t.Errorf("%d, %v: %s", w.Code, w.Header(), w.Body)
+		}
+	}
 	w := httptest.NewRecorder()
-	v := &visit{Settings: New(Config{Templates: set}), w: w, r: httptest.NewRequest(http.MethodPost, "/sign-in", nil), Printer: set.Printer("en", "")}
-	v.fail(errCrowded)
-	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "10" || !strings.Contains(w.Body.String(), "Too many people are signing in") {
-		t.Errorf("%d, %v: %s", w.Code, w.Header(), w.Body)
+	(&apiCall{Settings: New(Config{}), w: w, r: httptest.NewRequest(http.MethodGet, "/api/v1/workloads", nil)}).fail(away)
+	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "the database does not answer: try again soon") {
+		t.Errorf("the API answers %d %s", w.Code, w.Body)
 	}
 }
 

@@ -142,6 +142,10 @@ func (v *visit) fail(err error) {
 	case errors.Is(err, errCrowded):
 		v.retryAfter(busyFor)
 		v.show(http.StatusServiceUnavailable, templates.Message{Key: "http.503"})
+	case errors.Is(err, db.ErrAway):
+		v.Log.DebugContext(v.r.Context(), "page", "path", v.r.URL.Path, "error", err)
+		v.retryAfter(busyFor)
+		v.show(http.StatusServiceUnavailable, templates.Message{Key: "http.503_database"}, templates.Message{Key: "http.503_database_todo"})
 	case errors.As(err, &tooLarge):
 		v.show(http.StatusRequestEntityTooLarge, templates.Message{Key: "http.413", Values: []any{"limit", v.Size(tooLarge.Limit)}}, templates.Message{Key: "http.413_back"})
 	case errors.Is(err, db.ErrNotFound):
@@ -154,7 +158,7 @@ func (v *visit) fail(err error) {
 	}
 }
 
-// busyFor is when to come again where too many people are signing in.
+// busyFor is when to come again where too many people are signing in, or the database is away.
 const busyFor = 10 * time.Second
 
 // retryAfter says in the answer when to come again.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -96,10 +97,16 @@ func (l *liveRelease) madeOf(w db.Workload) db.Workload {
 	return was
 }
 
-// mostOf is how often people may have a workload run: an administrator may have allowed it more often, by its config.
-func (c Config) mostOf(w db.Workload) int {
-	return max(cmp.Or(c.MaxReplicas, mostReplicas), w.Replicas())
+// CheckReplicas is an error for a number above what people may ask for: most, 0 being 1000, or as many as an administrator has allowed by
+// the workload's config.
+func CheckReplicas(w db.Workload, replicas, most int) error {
+	if most = mostOf(w, most); replicas > most {
+		return fmt.Errorf("replicas must be %d or less: an administrator can allow more in the workload's settings, or with --max-replicas", most)
+	}
+	return nil
 }
+
+func mostOf(w db.Workload, most int) int { return max(cmp.Or(most, mostReplicas), w.Replicas()) }
 
 // scale makes what is live run more often, or less.
 func (v *visit) scale() error {
@@ -112,8 +119,8 @@ func (v *visit) scale() error {
 		return err
 	}
 	replicas, err := strconv.Atoi(strings.TrimSpace(form.Get("replicas")))
-	if most := v.mostOf(w); err != nil || replicas < 1 || replicas > most {
-		form.Fail("replicas", "err.number", "min", 1, "max", most)
+	if err != nil || replicas < 1 || CheckReplicas(w, replicas, v.MaxReplicas) != nil {
+		form.Fail("replicas", "err.number", "min", 1, "max", mostOf(w, v.MaxReplicas))
 		return v.showWorkload(http.StatusUnprocessableEntity, w, repo, form)
 	}
 	dep, changed, err := Scale(v.r.Context(), v.DB, v.Sources, w.ID, replicas)
@@ -164,8 +171,8 @@ func (c *apiCall) scale() (any, error) {
 	if wanted.Replicas == nil {
 		return nil, apiRefuse(http.StatusUnprocessableEntity, `say how often it is to run, with {"replicas": 3}`)
 	}
-	if most := c.mostOf(w); *wanted.Replicas > most {
-		return nil, apiRefuse(http.StatusUnprocessableEntity, "replicas must be %d or less: an administrator can allow more in the workload's settings, or with --max-replicas", most)
+	if err := CheckReplicas(w, *wanted.Replicas, c.MaxReplicas); err != nil {
+		return nil, apiRefuse(http.StatusUnprocessableEntity, "%s", err)
 	}
 	dep, changed, err := Scale(c.r.Context(), c.DB, c.Sources, w.ID, *wanted.Replicas)
 	var refused ScaleRefused

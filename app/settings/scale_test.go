@@ -64,7 +64,7 @@ func TestScale(t *testing.T) {
 	b.get(s.path(2)).is(t, http.StatusOK, "In place", "Readiness check")
 	b.get("/workloads/shop/deployments").is(t, http.StatusOK, "scaled")
 	b.post("/language", "language", "ru", "back", "/workloads/shop")
-	b.get("/workloads/shop").is(t, http.StatusOK, "3 раза в Swarm", "Число копий", "На месте")
+	b.get("/workloads/shop").is(t, http.StatusOK, "<dt>Копий в Swarm</dt><dd>3</dd>", "Число копий", "На месте")
 	b.get(s.path(2)).is(t, http.StatusOK, "число копий", "коммит остался прежним")
 }
 
@@ -176,7 +176,11 @@ func TestAPIScales(t *testing.T) {
 			t.Errorf("%s: %s", body, got)
 		}
 	}
-	deployer.call(http.MethodPost, path, `{"replicas": "3"}`, 400)
+	for body, says := range map[string]string{`{"replicas": "3"}`: "replicas: a whole number is wanted", `[]`: "the body: an object is wanted"} {
+		if got := deployer.call(http.MethodPost, path, body, 400); !strings.Contains(got, says) {
+			t.Errorf("%s: %s", body, got)
+		}
+	}
 	deployer.call(http.MethodPost, path, `{"times": 3}`, 400)
 	deployer.call(http.MethodPost, "/api/v1/workloads/none/scale", `{"replicas": 3}`, 404)
 	s.hasConfig(`{"env":{"B":"s3cret","A":"<1>"},"runtime":"swarm","replicas":2,"memory":"64MB"}`)
@@ -188,6 +192,9 @@ func TestAPIScales(t *testing.T) {
 	s.audited("deployment.scaled", "2")
 	s.finishOn("swarm", 3, s.claim())
 	s.configured(`{"runtime":"docker"}`)
+	if got := deployer.call(http.MethodGet, "/api/v1/workloads/shop", "", 200); !strings.Contains(got, `"runtime":"docker","replicas":1,`) || !strings.Contains(got, `"runtime":"swarm","replicas":3}`) {
+		t.Errorf("the workload is %s", got)
+	}
 	if got := deployer.call(http.MethodPost, path, `{"replicas": 3}`, 422); !strings.Contains(got, "replicas needs the runtime swarm") {
 		t.Errorf("another runtime: %s", got)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -59,7 +60,7 @@ func (k *chosenKeeper) Run(ctx context.Context) error {
 	for {
 		var again <-chan time.Time
 		if err := k.apply(ctx); err != nil && ctx.Err() == nil {
-			if !isAway(err) { // which the router says itself, once
+			if !isAway(err) && !errors.Is(err, db.ErrAway) { // which others say, once
 				k.log.ErrorContext(ctx, "apply settings", "error", err)
 			}
 			again = time.After(k.retry)

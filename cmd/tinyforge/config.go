@@ -83,6 +83,7 @@ type config struct {
 	WithKey bool   // backup only
 	Prune   bool   // apply only
 	Volumes bool   // remove only
+	Force   bool   // scale only
 	To      string // migrate only; secret: may hold a password
 }
 
@@ -176,6 +177,9 @@ func (c *config) declare(o *options) {
 	if o.command.name == "remove" {
 		f.BoolVar(&c.Volumes, "volumes", false, "remove the workload's volumes, with all that is in them")
 	}
+	if o.command.name == "scale" {
+		f.BoolVar(&c.Force, "force", false, "take a number above --max-replicas")
+	}
 	f.StringVar(&c.Listen, "listen", defaultListen, "`address` for pages, webhooks, health and metrics; reached from outside through the proxy at --public-url")
 	f.StringVar(&c.ListenPublic, "listen-public", "", "`address` for pages and webhooks without health and metrics, for a proxy of yours; a free one on loopback when empty")
 	f.StringVar(&c.TrustedProxies, "trusted-proxies", "127.0.0.0/8,::1", "`addresses` and networks of reverse proxies, separated by commas, that are believed whom a request comes from")
@@ -195,7 +199,7 @@ func (c *config) declare(o *options) {
 	f.DurationVar(&c.Drain, "drain", 30*time.Second, "`time` for which requests in flight to the old release are waited for")
 	c.MinFree = 1 << 30
 	f.IntVar(&c.KeepReleases, "keep-releases", 3, "`number` of good releases of a workload to which one can roll back, the live one included")
-	f.IntVar(&c.MaxReplicas, "max-replicas", 100, "`number` of replicas up to which pages and the API scale a workload, or as many as its settings, which are an administrator's, said already")
+	f.IntVar(&c.MaxReplicas, "max-replicas", 100, "`number` of replicas up to which pages, the API and the command scale a workload, or as many as its settings, which are an administrator's, said already")
 	f.TextVar(&c.MinFree, "min-free", c.MinFree, "`size` that must be free on the disks of Docker and of the data folder before a build, such as 2GB")
 	f.DurationVar(&c.Build, "build-timeout", time.Hour, "`time` after which a build is given up")
 }

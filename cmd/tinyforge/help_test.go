@@ -27,7 +27,7 @@ func TestHelp(t *testing.T) {
 		"registry": {"log-format", "log-level", "registry-cert", "registry-keep", "registry-key", "registry-listen", "registry-plain-http", "TINYFORGE_REGISTRY_PASSWORD", "TINYFORGE_REGISTRY_PULL_PASSWORD"},
 		"apply":    {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {"to"},
 		"backup": {"with-key"}, "restore": {}, "rotate-key": {},
-		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "scale": {}, "cancel": {},
+		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "scale": {"force", "max-replicas"}, "cancel": {},
 	}
 	for _, c := range commands() {
 		var out bytes.Buffer

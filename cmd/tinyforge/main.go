@@ -11,10 +11,13 @@ import (
 	"os/signal"
 	"syscall"
 	_ "time/tzdata" // people choose a time zone, and the machine may have none
+
+	"tinyforge/db"
 )
 
 func main() {
 	endProfile := profile()
+	db.LogDriver()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal ends what does not hear the first

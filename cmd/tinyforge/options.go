@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -43,6 +44,10 @@ func (o *options) secret(v *string, name string) { o.secrets[envName(name)] = v 
 // parseFlags reads the arguments and returns those that are no flags; flags may stand before and after them.
 func (o *options) parseFlags(args []string) (rest []string, err error) {
 	for {
+		if len(args) > 0 && isNumber(args[0]) { // a negative one is no flag
+			rest, args = append(rest, args[0]), args[1:]
+			continue
+		}
 		switch err := o.flags.Parse(args); {
 		case errors.Is(err, flag.ErrHelp):
 			o.help(o.out)
@@ -57,6 +62,8 @@ func (o *options) parseFlags(args []string) (rest []string, err error) {
 		rest, args = append(rest, args[0]), args[1:]
 	}
 }
+
+func isNumber(arg string) bool { _, err := strconv.Atoi(arg); return err == nil }
 
 // parseEnvironment reads what no flag has set. Its error names every fault.
 func (o *options) parseEnvironment() error {

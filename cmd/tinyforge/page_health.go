@@ -25,6 +25,7 @@ type health struct {
 	sites    sites
 	instance string
 	started  time.Time
+	runtimes []string // that this process offers
 }
 
 const healthPatience = 3 * time.Second
@@ -35,11 +36,8 @@ func (h *health) Facts(ctx context.Context) []settings.Fact {
 	defer cancel()
 	facts := append(buildFacts(), settings.Fact{Key: "system", Value: runtime.GOOS + "/" + runtime.GOARCH}, settings.Fact{Key: "started", At: h.started},
 		settings.Fact{Key: "instance", Value: h.instance})
-	kind := "PostgreSQL"
-	if isSQLite(h.config) {
-		kind = "SQLite"
-	}
-	facts = append(facts, settings.Fact{Key: "database", Value: kind})
+	facts = append(facts, h.processes(ctx)...)
+	facts = append(facts, settings.Fact{Key: "database", Value: databaseKind(h.config)})
 	if size := databaseSize(h.config); size > 0 {
 		facts = append(facts, settings.Fact{Key: "database_size", Bytes: size})
 	}
@@ -57,6 +55,34 @@ func (h *health) Facts(ctx context.Context) []settings.Fact {
 		facts = append(facts, settings.Fact{Key: "free_data", Bytes: free})
 	}
 	return append(facts, settings.Fact{Key: "proxy", Text: "about.kind_" + proxyFacts()[h.config.Router](&h.config, h.sites).Kind})
+}
+
+// processes are what this process deploys to, and who else shares its database.
+func (h *health) processes(ctx context.Context) []settings.Fact {
+	registry := settings.Fact{Key: "registry", Value: h.config.Registry, Named: true}
+	if h.config.Registry == "" {
+		registry = settings.Fact{Key: "registry", Text: "about.none"}
+	}
+	facts := []settings.Fact{{Key: "runtimes", Value: strings.Join(h.runtimes, ", ")}, registry}
+	if isSQLite(h.config) {
+		return facts
+	}
+	all, err := h.db.LivingProcesses(ctx)
+	if err != nil {
+		return facts
+	}
+	for _, p := range all {
+		value := p.Host + ": " + strings.Join(p.Runtimes, ", ")
+		facts = append(facts, settings.Fact{Key: "process", Value: value, Named: true})
+	}
+	return facts
+}
+
+func databaseKind(c config) string {
+	if isSQLite(c) {
+		return "SQLite"
+	}
+	return "PostgreSQL"
 }
 
 // databaseSize is what a SQLite database takes, with what has been written last and is still in a file beside it. It is 0 for

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"tinyforge/db"
+	"tinyforge/db/migratedtest"
 	"tinyforge/deploy/docker"
 )
 
@@ -27,6 +30,31 @@ func TestHealth(t *testing.T) {
 	}
 	if free, err := h.Free(t.Context()); err != nil || free <= 0 {
 		t.Errorf("free: %d, %v", free, err)
+	}
+}
+
+// TestProcessesOfADatabase: the facts name all that live, and what this one deploys to.
+func TestProcessesOfADatabase(t *testing.T) {
+	keys, err := db.NewKeyring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := db.Open(t.Context(), migratedtest.Postgres(t), keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.JoinProcess(t.Context(), db.Process{ID: "other", Host: "other.test", Runtimes: []string{"swarm"}}); err != nil {
+		t.Fatal(err)
+	}
+	h := &health{config: config{Database: "postgres://u:secret@h/n"}, db: store, runtimes: []string{"docker", "swarm"}}
+	want := "[{runtimes docker, swarm} {registry about.none} {process other.test: swarm}]"
+	var got []string
+	for _, f := range h.processes(t.Context()) {
+		got = append(got, "{"+f.Key+" "+f.Value+f.Text+"}")
+	}
+	if fmt.Sprint(got) != want {
+		t.Errorf("they are %s, want %s", got, want)
 	}
 }
 

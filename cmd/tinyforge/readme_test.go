@@ -83,7 +83,7 @@ func TestReadmeKnowsTheCommands(t *testing.T) {
 		}
 	}
 	var help bytes.Buffer
-	for _, name := range []string{"serve", "registry", "apply", "remove", "backup", "migrate"} {
+	for _, name := range []string{"serve", "registry", "apply", "remove", "scale", "backup", "migrate"} {
 		_ = run(t.Context(), []string{name, "-h"}, nil, &help, io.Discard)
 	}
 	options := found(help.String(), `(?m)^  --([a-z-]+)`)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"tinyforge/deploy/registry"
 )
@@ -115,4 +116,17 @@ func writePrivate(path, text string) error {
 		return fmt.Errorf("write password of registry: %w", err)
 	}
 	return syncFolder(filepath.Dir(path))
+}
+
+// checkRegistry is the stage that asks once, and says what is wrong with the registry before something is built for it.
+func checkRegistry(ask func(context.Context) error, log *slog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error {
+		asking, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		if err := ask(asking); err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "the registry of --registry cannot be used: what is pushed for a Swarm fails until it can", "error", err)
+		}
+		<-ctx.Done()
+		return nil
+	}
 }

@@ -49,7 +49,7 @@ func requestCommands() []command {
 			example: "rollback web", options: storeAnd(), run: ask(rollback)},
 		{name: "scale", args: "WORKLOAD N", does: "make what is live run N times, on Docker Swarm; nothing is built",
 			more:    "The number is written into the workload's config, where an apply finds it: change it in the file too.",
-			example: "scale web 3", options: storeAnd(), run: configured(scale)},
+			example: "scale web 3", options: storeAnd("max-replicas", "force"), run: configured(scale)},
 		{name: "cancel", args: ofDeployment, does: "end the deployment that waits or is in progress; what served before it goes on",
 			more: numbers, example: "cancel web", options: storeAnd(), run: ask(cancelDeployment)},
 		{name: "remove", args: ofWorkload, does: "take a workload down; --volumes removes its volumes too",
@@ -104,10 +104,12 @@ func namedWorkload(ctx context.Context, store *db.DB, name string) (db.Workload,
 	}
 	names := []string{}
 	for _, w := range workloads {
-		if w.DeletedAt != nil {
+		switch {
+		case w.DeletedAt != nil && w.Name == name:
+			return w, beingTakenDown(ctx, store, w)
+		case w.DeletedAt != nil:
 			continue
-		}
-		if w.Name == name {
+		case w.Name == name:
 			return w, nil
 		}
 		names = append(names, w.Name)
@@ -116,6 +118,18 @@ func namedWorkload(ctx context.Context, store *db.DB, name string) (db.Workload,
 		return db.Workload{}, fmt.Errorf("there is no workload %q, nor any other: make some with tinyforge apply", name)
 	}
 	return db.Workload{}, fmt.Errorf("there is no workload %q: use one of %s", name, strings.Join(names, ", "))
+}
+
+// beingTakenDown is the error of a command about a workload that was removed.
+func beingTakenDown(ctx context.Context, store *db.DB, w db.Workload) error {
+	waits, err := requested{store: store, workload: w}.waits(ctx)
+	if err == nil && waits != "" {
+		err = errors.New(waits)
+	}
+	if err != nil {
+		return fmt.Errorf("workload %s is being taken down: %w", w.Name, err)
+	}
+	return fmt.Errorf("workload %s is being taken down", w.Name)
 }
 
 // number reads the id of a deployment of the workload.
@@ -141,18 +155,34 @@ func (r requested) newest(phases ...db.Phase) int64 {
 	return 0
 }
 
-func listDeployments(_ context.Context, r requested) error {
+func listDeployments(ctx context.Context, r requested) error {
 	if len(r.history) == 0 {
 		fmt.Fprintf(r.out, "workload %s was never deployed: push to its repository\n", r.workload.Name)
 		return nil
 	}
+	waits, err := r.waits(ctx)
+	if err != nil {
+		return err
+	}
 	table := tabwriter.NewWriter(r.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "DEPLOYMENT\tPHASE\tCAUSE\tCOMMIT\tQUEUED\tTOOK\tWHAT")
 	for _, dep := range r.history {
+		if dep.Phase.Final() {
+			waits = "" // the unfinished ones are the newest
+		}
 		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", dep.ID, dep.Phase, dep.Cause, dep.Commit[:min(7, len(dep.Commit))],
-			dep.CreatedAt.Local().Format(time.DateTime), dep.Duration().Round(100*time.Millisecond), cmp.Or(dep.Error, dep.Message))
+			dep.CreatedAt.Local().Format(time.DateTime), dep.Duration().Round(100*time.Millisecond), cmp.Or(waits, dep.Error, dep.Message))
 	}
 	return table.Flush()
+}
+
+// waits says what keeps everybody from what the workload needs done, or "".
+func (r requested) waits(ctx context.Context) (string, error) {
+	nobody, err := r.store.UnofferedWorkload(ctx, r.workload.ID)
+	if err != nil || nobody == nil {
+		return "", err
+	}
+	return nobody.String(), nil
 }
 
 // printLog prints a deployment's log, the newest one's when none is named.
@@ -168,6 +198,11 @@ func printLog(ctx context.Context, r requested) error {
 		return err
 	}
 	head := fmt.Sprintf("deployment %d of %s: %s", dep.ID, r.workload.Name, dep.Phase)
+	if waits, err := r.waits(ctx); err != nil {
+		return err
+	} else if waits != "" && !dep.Phase.Final() {
+		head += ": " + waits
+	}
 	if dep.Error != "" {
 		head += ": " + app.FirstLine(dep.Error)
 	}
@@ -267,6 +302,12 @@ func removeWorkload(ctx context.Context, r requested) error {
 	kept := "its volumes are kept"
 	if r.config.Volumes {
 		kept = "its volumes go too"
+	}
+	if waits, err := r.waits(ctx); err != nil {
+		return err
+	} else if waits != "" {
+		fmt.Fprintf(r.out, "workload %s waits to be taken down: %s; %s\n", r.workload.Name, waits, kept)
+		return nil
 	}
 	fmt.Fprintf(r.out, "workload %s is being taken down by tinyforge serve; %s\n", r.workload.Name, kept)
 	return nil

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"tinyforge/db"
+	"tinyforge/db/dbtest"
+	"tinyforge/deploy/shared"
 )
 
 // desk is a database of which somebody asks things on the command line.
@@ -22,9 +24,9 @@ type desk struct {
 	pushes   int
 }
 
-func newDesk(t *testing.T) *desk {
+func newDesk(t *testing.T, env ...string) *desk {
 	t.Helper()
-	d := &desk{T: t, env: []string{"TINYFORGE_DATA=" + t.TempDir()}}
+	d := &desk{T: t, env: append([]string{"TINYFORGE_DATA=" + t.TempDir()}, env...)}
 	c, _, err := readConfig("migrate", nil, d.env, io.Discard)
 	d.must(err)
 	d.store, err = readyStore(t.Context(), c)
@@ -135,6 +137,23 @@ func TestRequestsForWhatIsNotThere(t *testing.T) {
 	d.says("remove takes one workload and nothing else", "remove", "site", "1", "--volumes")
 }
 
+// TestRequestsThatNobodyDoes: who asks for what no running process offers is told so.
+func TestRequestsThatNobodyDoes(t *testing.T) {
+	d := newDesk(t, "TINYFORGE_DATABASE="+dbtest.Postgres(t))
+	d.must(d.store.JoinProcess(t.Context(), db.Process{ID: "other", Runtimes: []string{"swarm"}}))
+	defer shared.Await(t.Context(), d.store, db.Process{ID: "other"})()
+	const nobody = "no running process deploys to docker: start one without --runtimes, or with docker in it"
+	d.push("a")
+	d.fails("It broke")
+	d.push("b")
+	d.says("deployment 2 of site: queued: "+nobody, "log", "site")
+	if list := d.ask("deployments", "site"); strings.Count(list, nobody) != 1 || !strings.Contains(list, "It broke") {
+		t.Errorf("listed are\n%s", list)
+	}
+	d.says("workload site waits to be taken down: "+nobody+"; its volumes are kept", "remove", "site")
+	d.says("workload site is being taken down: "+nobody, "redeploy", "site")
+}
+
 // TestRequestsMakeNothing: a wrong data folder must not look like an empty Tinyforge.
 func TestRequestsMakeNothing(t *testing.T) {
 	d := newDesk(t)
@@ -158,6 +177,6 @@ func TestRemoveAsksForVolumesExplicitly(t *testing.T) {
 		if w.DeletedAt == nil || w.VolumesToo != volumes {
 			t.Errorf("remove %s: deleted %v, volumes too %v", flag, w.DeletedAt, w.VolumesToo)
 		}
-		d.says("there is no workload", "deployments", "site")
+		d.says("workload site is being taken down", "deployments", "site")
 	}
 }

@@ -88,7 +88,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 	pages, err := newPages(c, settings.Config{DB: store, Log: log, Choices: choices, Forges: forges, Tidy: janitor.Pass,
 		Sources: pageSources(deployer.Sources), Runtimes: offers, Code: pageCode{forges, checkouts}, Prober: pageProber{store, runtime}, Releases: pageReleases{store, runtime}, CheckRoute: router.Check,
 		Missed: hooks.LookForMissed, LinkCommand: linkCommand(c), Site: siteAddress(router),
-		Health: &health{config: c, db: store, engine: engine, sites: router, instance: instance, started: time.Now()}})
+		Health: &health{config: c, db: store, engine: engine, sites: router, instance: instance, started: time.Now(), runtimes: offers}})
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 		return err
 	}
 	log.InfoContext(ctx, "tinyforge starts", "version", version(), "data", c.Data, "listen", c.Listen,
-		"listen_public", control.PublicAddr(), "router", c.Router)
+		"listen_public", control.PublicAddr(), "router", c.Router, "database", databaseKind(c), "runtimes", offers, "registry", c.Registry)
 	stages := append([]stage{
 		{"control", control.Run},
 		{"runner", deploy.NewRunner(deployer, owner()).Run},
@@ -116,7 +116,7 @@ func serve(ctx context.Context, c config, guard *guardedLog, out io.Writer) erro
 		{"hooks", app.NewHookKeeper(store, forges.OpenRow, choices.PublicURL, 10*time.Minute, log).Run},
 		{"poller", webhooks.NewPoller(hooks, log).Run},
 		{"settings", chosen.Run},
-		{"secrets", secrets.Run},
+		{"secrets", secrets.Run}, {"registry", checkRegistry(engine.CheckRegistry, log)},
 	}, router.Stages()...)
 	return runStages(ctx, log, append(stages, stage{"listener", store.Listen})...)
 }

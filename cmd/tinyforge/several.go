@@ -26,16 +26,18 @@ type presence struct {
 	db.Process
 	store  *db.DB
 	engine *docker.Engine
+	log    *slog.Logger
 	begin  func() // ends what says that it is there before it serves
 	agreed func() // its Docker is known, and that of the others too; it may be called again
 }
 
-// late are the loops of a process that began without its Docker.
-func (p presence) late() []stage {
+// always are the loops of every such process, and of one that began without its Docker.
+func (p presence) always() []stage {
+	watch := stage{"others", func(ctx context.Context) error { shared.Watch(ctx, p.store, p.ID, p.log); return nil }}
 	if p.Engine != "" {
-		return nil
+		return []stage{watch}
 	}
-	return []stage{{"identity", func(ctx context.Context) error {
+	return []stage{watch, {"identity", func(ctx context.Context) error {
 		return identifyLate(ctx, p.store, p.Process, p.engine.Identity, p.agreed)
 	}}}
 }
@@ -46,14 +48,14 @@ func share(ctx context.Context, c config, store *db.DB, engine *docker.Engine, p
 	if isSQLite(c) {
 		return local, nil
 	}
-	here := presence{process, store, engine, shared.Await(ctx, store, process), func() {}}
+	here := presence{process, store, engine, log, shared.Await(ctx, store, process), func() {}}
 	if process.Engine == "" {
 		agreed := make(chan struct{})
 		known, here.agreed = agreed, sync.OnceFunc(func() { close(agreed) })
 	}
 	table, ok := local.(leader)
 	if !ok {
-		return present{local, here, log}, known
+		return present{local, here}, known
 	}
 	router := shared.New(shared.Config{
 		DB: store, Process: process, Local: local, Log: log, Reserved: table.Reserved, Away: isAway,
@@ -94,20 +96,19 @@ func (s several) Stages() []stage {
 			return group.Wait()
 		})
 	}}
-	return append(s.here.late(), proxy, stage{"presence", s.Stay})
+	return append(s.here.always(), proxy, stage{"presence", s.Stay})
 }
 
 // present is a gateway of a process that tells others that it is there.
 type present struct {
 	gateway
 	here presence
-	log  *slog.Logger
 }
 
 // Stages implements gateway.
 func (p present) Stages() []stage {
-	return append(append(p.here.late(), p.gateway.Stages()...), stage{"presence", func(ctx context.Context) error {
+	return append(append(p.here.always(), p.gateway.Stages()...), stage{"presence", func(ctx context.Context) error {
 		p.here.begin()
-		return shared.Attend(ctx, p.here.store, p.here.Process, p.log)
+		return shared.Attend(ctx, p.here.store, p.here.Process)
 	}})
 }

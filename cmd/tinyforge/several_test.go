@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -251,7 +250,7 @@ func TestAnotherDocker(t *testing.T) {
 	elsewhere := db.Process{ID: "elsewhere", Host: "other.test", Engine: "another engine", Runtimes: []string{"docker"}}
 	ctx, end := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- shared.Attend(ctx, store, elsewhere, slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- shared.Attend(ctx, store, elsewhere) }()
 	s.await("it is there", func() bool { all, err := store.LivingProcesses(t.Context()); return err == nil && len(all) == 1 })
 	s.refusesToServe("on other.test, deploys to another Docker than this one's, and each would take all workloads for its own: start this one with --runtimes swarm, or point --docker-host at the same Docker")
 	end()

@@ -94,6 +94,27 @@ func (e *Engine) checkAccount(ctx context.Context) error {
 	return nil
 }
 
+// CheckRegistry asks Config.Registry, through the engine, whether it answers and knows the account. It is nil where none is set, and of
+// what the engine cannot ask without a push. A registry that does not is a *deploy.Failure.
+func (e *Engine) CheckRegistry(ctx context.Context) error {
+	to := e.cfg.Registry
+	if to == nil || to.Host == "docker.io" {
+		return nil
+	}
+	_, err := e.docker.RegistryLogin(ctx, registry.AuthConfig{Username: to.User, Password: to.Password, ServerAddress: to.Host})
+	switch {
+	case err == nil, isUnreachable(err): // that Docker is away is said elsewhere
+		return nil
+	case errdefs.IsUnauthorized(err), isUnauthorized(err.Error()):
+		return e.pushFailure(errors.New("unauthorized"))
+	case registryText(err.Error()) == "":
+		return fmt.Errorf("ask registry: %w", errAsked)
+	}
+	return e.pushFailure(err)
+}
+
+var errAsked = errors.New("it does not answer as a registry does: check --registry")
+
 // dropPushed takes the name again, if the image has another one: without any it would be gone. Where that fails PruneImages
 // knows the name.
 func (e *Engine) dropPushed(ctx context.Context, target string) {

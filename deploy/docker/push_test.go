@@ -294,3 +294,26 @@ func TestRegistryIsKnownHoweverItIsWritten(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckRegistry: what would be told after a build is found without one.
+func TestCheckRegistry(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	mortal, die := mortalRegistry(t)
+	die()
+	for name, test := range map[string]struct{ host, user, says string }{
+		"open":          {testRegistry(t, nil), "", "<nil>"},
+		"with account":  {testRegistry(t, &account), account.Username, "<nil>"},
+		"without one":   {testRegistry(t, &account), "", "it refuses the account: check TINYFORGE_REGISTRY_USER"},
+		"another one":   {testRegistry(t, &account), "somebody", "it refuses the account: check TINYFORGE_REGISTRY_USER"},
+		"does not live": {mortal, "", "does not answer: check the name and the network"},
+	} {
+		e.cfg.Registry = &Registry{Host: test.host, Prefix: "team", User: test.user}
+		if test.user != "" {
+			e.cfg.Registry.Password = account.Password
+		}
+		if err := e.CheckRegistry(t.Context()); !strings.Contains(fmt.Sprint(err), test.says) {
+			t.Errorf("%s: %v, want %s", name, err, test.says)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package shared
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"tinyforge/db"
@@ -28,10 +27,10 @@ func Await(ctx context.Context, store *db.DB, p db.Process) (end func()) {
 
 // Attend tells until ctx is done that a process is there whose proxy follows no rows. It is a *db.EngineError when others took it for
 // dead and one with another Docker is there now.
-func Attend(ctx context.Context, store *db.DB, p db.Process, log *slog.Logger) error {
+func Attend(ctx context.Context, store *db.DB, p db.Process) error {
 	tick := time.NewTicker(db.ProcessBeat)
 	defer tick.Stop()
-	for said := false; ; {
+	for {
 		alive, err := store.BeatProcess(ctx, p, false)
 		if err == nil && !alive {
 			err = store.JoinProcess(ctx, p)
@@ -39,10 +38,6 @@ func Attend(ctx context.Context, store *db.DB, p db.Process, log *slog.Logger) e
 		if _, refused := errors.AsType[*db.EngineError](err); refused {
 			return err
 		}
-		if err != nil && ctx.Err() == nil && !said {
-			log.WarnContext(ctx, "tell that this process lives; it is tried again", "error", err)
-		}
-		said = err != nil
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -3,7 +3,6 @@ package shared_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -34,7 +33,7 @@ func TestThoughtDeadAndReplaced(t *testing.T) {
 	for what, err := range map[string]error{
 		"one that serves":          a.Stay(ctx),
 		"one that begins":          before.Run(ctx, func(context.Context) error { t.Error("it serves"); return nil }),
-		"one that follows no rows": shared.Attend(ctx, attends.DB, attends.Process, slog.New(slog.DiscardHandler)),
+		"one that follows no rows": shared.Attend(ctx, attends.DB, attends.Process),
 	} {
 		if _, refused := errors.AsType[*db.EngineError](err); !refused {
 			t.Errorf("%s: %v", what, err)

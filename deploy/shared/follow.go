@@ -72,14 +72,10 @@ func (r *Router) beat(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if err := r.tell(ctx); err != nil && ctx.Err() == nil {
-			r.Log.WarnContext(ctx, "tell that this process lives; its sites are served as they are", "error", err)
-		}
+		r.complain(ctx, "tell that this process lives; its sites are served as they are", r.tell(ctx))
 		const tidy = 10
 		if n%tidy == 0 {
-			if err := r.DB.TidyProcesses(ctx); err != nil && ctx.Err() == nil {
-				r.Log.WarnContext(ctx, "tidy the rows of processes", "error", err)
-			}
+			r.complain(ctx, "tidy the rows of processes", r.DB.TidyProcesses(ctx))
 		}
 	}
 }
@@ -99,7 +95,11 @@ func (r *Router) tell(ctx context.Context) error {
 		r.told.Store(p.Applied)
 		return nil
 	}
-	r.Log.WarnContext(ctx, "this process was out of reach of the others: all routes are read anew")
+	if others, err := r.DB.LivingProcesses(ctx); err != nil {
+		return err
+	} else if len(others) > 0 {
+		r.Log.WarnContext(ctx, "this process was out of reach of the others: all routes are read anew")
+	}
 	if err := r.DB.JoinProcess(ctx, p); err != nil {
 		if _, other := errors.AsType[*db.EngineError](err); other {
 			select {
@@ -148,9 +148,7 @@ func (r *Router) follow(ctx context.Context) {
 		case <-r.kick:
 		case <-tick.C:
 		}
-		if err := r.once(ctx); err != nil && ctx.Err() == nil {
-			r.Log.WarnContext(ctx, "follow the routes; it is tried again", "error", err)
-		}
+		r.complain(ctx, "follow the routes; it is tried again", r.once(ctx))
 	}
 }
 

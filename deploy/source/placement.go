@@ -71,7 +71,7 @@ func (p *placement) checkAlone() Faults {
 		used bool
 	}{{"replicas", p.Replicas > 1}, {"constraints", len(p.Constraints) > 0}, {"secret_files", len(p.SecretFiles) > 0}} {
 		if key.used {
-			all = append(all, Fault{key.name, `needs the runtime "swarm": set runtime, or leave it out`})
+			all = append(all, Fault{key.name, `needs the runtime "swarm": set "runtime: swarm" in the workload's config, or leave it out`})
 		}
 	}
 	return all

@@ -3,8 +3,6 @@ package deploy
 import (
 	"context"
 	"time"
-
-	"tinyforge/db"
 )
 
 // tellUnoffered logs until ctx is done what nobody deploys or takes down, since no running process offers what that needs: once, until
@@ -13,10 +11,6 @@ func (d *Deployer) tellUnoffered(ctx context.Context) {
 	if len(d.Offers) == 0 {
 		return
 	}
-	queued, cancel := d.DB.Subscribe(db.TopicQueued)
-	defer cancel()
-	deleted, cancel := d.DB.Subscribe(db.TopicWorkloads)
-	defer cancel()
 	tick := time.NewTicker(d.Config.Reconcile)
 	defer tick.Stop()
 	for said := map[int64]bool{}; ; {
@@ -33,8 +27,6 @@ func (d *Deployer) tellUnoffered(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-queued:
-		case <-deleted:
 		case <-tick.C:
 		}
 	}

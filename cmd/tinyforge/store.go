@@ -46,7 +46,16 @@ func openLocked(ctx context.Context, c config) (*db.DB, error) {
 			return nil, err
 		}
 	}
-	return db.Open(ctx, c.Database, keys)
+	return openConfigured(ctx, c, keys)
+}
+
+// openConfigured opens the database that the configuration names.
+func openConfigured(ctx context.Context, c config, keys *db.Keyring) (*db.DB, error) {
+	d, err := db.Open(ctx, c.Database, keys)
+	if err != nil && !isSQLite(c) {
+		return nil, fmt.Errorf("TINYFORGE_DATABASE: %w", err)
+	}
+	return d, err
 }
 
 // errShared is returned by openAlone for a database that others use.
@@ -55,7 +64,7 @@ var errShared = errors.New("another tinyforge uses this database")
 // openAlone opens the database, brings it up to date and checks the key, where nobody else uses it. It waits a little for connections
 // that are about to end.
 func openAlone(ctx context.Context, c config, keys *db.Keyring) (*db.DB, error) {
-	d, err := db.Open(ctx, c.Database, keys)
+	d, err := openConfigured(ctx, c, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +73,7 @@ func openAlone(ctx context.Context, c config, keys *db.Keyring) (*db.DB, error) 
 		_, err = d.Migrate(ctx)
 	}
 	if err == nil {
-		err = d.CheckKey(ctx)
+		err = usable(ctx, d)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -100,19 +109,27 @@ func makePrivate(path string) error {
 	return file.Close()
 }
 
-// readyStore is openStore with the schema brought up to date. It refuses a key that did not seal this database.
+// readyStore is openStore with the schema brought up to date. It refuses what is not usable.
 func readyStore(ctx context.Context, c config) (*db.DB, error) {
 	store, err := openStore(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	if _, err = store.Migrate(ctx); err == nil {
-		err = store.CheckKey(ctx)
+		err = usable(ctx, store)
 	}
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return store, nil
+}
+
+// usable refuses a database that was copied to another one, and a key that did not seal it.
+func usable(ctx context.Context, store *db.DB) error {
+	if err := refuseCopied(ctx, store); err != nil {
+		return err
+	}
+	return store.CheckKey(ctx)
 }
 
 // existingStore is readyStore for commands about what is there: they make no database.

@@ -71,7 +71,7 @@ func backup(ctx context.Context, c config, args []string, in invocation) error {
 	if err := usable(ctx, store); err != nil {
 		return err
 	}
-	keys, err := sealingKey(c)
+	keys, err := sealingKey(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (m *mover) run(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	keys, err := sealingKey(m.config)
+	keys, err := sealingKey(ctx, m.config)
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,13 @@ package main
 import (
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"tinyforge/db"
 	"tinyforge/db/dbtest"
 )
 
@@ -142,4 +145,53 @@ func TestMigrateToRefuses(t *testing.T) {
 	}
 	defer store.Close()
 	refused("somebody works with it", "stop tinyforge serve", env, "--to", dbtest.SQLite(t))
+}
+
+// TestAnothersKey: a second process on a database has the first one's key or none; it makes no file that would be in the way later.
+func TestAnothersKey(t *testing.T) {
+	t.Parallel()
+	was, _ := keyWorld(t, dbtest.Postgres(t))
+	env := []string{"TINYFORGE_DATA=" + filepath.Join(t.TempDir(), "second"), "TINYFORGE_DATABASE=" + was.Database}
+	c, _, err := readConfig("serve", nil, env, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(c.Data, "key")
+	if _, err := readyStore(t.Context(), c); err == nil || !strings.Contains(err.Error(), "TINYFORGE_KEY_FILE") {
+		t.Errorf("without its key: %v", err)
+	}
+	if _, err := os.Stat(key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is a key: %v", err)
+	}
+	stranger, err := db.NewKeyring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := c
+	other.Key = stranger.Text()
+	if _, err := readyStore(t.Context(), other); !errors.Is(err, db.ErrSealed) || !strings.Contains(err.Error(), "give this one its key, with TINYFORGE_KEY_FILE") {
+		t.Errorf("with another key: %v", err)
+	}
+	c, _, err = readConfig("serve", nil, append(env, "TINYFORGE_KEY_FILE="+filepath.Join(was.Data, "key")), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opens(t, c)
+}
+
+// TestDatabaseAway: the error names the variable to look at.
+func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
+	const nobody = "postgres://ann@127.0.0.1:9/a?sslmode=disable"
+	_, env := keyWorld(t, dbtest.SQLite(t))
+	if _, err := runWith(t, append([]string{"TINYFORGE_TO=" + nobody}, env...), "migrate"); err == nil || !strings.HasPrefix(err.Error(), "--to, or TINYFORGE_TO: open database: ") {
+		t.Errorf("to copy to: %v", err)
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	if _, err := runWith(t, []string{"TINYFORGE_DATA=" + data, "TINYFORGE_DATABASE=" + nobody}, "serve"); err == nil || !strings.HasPrefix(err.Error(), "TINYFORGE_DATABASE: open database: ") {
+		t.Errorf("to serve from: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(data, "key")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is a key: %v", err)
+	}
 }

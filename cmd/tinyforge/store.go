@@ -37,7 +37,7 @@ func openStore(ctx context.Context, c config) (*db.DB, error) {
 }
 
 func openLocked(ctx context.Context, c config) (*db.DB, error) {
-	keys, err := sealingKey(c)
+	keys, err := sealingKey(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -151,15 +151,15 @@ func hasStore(c config) error {
 }
 
 // sealingKey returns the configured key or the one in the data folder, which is made at the first start.
-func sealingKey(c config) (*db.Keyring, error) {
+func sealingKey(ctx context.Context, c config) (*db.Keyring, error) {
 	if c.Key != "" {
 		return db.ParseKeyring(c.Key)
 	}
 	path := filepath.Join(c.Data, "key")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if info, err := os.Stat(strings.TrimPrefix(c.Database, "sqlite://")); err == nil && info.Size() > 0 {
-			return nil, fmt.Errorf("%s is missing, and the database opens with it alone: put it back, or set TINYFORGE_KEY", path)
+		if err := refuseSealed(ctx, c, path); err != nil {
+			return nil, err
 		}
 		return newSealingKey(path)
 	}
@@ -174,6 +174,30 @@ func sealingKey(c config) (*db.Keyring, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return keys, nil
+}
+
+// refuseSealed refuses to make a key beside a database that has one.
+func refuseSealed(ctx context.Context, c config, key string) error {
+	if file, sqlite := strings.CutPrefix(c.Database, "sqlite://"); sqlite {
+		if info, err := os.Stat(file); err == nil && info.Size() > 0 {
+			return fmt.Errorf("%s is missing, and the database opens with it alone: put it back, or set TINYFORGE_KEY", key)
+		}
+		return nil
+	}
+	none, err := db.NewKeyring()
+	if err != nil {
+		return err
+	}
+	d, err := openConfigured(ctx, c, none)
+	if err != nil {
+		return err
+	}
+	sealed, err := d.Sealed(ctx)
+	if err == nil && sealed {
+		err = fmt.Errorf("%s is missing, and the database has a key already: put it back. Where another Tinyforge uses this database too, give this one "+
+			"a copy of its key, as that file or named by TINYFORGE_KEY_FILE", key)
+	}
+	return errors.Join(err, d.Close())
 }
 
 // newSealingKey writes a key so that it is either there whole or not at all, and never replaces one.

@@ -39,7 +39,7 @@ func refuseCopied(ctx context.Context, store *db.DB) error {
 		return err
 	}
 	words := strings.SplitN(mark, " ", 4)
-	return fmt.Errorf("this database was copied to %s on %s: set TINYFORGE_DATABASE to that one, with its password.\n"+
+	return fmt.Errorf("this database was copied to %s on %s: set TINYFORGE_DATABASE to that one.\n"+
 		"To come back with all that happened since, move this one aside and copy that one here, with tinyforge migrate --to;\n"+
 		"to give up what happened there, stop what serves from it and run tinyforge migrate --use-copied on this one",
 		words[3], strings.Join(words[:3], " "))

@@ -86,7 +86,11 @@ func openPostgres(ctx context.Context, address string, keys *Keyring) (*DB, erro
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(16)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	return ready(ctx, bun.NewDB(pool, pgdialect.New()), keys)
+	d, err := ready(ctx, bun.NewDB(pool, pgdialect.New()), keys)
+	if err != nil && strings.Contains(err.Error(), "SSL is not enabled on the server") { // the driver has no other sign
+		return nil, fmt.Errorf("%w: this PostgreSQL has no TLS: add ?sslmode=disable to its address if nobody can be in between", err)
+	}
+	return d, err
 }
 
 // applicationName is by which PostgreSQL knows us.

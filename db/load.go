@@ -64,8 +64,11 @@ func (d *DB) Load(ctx context.Context, migrations []string, next func() (Record,
 	return err
 }
 
-// Empty returns ErrNotEmpty when a table has a row.
+// Empty returns ErrNotEmpty when a table has a row, or is another program's.
 func (d *DB) Empty(ctx context.Context) error {
+	if err := d.foreign(ctx); err != nil {
+		return err
+	}
 	tables, err := d.tables(ctx, d.bun)
 	if err != nil {
 		return fmt.Errorf("list tables: %w", err)
@@ -80,6 +83,22 @@ func (d *DB) Empty(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// foreign returns ErrNotEmpty when there are tables where Tinyforge has made none.
+func (d *DB) foreign(ctx context.Context) error {
+	q := d.bun.NewSelect().TableExpr("sqlite_master").Column("name").Where("type = 'table' AND name NOT LIKE 'sqlite%'")
+	if d.postgres() {
+		q = d.bun.NewSelect().TableExpr("pg_tables").ColumnExpr("tablename").Where("schemaname = current_schema()")
+	}
+	var names []string
+	if err := q.OrderExpr("1").Scan(ctx, &names); err != nil {
+		return found("list tables", err)
+	}
+	if len(names) == 0 || slices.Contains(names, migrationTable) {
+		return nil
+	}
+	return fmt.Errorf("%w: the table %q is another program's", ErrNotEmpty, names[0])
 }
 
 // loader puts records into tables.

@@ -63,19 +63,24 @@ func (d *DB) Migrated(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	tables := d.bun.NewSelect().TableExpr("sqlite_master").Where("name = ?", migrationTable)
-	if d.postgres() {
-		tables = d.bun.NewSelect().TableExpr("(SELECT to_regclass(?) AS oid) AS t", migrationTable).Where("oid IS NOT NULL")
-	}
-	begun, err := tables.Exists(ctx)
+	begun, err := d.hasTable(ctx, migrationTable)
 	if err != nil || !begun {
-		return false, found("read migrations", err)
+		return false, err
 	}
 	list, err := migrator.MigrationsWithStatus(ctx)
 	if err != nil {
 		return false, fmt.Errorf("read migrations: %w", err)
 	}
 	return len(list.Unapplied()) == 0, nil
+}
+
+func (d *DB) hasTable(ctx context.Context, name string) (bool, error) {
+	tables := d.bun.NewSelect().TableExpr("sqlite_master").Where("name = ?", name)
+	if d.postgres() {
+		tables = d.bun.NewSelect().TableExpr("(SELECT to_regclass(?) AS oid) AS t", name).Where("oid IS NOT NULL")
+	}
+	has, err := tables.Exists(ctx)
+	return has, found("look for table", err)
 }
 
 // LastMigration is the name of the newest migration that was applied.

@@ -41,7 +41,7 @@ func TestOpenRefusesWrongAddresses(t *testing.T) {
 		{"unknown user", "postgres://ann:" + password + "@" + server.Host + server.Path + "?sslmode=disable", "ann"},
 		{"unknown database", "postgres://tinyforge:" + password + "@" + server.Host + "/absent?sslmode=disable", "absent"},
 		{"unknown parameter", "postgres://tinyforge:" + password + "@" + server.Host + server.Path + "?sslmode=disable&colour=red", "colour"},
-		{"no TLS", "postgres://tinyforge:" + password + "@" + server.Host + server.Path, "SSL"},
+		{"no TLS", "postgres://tinyforge:" + password + "@" + server.Host + server.Path, "add ?sslmode=disable to its address if nobody can be in between"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d, err := db.Open(t.Context(), c.address, newKeys(t))

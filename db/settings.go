@@ -78,9 +78,19 @@ func (d *DB) CheckKey(ctx context.Context) error {
 		err = d.keys.open(sealed, &text, sealCheck)
 	}
 	if err != nil {
-		return fmt.Errorf("check sealing key: %w: put back the key that belongs to this database (the file key in the data folder, or TINYFORGE_KEY)", err)
+		return fmt.Errorf("check sealing key: %w: put back the key that belongs to this database (the file key in the data folder, or TINYFORGE_KEY). "+
+			"Where another Tinyforge uses this database too, give this one its key, with TINYFORGE_KEY_FILE", err)
 	}
 	return d.loadDerived(ctx)
+}
+
+// Sealed tells whether a key has sealed this database, migrated or not: it opens with no other.
+func (d *DB) Sealed(ctx context.Context) (bool, error) {
+	if has, err := d.hasTable(ctx, "settings"); err != nil || !has {
+		return false, err
+	}
+	check, err := d.Setting(ctx, "key_check")
+	return check != "", err
 }
 
 const sealCheck = "settings.key_check"

@@ -34,7 +34,10 @@ func TestInstanceIDStays(t *testing.T) {
 
 func TestCheckKey(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
-		for range 2 {
+		for i := range 2 {
+			if sealed, err := f.Sealed(t.Context()); err != nil || sealed != (i > 0) {
+				t.Errorf("sealed: %v, %v", sealed, err)
+			}
 			if err := f.CheckKey(t.Context()); err != nil {
 				t.Fatal(err)
 			}

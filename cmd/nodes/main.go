@@ -68,13 +68,17 @@ func describe(c *swarmtest.Cluster) string {
 		fmt.Fprintf(&b, "export DOCKER_HOST=%s   # %s %s, %s\n", n.Host, role, n.Name, n.IP)
 	}
 	fmt.Fprintf(&b, `
-The registry %[1]s is empty. Push to %[2]s/NAME with this machine's Docker; the nodes pull %[1]s/NAME.
-The nodes reach this machine at %[3]s. Use the endpoint mode dnsrr and ports in host mode:
+Tinyforge on them, for workloads with runtime: swarm, in a data folder of its own, with its sites at http://127.0.0.1:8080:
+
+  tinyforge serve --data ./tinyforge-nodes --runtimes swarm --docker-host %[3]s --registry %[1]s --proxy-http 127.0.0.1:8080 --proxy-https off
+
+The registry %[1]s is empty; the nodes pull from it and push to it, and reach this machine at %[2]s. By hand, use the endpoint
+mode dnsrr and ports in host mode:
 
   docker service create --name web --replicas 3 --endpoint-mode dnsrr --publish mode=host,target=8080 %[1]s/NAME
 
 Ctrl-C, or make nodesdown elsewhere, ends them and removes all that is theirs.
-`, c.Registry, c.PushAt(), c.Gateway)
+`, c.Registry, c.Gateway, c.Nodes[0].Host)
 	return b.String()
 }
 
@@ -99,7 +103,16 @@ func down(ctx context.Context) error {
 			return fmt.Errorf("end process %d: %w", pid, err)
 		}
 	}
-	return errors.Join(awaitEnd(ctx, ours), swarmtest.Sweep())
+	if err := errors.Join(awaitEnd(ctx, ours), swarmtest.Sweep()); err != nil {
+		return err
+	}
+	for _, pid := range ours {
+		fmt.Printf("ended the nodes of process %d\n", pid)
+	}
+	if len(ours) == 0 {
+		fmt.Println("no \"nodes up\" ran; what tests that were killed left behind is removed")
+	}
+	return nil
 }
 
 // awaitEnd waits until none of the processes has nodes.

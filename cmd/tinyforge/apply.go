@@ -44,6 +44,29 @@ func applyFile(
 	if err := a.run(ctx); err != nil {
 		return fmt.Errorf("apply %s: not everything was done; run it again after this is put right:\n%w", manifestName(o.File), err)
 	}
+	return a.sayNext(ctx)
+}
+
+// sayNext tells what is still to be done for what was applied to run: apply deploys nothing.
+func (a *applier) sayNext(ctx context.Context) error {
+	for _, w := range a.workloads {
+		if !w.row.Enabled {
+			continue
+		}
+		id := w.row.ID
+		if w.saved != nil {
+			id = w.saved.ID
+		}
+		some, err := a.store.DeploymentsOf(ctx, id, 1)
+		switch {
+		case err != nil:
+			return err
+		case len(some) == 0:
+			fmt.Fprintf(a.out, "%s: not deployed yet: push to %s, or press Deploy now on its page\n", w.row.Name, w.repository.row.FullName)
+		case w.runsOtherwise():
+			fmt.Fprintf(a.out, "%s: what changed takes effect with the next deployment\n", w.row.Name)
+		}
+	}
 	return nil
 }
 

@@ -60,6 +60,12 @@ func (p *plannedWorkload) changed() bool {
 		!reflect.DeepEqual(s.Routing, p.row.Routing) || s.Enabled != p.row.Enabled || !sameJSON(s.Config, p.row.Config)
 }
 
+// runsOtherwise tells whether something changed that a deployment brings into effect.
+func (p *plannedWorkload) runsOtherwise() bool {
+	s := p.saved
+	return s != nil && (s.RepositoryID != p.row.RepositoryID || s.Source != p.row.Source || !maps.Equal(s.Env, p.row.Env) || !sameJSON(s.Config, p.row.Config))
+}
+
 // sameJSON compares what two texts mean: the order of keys and white space do not matter, every digit does.
 func sameJSON(a, b json.RawMessage) bool {
 	if bytes.Equal(a, b) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,4 +40,25 @@ func TestListExamples(t *testing.T) {
 	if r.read([]byte(text)); len(r.faults) > 0 {
 		t.Errorf("%s\nis refused: %v", text, r.faults)
 	}
+}
+
+// TestApplySaysWhatIsNext: apply deploys nothing, and says so where somebody could wait for it.
+func TestApplySaysWhatIsNext(t *testing.T) {
+	b := newApplyBench(t)
+	said := func(manifest string, want ...string) {
+		t.Helper()
+		out, err := b.apply(manifest, false)
+		lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+		if err != nil || !slices.Equal(lines[len(lines)-len(want):], want) || strings.Count(out, "deploy") != strings.Count(strings.Join(want, "\n"), "deploy") {
+			t.Errorf("printed was\n%s%v, want at its end\n%s", out, err, strings.Join(want, "\n"))
+		}
+	}
+	const webNot, apiNot = "web: not deployed yet: push to acme/site, or press Deploy now on its page", "api: not deployed yet: push to acme/api, or press Deploy now on its page"
+	said(benchAll, webNot, apiNot)
+	if _, err := b.store.QueueCommit(t.Context(), b.workload("web").ID, "refs/heads/main", strings.Repeat("a", 40), "", ""); err != nil {
+		t.Fatal(err)
+	}
+	said(benchAll, apiNot)
+	said(strings.Replace(benchAll, "www.example.com", "web.example.com", 1), apiNot) // at once
+	said(strings.Replace(benchAll, "port: 8080", "port: 8081", 1), "web: what changed takes effect with the next deployment", apiNot)
 }

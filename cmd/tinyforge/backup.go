@@ -68,10 +68,10 @@ func backup(ctx context.Context, c config, args []string, in invocation) error {
 	} else if !ok {
 		return errors.New("the database is not the one of this version of Tinyforge: make the backup with the version that serves, or run tinyforge migrate first")
 	}
-	if err := store.CheckKey(ctx); err != nil {
+	if err := usable(ctx, store); err != nil {
 		return err
 	}
-	keys, err := sealingKey(c)
+	keys, err := sealingKey(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -189,7 +189,7 @@ func TestDamagedBackups(t *testing.T) {
 func TestHostileBackups(t *testing.T) {
 	t.Parallel()
 	was, file := backedUp(t, dbtest.SQLite(t), "--with-key")
-	keys, err := sealingKey(was)
+	keys, err := sealingKey(t.Context(), was)
 	if err != nil {
 		t.Fatal(err)
 	}

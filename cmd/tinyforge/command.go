@@ -87,8 +87,9 @@ func serverCommands() []command {
 			options: storeAnd(), run: configured(rotateKey)},
 		{name: "migrate", does: "bring the database up to date (serve does it too); --to copies it into another one",
 			more: "The other one is empty, and of either kind: so one goes from SQLite to PostgreSQL, and back. serve must be stopped.\n" +
-				"Ended anywhere, nothing is there, or all.", example: "migrate --to postgres://tinyforge@db.example.com/tinyforge",
-			options: storeAnd("to"), run: configured(migrate)},
+				"Ended anywhere, nothing is there, or all: run it again. The one that was copied is not served from any more: set\n" +
+				"TINYFORGE_DATABASE to the other one.", example: "migrate --to postgres://tinyforge@db.example.com/tinyforge",
+			options: storeAnd("to", "use-copied"), run: configured(migrate)},
 	}
 }
 

@@ -80,11 +80,12 @@ type config struct {
 	Given   given
 	Options map[string]string // that were given, by flag or in the environment, by their names; no secrets
 
-	WithKey bool   // backup only
-	Prune   bool   // apply only
-	Volumes bool   // remove only
-	Force   bool   // scale only
-	To      string // migrate only; secret: may hold a password
+	WithKey   bool   // backup only
+	Prune     bool   // apply only
+	Volumes   bool   // remove only
+	Force     bool   // scale only
+	To        string // migrate only; secret: may hold a password
+	UseCopied bool   // migrate only
 }
 
 // given tells which options somebody has set. Those that can also be chosen on a page win over what was chosen there.
@@ -129,16 +130,20 @@ func readConfig(name string, args, env []string, out io.Writer) (config, []strin
 	c.Options = o.values()
 	c.Given = given{PublicURL: o.given["public-url"], KeepReleases: o.given["keep-releases"], MinFree: o.given["min-free"], Listen: o.given["listen"]}
 	c.normalize()
-	return c, rest, errors.Join(err, c.checkTo(o.env), c.check(command.uses))
+	return c, rest, errors.Join(err, c.checkTo(o), c.check(command.uses))
 }
 
-// checkTo refuses a password that anybody on the machine can read, since it is not in the environment.
-func (c *config) checkTo(env map[string]string) error {
+// checkTo refuses a password that anybody on the machine can read, since it is not in the environment, and no address, which is a variable
+// that nobody has set.
+func (c *config) checkTo(o *options) error {
+	if c.To == "" && o.given["to"] {
+		return errors.New("--to, or TINYFORGE_TO, is empty: give it the address of the database to copy to, or leave it out")
+	}
 	u, err := url.Parse(c.To)
 	if err != nil || u.User == nil {
 		return nil
 	}
-	if _, has := u.User.Password(); has && env[envName("to")] == "" {
+	if _, has := u.User.Password(); has && o.env[envName("to")] == "" {
 		return errors.New("--to has a password, which others can see in the list of processes: give the address in TINYFORGE_TO")
 	}
 	return nil
@@ -173,6 +178,7 @@ func (c *config) declare(o *options) {
 	}
 	if o.command.name == "migrate" {
 		f.StringVar(&c.To, "to", "", "copy all into the empty `database` at this address, such as postgres://user@host/name; one with a password belongs into TINYFORGE_TO")
+		f.BoolVar(&c.UseCopied, "use-copied", false, "use a database again that was copied to another one, without what happened there since")
 	}
 	if o.command.name == "remove" {
 		f.BoolVar(&c.Volumes, "volumes", false, "remove the workload's volumes, with all that is in them")

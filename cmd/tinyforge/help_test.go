@@ -25,7 +25,7 @@ func TestHelp(t *testing.T) {
 		},
 		"proxy":    {"access-log", "acme-ca", "acme-email", "drain", "internal-ca", "log-format", "log-level", "proxy-http", "proxy-https", "proxy-socket", "trusted-proxies"},
 		"registry": {"log-format", "log-level", "registry-cert", "registry-keep", "registry-key", "registry-listen", "registry-plain-http", "TINYFORGE_REGISTRY_PASSWORD", "TINYFORGE_REGISTRY_PULL_PASSWORD"},
-		"apply":    {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {"to"},
+		"apply":    {"prune", "public-url", "router"}, "sign-in-link": {"listen", "public-url"}, "remove": {"volumes"}, "migrate": {"to", "use-copied"},
 		"backup": {"with-key"}, "restore": {}, "rotate-key": {},
 		"deployments": {}, "log": {}, "redeploy": {}, "rollback": {}, "scale": {"force", "max-replicas"}, "cancel": {},
 	}

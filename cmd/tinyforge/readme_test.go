@@ -87,7 +87,7 @@ func TestReadmeKnowsTheCommands(t *testing.T) {
 		_ = run(t.Context(), []string{name, "-h"}, nil, &help, io.Discard)
 	}
 	options := found(help.String(), `(?m)^  --([a-z-]+)`)
-	ofOthers := []string{"now", "mount", "profile", "rm", "entrypoint"} // systemctl's, a Dockerfile's, Compose's
+	ofOthers := []string{"now", "mount", "profile", "rm", "entrypoint", "advertise-addr"} // systemctl's, Docker's, a Dockerfile's, Compose's
 	for _, option := range found(text, `[^-a-z]--([a-z]+(?:-[a-z]+)*)`) {
 		if !slices.Contains(options, option) && !slices.Contains(ofOthers, option) && option != "npm" {
 			t.Errorf("the README names --%s, which there is not", option)

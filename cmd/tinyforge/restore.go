@@ -170,7 +170,7 @@ func (r *restorer) fill(ctx context.Context, store *db.DB, loaded bool) error {
 	if err := store.CheckKey(ctx); err != nil {
 		return err
 	}
-	if err := r.audit(ctx, store); err != nil {
+	if err := auditOnce(ctx, store, db.AuditEntry{Action: "settings.restored", Detail: timeOf(r.head)}); err != nil {
 		return err
 	}
 	if path := filepath.Join(r.Data, "key"); r.Key == "" {
@@ -184,9 +184,8 @@ func (r *restorer) fill(ctx context.Context, store *db.DB, loaded bool) error {
 	return errors.Join(os.Remove(r.mark()), syncFolder(r.Data))
 }
 
-// audit writes down that the database was restored, once.
-func (r *restorer) audit(ctx context.Context, store *db.DB) error {
-	entry := db.AuditEntry{Action: "settings.restored", Detail: timeOf(r.head)}
+// auditOnce writes an entry down, unless it is the newest already.
+func auditOnce(ctx context.Context, store *db.DB, entry db.AuditEntry) error {
 	newest, err := store.AuditEntries(ctx, "", 0, 1)
 	if err != nil || len(newest) == 1 && newest[0].Action == entry.Action && newest[0].Detail == entry.Detail {
 		return err

@@ -42,7 +42,7 @@ func (r *rotation) run(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	keys, err := sealingKey(r.config)
+	keys, err := sealingKey(ctx, r.config)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func auditOf(t *testing.T, c config) []db.AuditEntry {
 
 func keysIn(t *testing.T, c config) int {
 	t.Helper()
-	keys, err := sealingKey(c)
+	keys, err := sealingKey(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func closed(d *db.DB) error {
 
 func textOf(t *testing.T, c config) string {
 	t.Helper()
-	keys, err := sealingKey(c)
+	keys, err := sealingKey(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func openStore(ctx context.Context, c config) (*db.DB, error) {
 }
 
 func openLocked(ctx context.Context, c config) (*db.DB, error) {
-	keys, err := sealingKey(c)
+	keys, err := sealingKey(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,16 @@ func openLocked(ctx context.Context, c config) (*db.DB, error) {
 			return nil, err
 		}
 	}
-	return db.Open(ctx, c.Database, keys)
+	return openConfigured(ctx, c, keys)
+}
+
+// openConfigured opens the database that the configuration names.
+func openConfigured(ctx context.Context, c config, keys *db.Keyring) (*db.DB, error) {
+	d, err := db.Open(ctx, c.Database, keys)
+	if err != nil && !isSQLite(c) {
+		return nil, fmt.Errorf("TINYFORGE_DATABASE: %w", err)
+	}
+	return d, err
 }
 
 // errShared is returned by openAlone for a database that others use.
@@ -55,7 +64,7 @@ var errShared = errors.New("another tinyforge uses this database")
 // openAlone opens the database, brings it up to date and checks the key, where nobody else uses it. It waits a little for connections
 // that are about to end.
 func openAlone(ctx context.Context, c config, keys *db.Keyring) (*db.DB, error) {
-	d, err := db.Open(ctx, c.Database, keys)
+	d, err := openConfigured(ctx, c, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +73,7 @@ func openAlone(ctx context.Context, c config, keys *db.Keyring) (*db.DB, error) 
 		_, err = d.Migrate(ctx)
 	}
 	if err == nil {
-		err = d.CheckKey(ctx)
+		err = usable(ctx, d)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -108,19 +117,27 @@ func makePrivate(path string) error {
 	return nil
 }
 
-// readyStore is openStore with the schema brought up to date. It refuses a key that did not seal this database.
+// readyStore is openStore with the schema brought up to date. It refuses what is not usable.
 func readyStore(ctx context.Context, c config) (*db.DB, error) {
 	store, err := openStore(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	if _, err = store.Migrate(ctx); err == nil {
-		err = store.CheckKey(ctx)
+		err = usable(ctx, store)
 	}
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return store, nil
+}
+
+// usable refuses a database that was copied to another one, and a key that did not seal it.
+func usable(ctx context.Context, store *db.DB) error {
+	if err := refuseCopied(ctx, store); err != nil {
+		return err
+	}
+	return store.CheckKey(ctx)
 }
 
 // existingStore is readyStore for commands about what is there: they make no database.
@@ -142,15 +159,15 @@ func hasStore(c config) error {
 }
 
 // sealingKey returns the configured key or the one in the data folder, which is made at the first start.
-func sealingKey(c config) (*db.Keyring, error) {
+func sealingKey(ctx context.Context, c config) (*db.Keyring, error) {
 	if c.Key != "" {
 		return db.ParseKeyring(c.Key)
 	}
 	path := filepath.Join(c.Data, "key")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if info, err := os.Stat(strings.TrimPrefix(c.Database, "sqlite://")); err == nil && info.Size() > 0 {
-			return nil, fmt.Errorf("%s is missing, and the database opens with it alone: put it back, or set TINYFORGE_KEY", path)
+		if err := refuseSealed(ctx, c, path); err != nil {
+			return nil, err
 		}
 		return newSealingKey(path)
 	}
@@ -165,6 +182,30 @@ func sealingKey(c config) (*db.Keyring, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return keys, nil
+}
+
+// refuseSealed refuses to make a key beside a database that has one.
+func refuseSealed(ctx context.Context, c config, key string) error {
+	if file, sqlite := strings.CutPrefix(c.Database, "sqlite://"); sqlite {
+		if info, err := os.Stat(file); err == nil && info.Size() > 0 {
+			return fmt.Errorf("%s is missing, and the database opens with it alone: put it back, or set TINYFORGE_KEY", key)
+		}
+		return nil
+	}
+	none, err := db.NewKeyring()
+	if err != nil {
+		return err
+	}
+	d, err := openConfigured(ctx, c, none)
+	if err != nil {
+		return err
+	}
+	sealed, err := d.Sealed(ctx)
+	if err == nil && sealed {
+		err = fmt.Errorf("%s is missing, and the database has a key already: put it back. Where another Tinyforge uses this database too, give this one "+
+			"a copy of its key, as that file or named by TINYFORGE_KEY_FILE", key)
+	}
+	return errors.Join(err, d.Close())
 }
 
 // newSealingKey writes a key so that it is either there whole or not at all, and never replaces one.

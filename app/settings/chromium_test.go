@@ -88,8 +88,17 @@ func (c *chromium) at() string {
 	return strings.TrimPrefix(path, c.server.URL)
 }
 
-// open loads one of our pages.
-func (c *chromium) open(path string) { c.t.Helper(); c.do(chromedp.Navigate(c.server.URL + path)) }
+// open loads one of our pages, again where a network of containers came or went meanwhile: Chromium gives up then what it loads.
+func (c *chromium) open(path string) {
+	c.t.Helper()
+	err := chromedp.Do(c.ctx, chromedp.Navigate(c.server.URL+path))
+	for err != nil && strings.Contains(err.Error(), "ERR_NETWORK_CHANGED") {
+		err = chromedp.Do(c.ctx, chromedp.Navigate(c.server.URL+path))
+	}
+	if err != nil {
+		c.t.Fatalf("open %s: %v", path, err)
+	}
+}
 
 // fill types into a field after emptying it.
 func (c *chromium) fill(name, value string) {

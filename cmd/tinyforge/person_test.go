@@ -75,8 +75,17 @@ func (p *person) at() string {
 	return url
 }
 
-// opens enters an address by hand.
-func (p *person) opens(url string) { p.Helper(); p.do(chromedp.Navigate(url)) }
+// opens enters an address by hand, again where a network of containers came or went meanwhile: Chromium gives up then what it loads.
+func (p *person) opens(url string) {
+	p.Helper()
+	err := chromedp.Do(p.ctx, chromedp.Navigate(url))
+	for err != nil && strings.Contains(err.Error(), "ERR_NETWORK_CHANGED") {
+		err = chromedp.Do(p.ctx, chromedp.Navigate(url))
+	}
+	if err != nil {
+		p.Fatalf("open %s: %v", url, err)
+	}
+}
 
 // presses clicks the visible button or link that is called so, and waits for the page that it leads to.
 func (p *person) presses(text string) {

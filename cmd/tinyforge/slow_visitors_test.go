@@ -46,7 +46,8 @@ func TestSlowVisitorsAreCutOff(t *testing.T) {
 		"endless chunks, no account":  {Send: request + "Transfer-Encoding: chunked\r\n\r\n", Slow: "1\r\nb\r\n", After: time.Minute, Says: "401"},
 		"stalled body, to be read":    {Send: push + "X-Read: 1\r\n\r\nb", After: time.Minute, Says: "200 i/o timeout"},
 		"a body that comes in pieces": {Send: push + "X-Read: 1\r\n\r\n", Slow: "b", After: (1000 + 4 + 10) * time.Second, Says: "200 <nil>"}, // and a header after it
-		"idle":                        {Send: request + "\r\n", After: 2 * time.Minute, Says: "401"},
+		"idle":                        {Send: request + "X-Read: 1\r\n\r\n", After: 2 * time.Minute, Says: "200 <nil>"},
+		"no account":                  {Send: request + "\r\n", Says: "401"},
 		"unread answer":               {Send: request + "\r\n", Slow: "b", After: 2 * time.Minute, Deaf: true},
 	} {
 		t.Run("registry, "+name, func(t *testing.T) { visitor.Visit(t, imagesSlowly(images)) })

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -19,12 +20,25 @@ func several(t *testing.T, n int, h func(place int, w http.ResponseWriter, r *ht
 	var places []*httptest.Server
 	var addresses []string
 	for i := range n {
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h(i, w, r) }))
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h(i, w, r) }))
+		_ = s.Listener.Close()
+		s.Listener = listenApart(t)
+		s.Start()
 		t.Cleanup(s.Close)
 		places, addresses = append(places, s), append(addresses, s.Listener.Addr().String())
 	}
 	slices.Sort(addresses)
 	return deploy.Upstream{Name: "several", Addr: strings.Join(addresses, ","), Port: 8080}, places
+}
+
+// listenApart listens where nobody else does, so that nobody gets the port when that is over.
+func listenApart(t *testing.T) net.Listener {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.99.99.99:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listener
 }
 
 // TestRequestsAreSpread: in turn where nobody is busy, and past the one that is.

@@ -71,6 +71,13 @@ func (d *DB) WorkloadOfHost(ctx context.Context, host string) (name string, err 
 	return name, found("read whose host it is", err)
 }
 
+// HostsOf returns the hosts that a workload has, in order.
+func (d *DB) HostsOf(ctx context.Context, workloadID int64) (hosts []string, err error) {
+	err = d.bun.NewSelect().Model((*hostClaim)(nil)).Column("host").
+		Where("workload_id = ? AND NOT leaving", workloadID).Order("host").Scan(ctx, &hosts)
+	return hosts, found("read hosts", err)
+}
+
 // LeavingHosts returns the hosts that the workload has given back, whose routes may still lead to it, and which nobody else
 // has claimed.
 func (d *DB) LeavingHosts(ctx context.Context, workloadID int64) (hosts []string, err error) {

@@ -47,3 +47,15 @@ func TestHostsLeaveUntilTheyAreForgotten(t *testing.T) {
 		f.leaving(api.ID)
 	})
 }
+
+func TestHostsOf(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.workload.Routing.Aliases = []string{"b.example.com", "a.example.com"}
+		f.check(f.SaveWorkload(t.Context(), &f.workload))
+		f.workload.Routing.Aliases = []string{"a.example.com"}
+		f.check(f.SaveWorkload(t.Context(), &f.workload))
+		if hosts, err := f.HostsOf(t.Context(), f.workload.ID); err != nil || !slices.Equal(hosts, []string{"a.example.com", "site.example.com"}) {
+			t.Errorf("hosts are %q, %v", hosts, err)
+		}
+	})
+}

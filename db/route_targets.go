@@ -74,6 +74,12 @@ func (d *DB) RouteTarget(ctx context.Context, host string) (RouteTarget, error) 
 	return row.open(d.keys)
 }
 
+// RoutedHosts returns the hosts that have a target.
+func (d *DB) RoutedHosts(ctx context.Context) (hosts []string, err error) {
+	err = d.bun.NewSelect().Model((*routeTarget)(nil)).Column("host").Where("NOT deleted").Scan(ctx, &hosts)
+	return hosts, found("read which hosts have a route", err)
+}
+
 // RouteTargets returns what was changed after a version, in the order of the changes; 0 is everything. Several changes of one host
 // are the last one.
 func (d *DB) RouteTargets(ctx context.Context, after int64) ([]RouteTarget, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -193,10 +194,21 @@ func (r *Recovery) knowHosts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	has := func(rt db.Route) bool {
+		_, err := router.Current(ctx, rt)
+		return !errors.Is(err, ErrNoRoute)
+	}
+	if all, ok := router.(Lister); ok {
+		hosts, err := all.Hosts(ctx)
+		if err != nil {
+			return err
+		}
+		has = func(rt db.Route) bool { return hosts[strings.ToLower(rt.Host)] }
+	}
 	var errs []error
 	for _, w := range workloads {
 		for _, route := range w.Routes() {
-			if _, err := router.Current(ctx, route); !errors.Is(err, ErrNoRoute) {
+			if has(route) {
 				continue
 			}
 			if err := router.Upsert(ctx, route, Upstream{}); !errors.Is(err, db.ErrMoved) {

@@ -17,6 +17,11 @@ type Sharer interface {
 	Since(ctx context.Context) (Router, error)
 }
 
+// Lister is a Router that tells in one call which hosts have a route, in lower case: asking for each would take long.
+type Lister interface {
+	Hosts(ctx context.Context) (map[string]bool, error)
+}
+
 type leaseKey struct{}
 
 // WithLease returns a context under which a Router that keeps its routes in rows changes them for as long only as the deployment is

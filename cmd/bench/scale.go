@@ -111,7 +111,7 @@ func newScaleWorks(database string, steps sizes) *scaleWorks {
 			scaleRoutes, scaleDeployments, scalePushes, scaleLasts, scaleClients)},
 		deployments: &work{Name: "scale, deployments, " + database, Curve: true, Base: base, Text: fmt.Sprintf("The queue of before is worked off by Tinyforge's deployer, %d at a time, with "+
 			"the built-in proxy, and with a runtime that costs nothing: an image is built and a container runs as soon as it is asked for. Routing moves %d routes, on the disk "+
-			"too. Swap is one of them, alone. Lost are pushes that were answered and at the end are neither deployed nor superseded by a newer one.", scaleWorkers, scaleRoutes)},
+			"too. Swap is one of them, alone. Lost are pushes that were answered and at the end are neither deployed nor superseded by a newer one, nor failed in serve, whose one worker waits for a forge that holds a commit back.", scaleWorkers, scaleRoutes)},
 		upkeep: &work{Name: "scale, start and upkeep, " + database, Curve: true, Base: base, Text: fmt.Sprintf("Ready is from exec of tinyforge serve to the first 200 of /readyz, with somebody who "+
 			"answers in Docker's place, and memory what it holds %s later, its proxy included. Reconcile is one look at all releases and routes, of which none has to be "+
 			"mended, and tidy one look for old images and logs, both with the runtime that costs nothing. The pages are the list of workloads, the page of one, and "+

@@ -125,7 +125,7 @@ func (t *city) workOff(ctx context.Context, d *deploy.Deployer, w *work) error {
 	good := after.deployed - before.deployed
 	w.add(t.who(), "live", "1/s", float64(good)/took.Seconds())
 	w.add(t.who(), "deployed", "number", float64(good))
-	w.add(t.who(), "lost", "number", float64(t.pushed-after.deployed-after.superseded))
+	w.add(t.who(), "lost", "number", float64(t.pushed-after.deployed-after.superseded-after.failed))
 	return t.addPhases(ctx, w, good)
 }
 
@@ -149,14 +149,15 @@ func untilIdle(ctx context.Context, store *db.DB) error {
 }
 
 // endings is what became of the pushes.
-type endings struct{ deployed, superseded int }
+type endings struct{ deployed, superseded, failed int }
 
 // ended counts them by the deliveries that were answered.
 func (t *city) ended(ctx context.Context) (e endings, err error) {
 	err = t.raw.NewSelect().TableExpr("deployments AS d").
 		ColumnExpr("COALESCE(sum(CASE WHEN d.phase IN ('live', 'retired') THEN 1 ELSE 0 END), 0) AS deployed").
 		ColumnExpr("COALESCE(sum(CASE WHEN d.phase = 'superseded' THEN 1 ELSE 0 END), 0) AS superseded").
-		Where("d.delivery_id IN (SELECT id FROM deliveries WHERE external_id NOT LIKE 'past-%')").Scan(ctx, &e.deployed, &e.superseded)
+		ColumnExpr("COALESCE(sum(CASE WHEN d.phase = 'failed' THEN 1 ELSE 0 END), 0) AS failed"). // in serve, whose forge holds a commit back
+		Where("d.delivery_id IN (SELECT id FROM deliveries WHERE external_id NOT LIKE 'past-%')").Scan(ctx, &e.deployed, &e.superseded, &e.failed)
 	return e, err
 }
 

@@ -323,3 +323,17 @@ func (g *group) claimed(store *db.DB) *db.Deployment {
 	must(g, err)
 	return dep
 }
+
+func TestHostsInOneCall(t *testing.T) {
+	t.Parallel()
+	a := newGroup(t, 1).members[0]
+	gone := db.Route{Host: "gone.example.com"}
+	must(t, a.Upsert(t.Context(), rt, blue))
+	must(t, a.Upsert(t.Context(), gone, blue))
+	must(t, a.Delete(t.Context(), gone))
+	view, err := a.Since(t.Context())
+	must(t, err)
+	if hosts, err := view.(deploy.Lister).Hosts(t.Context()); err != nil || !maps.Equal(hosts, map[string]bool{rt.Host: true}) {
+		t.Errorf("hosts are %v, %v", hosts, err)
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"tinyforge/deploy"
 )
 
+var _ deploy.Lister = (*view)(nil)
+
 // view is a Router for one who decides by what he has read since a moment: it undoes nothing that others have done after that.
 type view struct {
 	*Router
@@ -21,6 +23,16 @@ type view struct {
 func (r *Router) Since(ctx context.Context) (deploy.Router, error) {
 	version, err := r.DB.RouteVersion(ctx)
 	return &view{Router: r, since: max(version, 1), own: map[string]int64{}}, err
+}
+
+// Hosts implements deploy.Lister.
+func (v *view) Hosts(ctx context.Context) (map[string]bool, error) {
+	list, err := v.DB.RoutedHosts(ctx)
+	hosts := make(map[string]bool, len(list))
+	for _, host := range list {
+		hosts[host] = true
+	}
+	return hosts, err
 }
 
 // Upsert implements deploy.Router.

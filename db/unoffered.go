@@ -24,7 +24,20 @@ func (u Unoffered) String() string {
 
 // UnofferedWorkloads returns, by ID, those of which something is to be done and nobody does it. Own are the runtimes of who asks; who is
 // no process itself has none, and learns nothing on SQLite, whose one process is not known to others.
-func (d *DB) UnofferedWorkloads(ctx context.Context, own ...string) (list []Unoffered, err error) {
+func (d *DB) UnofferedWorkloads(ctx context.Context, own ...string) ([]Unoffered, error) {
+	return d.unoffered(ctx, own, func(q *bun.SelectQuery) *bun.SelectQuery { return q })
+}
+
+// UnofferedWorkload is one of UnofferedWorkloads, or nil.
+func (d *DB) UnofferedWorkload(ctx context.Context, id int64, own ...string) (*Unoffered, error) {
+	list, err := d.unoffered(ctx, own, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("w.id = ?", id) })
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+func (d *DB) unoffered(ctx context.Context, own []string, which func(*bun.SelectQuery) *bun.SelectQuery) (list []Unoffered, err error) {
 	if len(own) == 0 && !d.postgres() {
 		return nil, nil
 	}
@@ -42,7 +55,7 @@ func (d *DB) UnofferedWorkloads(ctx context.Context, own ...string) (list []Unof
 	kept := d.bun.NewSelect().Model((*Deployment)(nil)).Column("workload_id").Where("phase IN (?) AND lease_until >= ?", bun.List(unfinished), d.ago(0))
 	err = d.bun.NewSelect().TableExpr("workloads AS w").Join("LEFT JOIN runtime_states AS s ON s.workload_id = w.id").
 		ColumnExpr("w.id, w.name, w.runtime, COALESCE(s.runtime, w.runtime) AS serve").
-		Where("(w.id IN (?) OR w.deleted_at IS NOT NULL) AND w.id NOT IN (?)", open, kept).Order("w.id").Scan(ctx, &waits)
+		Where("(w.id IN (?) OR w.deleted_at IS NOT NULL) AND w.id NOT IN (?)", open, kept).Apply(which).Order("w.id").Scan(ctx, &waits)
 	if err != nil {
 		return nil, found("read what nobody deploys", err)
 	}
@@ -57,13 +70,4 @@ func (d *DB) UnofferedWorkloads(ctx context.Context, own ...string) (list []Unof
 
 func (p *Process) offers(kinds []string) bool {
 	return !slices.ContainsFunc(kinds, func(kind string) bool { return !slices.Contains(p.Runtimes, kind) })
-}
-
-// UnofferedWorkload is one of UnofferedWorkloads, or nil.
-func (d *DB) UnofferedWorkload(ctx context.Context, id int64, own ...string) (*Unoffered, error) {
-	list, err := d.UnofferedWorkloads(ctx, own...)
-	if i := slices.IndexFunc(list, func(u Unoffered) bool { return u.WorkloadID == id }); i >= 0 {
-		return &list[i], err
-	}
-	return nil, err
 }

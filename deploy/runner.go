@@ -68,7 +68,6 @@ func (r *Runner) worker(ctx context.Context) {
 
 // work takes one claimed deployment, whose lease expires then unless it is renewed, as far as it gets.
 func (r *Runner) work(ctx context.Context, dep *db.Deployment, expires time.Time) {
-	log := r.Log.With("deployment", dep.ID, "workload", r.nameOf(ctx, dep.WorkloadID), "commit", dep.Commit)
 	lease := *dep // the worker changes its own
 	leased, stop := context.WithCancelCause(ctx)
 	wanted, cancel := context.WithCancel(leased)
@@ -76,6 +75,7 @@ func (r *Runner) work(ctx context.Context, dep *db.Deployment, expires time.Time
 	defer keeper.Wait()
 	defer stop(nil)
 	keeper.Go(func() { r.keepLease(leased, stop, cancel, lease, expires) })
+	log := r.Log.With("deployment", dep.ID, "workload", r.nameOf(leased, dep.WorkloadID), "commit", dep.Commit)
 
 	r.leases.Store(lease.LeaseOwner, true)
 	defer r.leases.Delete(lease.LeaseOwner)

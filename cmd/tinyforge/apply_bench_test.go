@@ -191,13 +191,16 @@ func (b *applyBench) untouched() {
 }
 
 // emptyStore is a database on SQLite in which nothing is yet.
-func emptyStore(t *testing.T) *db.DB {
+func emptyStore(t *testing.T) *db.DB { t.Helper(); return storeAt(t, migratedtest.SQLite(t)) }
+
+// storeAt opens a database with a key of its own, until the test is over.
+func storeAt(t *testing.T, address string) *db.DB {
 	t.Helper()
 	keys, err := db.NewKeyring()
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := db.Open(t.Context(), migratedtest.SQLite(t), keys)
+	store, err := db.Open(t.Context(), address, keys)
 	if err != nil {
 		t.Fatal(err)
 	}

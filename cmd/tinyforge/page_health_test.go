@@ -35,15 +35,7 @@ func TestHealth(t *testing.T) {
 
 // TestProcessesOfADatabase: the facts name all that live, and what this one deploys to.
 func TestProcessesOfADatabase(t *testing.T) {
-	keys, err := db.NewKeyring()
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := db.Open(t.Context(), migratedtest.Postgres(t), keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := storeAt(t, migratedtest.Postgres(t))
 	if err := store.JoinProcess(t.Context(), db.Process{ID: "other", Host: "other.test", Runtimes: []string{"swarm"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -265,15 +265,7 @@ func TestAnotherDocker(t *testing.T) {
 // TestDockerThatAnswersLate: which one it is is asked until it is known, and then refused as at the start.
 func TestDockerThatAnswersLate(t *testing.T) {
 	t.Parallel()
-	keys, err := db.NewKeyring()
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := db.Open(t.Context(), migratedtest.Postgres(t), keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := storeAt(t, migratedtest.Postgres(t))
 	for _, p := range []db.Process{{ID: "one", Host: "one.test", Engine: "one"}, {ID: "late", Host: "here"}} {
 		p.Runtimes = []string{"docker"}
 		if err := store.JoinProcess(t.Context(), p); err != nil {
@@ -292,7 +284,7 @@ func TestDockerThatAnswersLate(t *testing.T) {
 			return is, nil
 		}, func() { agreed++ })
 	}
-	err = late(db.Process{ID: "late", Runtimes: []string{"docker"}}, docker.Identity{ID: "two"})
+	err := late(db.Process{ID: "late", Runtimes: []string{"docker"}}, docker.Identity{ID: "two"})
 	if other, ok := errors.AsType[*db.EngineError](err); !ok || other.Host != "one.test" || asked != 3 || agreed != 0 {
 		t.Errorf("asked %d times, agreed %d times: %v", asked, agreed, err)
 	}

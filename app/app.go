@@ -57,11 +57,15 @@ type Hooker interface {
 	// events exists. It reports whether it had to change anything. It needs the repository's ExternalID and FullName.
 	EnsureHook(ctx context.Context, repo db.Repository, url string) (changed bool, err error)
 
+	// RenewHook makes such a webhook whatever there is, then removes those with this address that are older: at no moment is
+	// there none, and of two that are at it at once the later one's is left.
+	RenewHook(ctx context.Context, repo db.Repository, url string) error
+
 	// RemoveHook removes every webhook with this address. None is not an error.
 	RemoveHook(ctx context.Context, repo db.Repository, url string) error
 
 	// HookSecret returns all that a webhook which EnsureHook makes signs with. It needs the repository's ExternalID. No forge
-	// shows it: who wants a webhook that signs with something else than before removes the old one first.
+	// shows it: who wants a webhook that signs with something else than before renews it.
 	HookSecret(repo db.Repository) string
 }
 

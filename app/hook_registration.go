@@ -12,9 +12,9 @@ import (
 func HookURL(publicURL, forge string) string { return publicURL + "/webhooks/" + forge }
 
 // RegisterHook makes the repository's webhook the one with this address and h's secret for it, and its row say so. A webhook
-// that signs with another secret than that, for all that the row says, goes first: nothing that it sends would be accepted.
-// The webhook that the row names goes when it has another address, after the new one is there. It reports whether anything
-// changed on the forge. Repeating it is harmless, also after it was killed in the middle.
+// that signs with another secret than that, for all that the row says, is renewed. The webhook that the row names goes when
+// it has another address, after the new one is there. It reports whether anything changed on the forge. Repeating it is
+// harmless, also after it was killed in the middle, and while another process does the same.
 func RegisterHook(ctx context.Context, d *db.DB, h Hooker, repositoryID int64, url string) (changed bool, err error) {
 	repo, err := d.Repository(ctx, repositoryID)
 	if err != nil {
@@ -26,12 +26,11 @@ func RegisterHook(ctx context.Context, d *db.DB, h Hooker, repositoryID int64, u
 		}
 	}
 	fingerprint := d.HookFingerprint(h.HookSecret(repo))
-	if repo.HookFingerprint != fingerprint {
-		if err := removeHook(ctx, h, repo, url); err != nil {
-			return false, err
-		}
+	if repo.HookFingerprint == fingerprint {
+		changed, err = h.EnsureHook(ctx, repo, url)
+	} else {
+		changed, err = true, h.RenewHook(ctx, repo, url)
 	}
-	changed, err = h.EnsureHook(ctx, repo, url)
 	if err != nil {
 		return changed, err
 	}

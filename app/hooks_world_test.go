@@ -25,6 +25,12 @@ func (h hooking) EnsureHook(ctx context.Context, repo db.Repository, url string)
 	return changed, err
 }
 
+func (h hooking) RenewHook(ctx context.Context, repo db.Repository, url string) error {
+	err := h.Forge.(app.Hooker).RenewHook(ctx, repo, url)
+	h.say("ensured", err == nil, err)
+	return err
+}
+
 func (h hooking) RemoveHook(ctx context.Context, repo db.Repository, url string) error {
 	err := h.Forge.(app.Hooker).RemoveHook(ctx, repo, url)
 	h.say("removed", true, err)

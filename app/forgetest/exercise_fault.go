@@ -45,6 +45,7 @@ func (e *exercise) calls(commit string) map[string]func(context.Context, *testin
 			_, err := h.EnsureHook(ctx, row, e.receiver)
 			return err
 		}
+		calls["RenewHook"] = func(ctx context.Context, _ *testing.T) error { return h.RenewHook(ctx, row, e.receiver) }
 		calls["RemoveHook"] = func(ctx context.Context, _ *testing.T) error { return h.RemoveHook(ctx, row, e.receiver) }
 	}
 	return calls

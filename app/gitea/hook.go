@@ -18,8 +18,8 @@ import (
 func hookEvents() []string { return []string{"delete", "push"} }
 
 // EnsureHook implements app.Hooker. A hook that is not as it should be is replaced, since Gitea's editing leaves parts of
-// it alone; the new one is made before the old ones go. Gitea's API never shows a hook's secret: when the forge's has
-// changed, RemoveHook comes first. Its pages do show it, to all who administer the repository: hence one per repository.
+// it alone; the new one is made before the old ones go. Gitea's API never shows a hook's secret. Its pages do show it, to all
+// who administer the repository: hence one per repository.
 func (f *Forge) EnsureHook(ctx context.Context, repo db.Repository, url string) (changed bool, err error) {
 	repo, err = f.current(ctx, "list webhooks", repo)
 	if err != nil {
@@ -29,13 +29,28 @@ func (f *Forge) EnsureHook(ctx context.Context, repo db.Repository, url string) 
 	if err != nil {
 		return false, err
 	}
-	keep := slices.IndexFunc(hooks, sound)
-	if keep >= 0 {
-		hooks = slices.Delete(hooks, keep, keep+1)
-	} else if err := f.createHook(ctx, repo, url); err != nil {
-		return false, err
+	unsound := slices.DeleteFunc(slices.Clone(hooks), sound)
+	if len(hooks)-len(unsound) != 1 { // of two, which has the right secret?
+		return true, f.RenewHook(ctx, repo, url)
 	}
-	return keep < 0 || len(hooks) > 0, f.deleteHooks(ctx, repo, hooks)
+	return len(unsound) > 0, f.deleteHooks(ctx, repo, unsound)
+}
+
+// RenewHook implements app.Hooker.
+func (f *Forge) RenewHook(ctx context.Context, repo db.Repository, url string) error {
+	repo, err := f.current(ctx, "list webhooks", repo)
+	if err != nil {
+		return err
+	}
+	made, err := f.createHook(ctx, repo, url)
+	if err != nil {
+		return err
+	}
+	hooks, err := f.hooks(ctx, repo, url)
+	if err != nil {
+		return err
+	}
+	return f.deleteHooks(ctx, repo, slices.DeleteFunc(hooks, func(h *gitea.Hook) bool { return h.ID >= made }))
 }
 
 // RemoveHook implements app.Hooker.
@@ -56,7 +71,7 @@ func (f *Forge) HookSecret(repo db.Repository) string {
 	return app.RepositorySecret(f.row.Credentials.WebhookSecret, repo.ExternalID)
 }
 
-// hooks returns the repository's hooks with this address, oldest first as Gitea lists them.
+// hooks returns the repository's hooks with this address.
 func (f *Forge) hooks(ctx context.Context, repo db.Repository, url string) ([]*gitea.Hook, error) {
 	const op = "list webhooks"
 	owner, name, _ := app.SplitName(repo.FullName)
@@ -90,10 +105,11 @@ func sound(h *gitea.Hook) bool {
 		(h.BranchFilter == "" || h.BranchFilter == "*")
 }
 
-func (f *Forge) createHook(ctx context.Context, repo db.Repository, url string) error {
+// createHook returns the id of a new hook.
+func (f *Forge) createHook(ctx context.Context, repo db.Repository, url string) (int64, error) {
 	const op = "create webhook"
 	if f.row.Credentials.WebhookSecret == "" {
-		return errors.New(op + ": the forge has no webhook secret; without one no delivery is accepted")
+		return 0, errors.New(op + ": the forge has no webhook secret; without one no delivery is accepted")
 	}
 	owner, name, _ := app.SplitName(repo.FullName)
 	var made *gitea.Hook
@@ -107,12 +123,12 @@ func (f *Forge) createHook(ctx context.Context, repo db.Repository, url string) 
 		return resp, err
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if made == nil || !sound(made) {
-		return errors.New(op + ": the forge made another one than it was asked for; is it a supported version?")
+		return 0, errors.New(op + ": the forge made another one than it was asked for; is it a supported version?")
 	}
-	return nil
+	return made.ID, nil
 }
 
 // deleteHooks goes on after an error. A hook that is gone already is not one.

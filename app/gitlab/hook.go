@@ -27,20 +27,30 @@ type hookOptions struct {
 }
 
 // EnsureHook implements app.Hooker. A hook that is not as it should be, or that GitLab has disabled because its deliveries
-// failed, is replaced; the new one is made before the old ones go. GitLab never shows a hook's secrets: when the forge's have
-// changed, RemoveHook comes first.
+// failed, is replaced; the new one is made before the old ones go. GitLab never shows a hook's secrets.
 func (f *Forge) EnsureHook(ctx context.Context, repo db.Repository, url string) (changed bool, err error) {
 	hooks, err := f.hooks(ctx, repo, url)
 	if err != nil {
 		return false, err
 	}
-	keep := slices.IndexFunc(hooks, f.sound)
-	if keep >= 0 {
-		hooks = slices.Delete(hooks, keep, keep+1)
-	} else if err := f.createHook(ctx, repo, url); err != nil {
-		return false, err
+	unsound := slices.DeleteFunc(slices.Clone(hooks), f.sound)
+	if len(hooks)-len(unsound) != 1 { // of two, which has the right secret?
+		return true, f.RenewHook(ctx, repo, url)
 	}
-	return keep < 0 || len(hooks) > 0, f.deleteHooks(ctx, repo, hooks)
+	return len(unsound) > 0, f.deleteHooks(ctx, repo, unsound)
+}
+
+// RenewHook implements app.Hooker.
+func (f *Forge) RenewHook(ctx context.Context, repo db.Repository, url string) error {
+	made, err := f.createHook(ctx, repo, url)
+	if err != nil {
+		return err
+	}
+	hooks, err := f.hooks(ctx, repo, url)
+	if err != nil {
+		return err
+	}
+	return f.deleteHooks(ctx, repo, slices.DeleteFunc(hooks, func(h *hook) bool { return h.ID >= made }))
 }
 
 // RemoveHook implements app.Hooker.
@@ -102,10 +112,11 @@ func (h *hook) tellsMore() bool {
 		h.FeatureFlagEvents || h.EmojiEvents || h.RepositoryUpdateEvents || h.ResourceAccessTokenEvents || h.VulnerabilityEvents
 }
 
-func (f *Forge) createHook(ctx context.Context, repo db.Repository, url string) error {
+// createHook returns the id of a new hook.
+func (f *Forge) createHook(ctx context.Context, repo db.Repository, url string) (int64, error) {
 	const op = "create webhook"
 	if f.row.Credentials.WebhookSecret == "" {
-		return errors.New(op + ": the forge has no webhook secret; without one no delivery is accepted")
+		return 0, errors.New(op + ": the forge has no webhook secret; without one no delivery is accepted")
 	}
 	token, signing := f.hookTokens(repo)
 	options := &hookOptions{SigningToken: signing, AddProjectHookOptions: gitlab.AddProjectHookOptions{
@@ -118,20 +129,20 @@ func (f *Forge) createHook(ctx context.Context, repo db.Repository, url string) 
 	}}
 	var made *hook
 	if err := f.call(ctx, op, http.StatusCreated, f.request(http.MethodPost, "projects/%d/hooks", options, &made, repo.ExternalID)); err != nil {
-		return err
+		return 0, err
 	}
 	if made != nil && f.sound(made) {
-		return nil
+		return made.ID, nil
 	}
 	if made != nil && made.ID > 0 && made.URL == url { // nothing that it sends would be accepted
 		if err := f.deleteHooks(ctx, repo, []*hook{made}); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if f.signingKey != nil && made != nil && !made.SigningTokenPresent {
-		return errors.New(op + ": this GitLab does not sign its webhooks, which needs GitLab 19.0; leave the signing token out")
+		return 0, errors.New(op + ": this GitLab does not sign its webhooks, which needs GitLab 19.0; leave the signing token out")
 	}
-	return errors.New(op + ": the forge made another one than it was asked for; is it a supported version?")
+	return 0, errors.New(op + ": the forge made another one than it was asked for; is it a supported version?")
 }
 
 // deleteHooks goes on after an error. A hook that is gone already is not one.

@@ -108,7 +108,7 @@ func TestHooksAreReplacedInOrder(t *testing.T) {
 	if changed, err := forge.EnsureHook(t.Context(), repo, address); err != nil || !changed {
 		t.Errorf("changed %v, %v", changed, err)
 	}
-	if got := strings.Join(calls, " "); got != "GET GET POST DELETE" {
+	if got := strings.Join(calls, " "); got != "GET GET POST GET GET DELETE" {
 		t.Errorf("calls: %s", got)
 	}
 }

@@ -51,8 +51,8 @@ func pushToLive(t *testing.T, options forgetest.Options, database string) {
 	forge, web := newForge(t, options), unique("web")
 	c := newClone(t, forge, "acme/site")
 	s.apply(forge, manifestOf(web, "dockerfile", blueGreen))
-	if hooks := forge.Hooks("acme/site"); options.Kind != forgetest.GitHub && (len(hooks) != 1 || hooks[0].URL != s.hook()) {
-		t.Errorf("the hooks are %+v", hooks)
+	if hooks := forge.Hooks("acme/site"); options.Kind != forgetest.GitHub && (len(hooks) == 0 || hooks[0].URL != s.hook()) {
+		t.Errorf("the hooks are %+v", hooks) // for a moment there are two: serve and apply are at it at once
 	}
 
 	first := c.release("one")
@@ -60,6 +60,9 @@ func pushToLive(t *testing.T, options forgetest.Options, database string) {
 	s.reaches(web, first, db.PhaseLive)
 	if states := c.states(first); states != "[pending success]" {
 		t.Errorf("the statuses are %s", states)
+	}
+	if hooks := forge.Hooks("acme/site"); options.Kind != forgetest.GitHub && len(hooks) != 1 {
+		t.Errorf("in the end the hooks are %+v", hooks)
 	}
 	if code, page := s.get(status.TargetURL, ""); code != http.StatusSeeOther || strings.Contains(page, first) || !strings.HasPrefix(status.TargetURL, s.control) {
 		t.Errorf("%s shows %d %s", status.TargetURL, code, page)

@@ -74,12 +74,6 @@ func (d *DB) RouteTarget(ctx context.Context, host string) (RouteTarget, error) 
 	return row.open(d.keys)
 }
 
-// RoutedHosts returns the hosts that have a target.
-func (d *DB) RoutedHosts(ctx context.Context) (hosts []string, err error) {
-	err = d.bun.NewSelect().Model((*routeTarget)(nil)).Column("host").Where("NOT deleted").Scan(ctx, &hosts)
-	return hosts, found("read which hosts have a route", err)
-}
-
 // RouteTargets returns what was changed after a version, in the order of the changes; 0 is everything. Several changes of one host
 // are the last one.
 func (d *DB) RouteTargets(ctx context.Context, after int64) ([]RouteTarget, error) {
@@ -189,10 +183,11 @@ func (d *DB) Unconfirmed(ctx context.Context, version int64, but string) (ids []
 
 // SameAs tells whether two targets are served alike, whatever their versions.
 func (t RouteTarget) SameAs(other RouteTarget) bool {
-	return t.Held == other.Held && t.Deleted == other.Deleted && t.Upstream == other.Upstream && t.Route.sameAs(other.Route)
+	return t.Held == other.Held && t.Deleted == other.Deleted && t.Upstream == other.Upstream && t.Route.SameAs(other.Route)
 }
 
-func (r Route) sameAs(other Route) bool {
+// SameAs tells whether two routes are of one workload and host and served alike.
+func (r Route) SameAs(other Route) bool {
 	return r.WorkloadID == other.WorkloadID && r.Host == other.Host && r.RedirectTo == other.RedirectTo &&
 		r.StripPrefix == other.StripPrefix && r.MaxBody == other.MaxBody && r.Timeout == other.Timeout &&
 		slices.Equal(r.Paths, other.Paths) && slices.Equal(r.BasicAuth, other.BasicAuth)

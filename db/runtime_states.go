@@ -38,6 +38,18 @@ func (d *DB) RuntimeState(ctx context.Context, workloadID int64) (RuntimeState, 
 	return list[0], nil
 }
 
+// Unsettled are the workloads, by id, of which a deployment is in progress or that have given a host back which may still lead to them.
+func (d *DB) Unsettled(ctx context.Context) (map[int64]bool, error) {
+	var ids []int64
+	err := d.bun.NewSelect().Model((*Deployment)(nil)).Column("workload_id").Where("phase IN (?)", bun.List(inProgress)).
+		UnionAll(d.bun.NewSelect().Model((*hostClaim)(nil)).Column("workload_id").Where("leaving")).Scan(ctx, &ids)
+	some := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		some[id] = true
+	}
+	return some, found("read which workloads are on their way", err)
+}
+
 // RuntimeStates returns what serves, for every workload.
 func (d *DB) RuntimeStates(ctx context.Context) ([]RuntimeState, error) {
 	return d.runtimeStates(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("workload_id") })

@@ -25,10 +25,22 @@ func (f *forgetful) Start(ctx context.Context, r db.Release) (deploy.Instance, e
 
 func (f *forgetful) Inspect(ctx context.Context, id db.ReleaseID) (deploy.Instance, error) {
 	in, err := f.Runtime.Inspect(ctx, id)
+	return f.forget(in), err
+}
+
+func (f *forgetful) List(ctx context.Context) ([]deploy.Instance, error) {
+	list, err := f.Runtime.List(ctx)
+	for n, in := range list {
+		list[n] = f.forget(in)
+	}
+	return list, err
+}
+
+func (f *forgetful) forget(in deploy.Instance) deploy.Instance {
 	if addrs := in.Upstream.Addrs(); f.starts.Load() == 0 && len(addrs) > f.knows {
 		in.Elsewhere, in.Upstream.Addr = f.elsewhere, strings.Join(addrs[:f.knows], ",")
 	}
-	return in, err
+	return in
 }
 
 // TestAddressesThatARuntimeForgot: the routes keep them for as long as their hosts run something, and nothing is started for that.

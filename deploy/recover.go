@@ -62,8 +62,10 @@ func (r *Recovery) Run(ctx context.Context) error {
 		case <-again:
 		case <-tick.C:
 		}
+		began := time.Now()
 		skipped, _ := r.pass(ctx)
-		if again = nil; skipped { // what woke us may be about a workload that the runner was busy with
+		_ = Sleep(ctx, min(time.Since(began), restMost)) // at thousands a pass takes long, and deployments wake one after the other
+		if again = nil; skipped {                        // what woke us may be about a workload that the runner was busy with
 			again = time.After(skippedAgain)
 		}
 	}
@@ -71,6 +73,7 @@ func (r *Recovery) Run(ctx context.Context) error {
 
 const (
 	skippedAgain  = time.Second
+	restMost      = 2 * time.Second // between two passes
 	workloadLimit = 2 * time.Minute // for what is done to one workload in a pass
 	healedAtOnce  = 8               // as many as there are connections to the database
 )
@@ -90,7 +93,8 @@ func (r *Recovery) pass(ctx context.Context) (skipped bool, err error) {
 
 // round returns what went wrong with workloads, which it has logged, apart from the rest.
 func (r *Recovery) round(ctx context.Context) (skipped bool, ofWorkloads []error, err error) {
-	errs := []error{r.knowHosts(ctx)}
+	targets, err := r.knowHosts(ctx)
+	errs := []error{err}
 	// What exists is read before the rows that justify it: a release that is started meanwhile is not in the list, and one
 	// that is in the list has had its row before.
 	runtime, away, instances, err := r.answering(ctx)
@@ -102,11 +106,15 @@ func (r *Recovery) round(ctx context.Context) (skipped bool, ofWorkloads []error
 	if err != nil {
 		return false, nil, errors.Join(append(errs, err)...)
 	}
+	s, err := r.survey(ctx, targets, instances, away)
+	if err != nil {
+		return false, nil, errors.Join(append(errs, err)...)
+	}
 	known := map[int64]bool{}
 	for _, w := range workloads {
 		known[w.ID] = true
 	}
-	skipped, ofWorkloads = r.healAll(ctx, workloads, instances, runtime, away)
+	skipped, ofWorkloads = r.healAll(ctx, workloads, s, runtime)
 	for _, i := range instances {
 		if !known[i.WorkloadID] {
 			r.Log.InfoContext(ctx, "remove release of a workload that is gone", "release", i.ID)
@@ -136,23 +144,23 @@ func (r *Recovery) answering(ctx context.Context) (runtime Runtime, away []strin
 }
 
 // healAll heals several workloads at a time, none of them twice; the errors are in the order of the workloads.
-func (r *Recovery) healAll(ctx context.Context, workloads []db.Workload, instances []Instance, runtime Runtime, away []string) (skipped bool, errs []error) {
+func (r *Recovery) healAll(ctx context.Context, workloads []db.Workload, s *survey, runtime Runtime) (skipped bool, errs []error) {
 	var busy atomic.Bool
 	var group errgroup.Group
 	group.SetLimit(healedAtOnce)
 	errs = make([]error, len(workloads))
-	of := map[int64][]Instance{}
-	for _, i := range instances {
-		of[i.WorkloadID] = append(of[i.WorkloadID], i)
-	}
 	for n, w := range workloads {
+		if s.settled(w) {
+			r.complain(ctx, w.ID, nil)
+			continue
+		}
 		group.Go(func() error {
 			if !r.busy.tryLock(w.ID) {
 				busy.Store(true)
 				return nil
 			}
 			defer r.busy.unlock(w.ID)
-			err := r.heal(ctx, w.ID, of[w.ID], runtime, away)
+			err := r.heal(ctx, w.ID, s.seen[w.ID], runtime, s.away)
 			if errors.Is(err, db.ErrMoved) { // by another process, under a lease
 				busy.Store(true)
 				return nil
@@ -184,26 +192,28 @@ func (r *Recovery) complain(ctx context.Context, about int64, err error) {
 	}
 }
 
-// knowHosts makes every host known to the proxy before anything that may take long, so that it answers 503 and not 404.
-func (r *Recovery) knowHosts(ctx context.Context) error {
+// knowHosts makes every host known to the proxy before anything that may take long, so that it answers 503 and not 404. It returns
+// where all routes led before, nil where the proxy does not tell.
+func (r *Recovery) knowHosts(ctx context.Context) (map[string]Target, error) {
 	router, err := r.since(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	workloads, err := r.DB.Workloads(ctx)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	targets, err := listTargets(ctx, router)
+	if err != nil {
+		return nil, err
 	}
 	has := func(rt db.Route) bool {
+		if targets != nil {
+			_, ok := targets[strings.ToLower(rt.Host)]
+			return ok
+		}
 		_, err := router.Current(ctx, rt)
 		return !errors.Is(err, ErrNoRoute)
-	}
-	if all, ok := router.(Lister); ok {
-		hosts, err := all.Hosts(ctx)
-		if err != nil {
-			return err
-		}
-		has = func(rt db.Route) bool { return hosts[strings.ToLower(rt.Host)] }
 	}
 	var errs []error
 	for _, w := range workloads {
@@ -216,7 +226,7 @@ func (r *Recovery) knowHosts(ctx context.Context) error {
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return targets, errors.Join(errs...)
 }
 
 // since is the router for what is decided by rows that are read from now on.

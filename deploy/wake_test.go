@@ -52,6 +52,7 @@ func (r upserts) await(host string) {
 // recovering starts a recovery that looks by itself once an hour.
 func recovering(w *world) (r upserts) {
 	w.deployer.Config.Reconcile = time.Hour
+	w.router.Mute = true // so that each pass is to be heard
 	r = upserts{w.router, make(chan string, 100)}
 	w.deployer.Router = r
 	w.t.Cleanup(recoverInBackground(w.t, w))

@@ -47,6 +47,7 @@ func ExerciseRouter(t *testing.T, setup func(t *testing.T) RouterFixture) {
 		"hold undone":       routerHoldUndone,
 		"S8_under load":     routerUnderLoad,
 		"several hosts":     routerSeveralHosts,
+		"listed":            routerListed,
 		"redirect":          routerRedirect,
 		"redirect empty":    routerRedirectEmpty,
 		"paths":             routerPaths,

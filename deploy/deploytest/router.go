@@ -19,6 +19,7 @@ type Router struct {
 	NoHold bool  // Hold answers errors.ErrUnsupported, and so releases nothing
 	Blind  bool  // Drain knows of no request, and waits for none
 	Cannot error // what Check answers
+	Mute   bool  // Targets answers errors.ErrUnsupported
 
 	hook Hook
 
@@ -41,7 +42,10 @@ type flight struct {
 	end        context.CancelFunc
 }
 
-var _ deploy.Router = (*Router)(nil)
+var (
+	_ deploy.Router = (*Router)(nil)
+	_ deploy.Lister = (*Router)(nil)
+)
 
 // NewRouter returns a Router without routes. The hook may be nil.
 func NewRouter(hook Hook) *Router {
@@ -82,6 +86,20 @@ func (r *Router) Current(_ context.Context, rt db.Route) (deploy.Upstream, error
 		return deploy.Upstream{}, fmt.Errorf("read route %q: %w", rt.Host, deploy.ErrNoRoute)
 	}
 	return route.up, nil
+}
+
+// Targets implements deploy.Lister.
+func (r *Router) Targets(context.Context) (map[string]deploy.Target, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.Mute {
+		return nil, fmt.Errorf("list routes: %w", errors.ErrUnsupported)
+	}
+	all := map[string]deploy.Target{}
+	for host, route := range r.routes {
+		all[strings.ToLower(host)] = deploy.Target{Route: route.Route, Upstream: route.up, Held: route.held}
+	}
+	return all, nil
 }
 
 // Hold implements deploy.Router.

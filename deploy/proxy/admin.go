@@ -80,6 +80,10 @@ func (a *Admin) calls() map[string]func(context.Context, ask) (reply, error) {
 			r.Upstream, err = p.Current(ctx, q.Route)
 			return r, err
 		},
+		"targets": func(ctx context.Context, _ ask) (r reply, err error) {
+			r.Targets, err = p.Targets(ctx)
+			return r, err
+		},
 		"counts": func(_ context.Context, q ask) (r reply, err error) {
 			r.All, r.Failed, r.Known = p.Counts(q.Route)
 			return r, nil

@@ -41,6 +41,7 @@ type Client struct {
 var (
 	_ deploy.Router  = (*Client)(nil)
 	_ deploy.Counter = (*Client)(nil)
+	_ deploy.Lister  = (*Client)(nil)
 )
 
 // NewClient makes no call.
@@ -65,6 +66,15 @@ func (c *Client) Upsert(ctx context.Context, rt db.Route, up deploy.Upstream) er
 func (c *Client) Current(ctx context.Context, rt db.Route) (deploy.Upstream, error) {
 	r, err := c.call(ctx, "current", ask{Route: rt})
 	return r.Upstream, err
+}
+
+// Targets implements deploy.Lister. A proxy of an older version cannot tell, nor one with more routes than an answer may have bytes.
+func (c *Client) Targets(ctx context.Context) (map[string]deploy.Target, error) {
+	r, err := c.call(ctx, "targets", ask{})
+	if why, away := errors.AsType[*AwayError](err); away && why.Other {
+		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return r.Targets, err
 }
 
 // Hold implements deploy.Router.

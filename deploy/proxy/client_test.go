@@ -306,7 +306,7 @@ func TestOrdersAreTakenOnTheSocketAlone(t *testing.T) {
 	administer(t, p, path)
 	c := NewClient(path)
 	must(t, c.Upsert(t.Context(), db.Route{Host: "a.test"}, echoName(t, "a")))
-	calls := []string{"counts", "current", "delete", "drain", "hold", "release", "reserve", "reserved", "state", "stats", "upsert"}
+	calls := []string{"counts", "current", "delete", "drain", "hold", "release", "reserve", "reserved", "state", "stats", "targets", "upsert"}
 	if all := slices.Sorted(maps.Keys((&Admin{proxy: p.Proxy}).calls())); !slices.Equal(all, calls) {
 		t.Errorf("the calls are %q: is each one of them for who may use the socket?", all)
 	}

@@ -38,6 +38,7 @@ type Table struct {
 var (
 	_ deploy.Router  = (*Table)(nil)
 	_ deploy.Counter = (*Table)(nil)
+	_ deploy.Lister  = (*Table)(nil)
 )
 
 // ErrServing is returned by Drain for an upstream that its route still points at.
@@ -97,6 +98,21 @@ func (tb *Table) Current(_ context.Context, rt db.Route) (deploy.Upstream, error
 		return deploy.Upstream{}, fmt.Errorf("read route %q: %w", rt.Host, deploy.ErrNoRoute)
 	}
 	return r.target.Load().up, nil
+}
+
+// Targets implements deploy.Lister. Each route is as it was at some moment of the call.
+func (tb *Table) Targets(context.Context) (map[string]deploy.Target, error) {
+	all := map[string]deploy.Target{}
+	tb.routes.Range(func(_, value any) bool {
+		tb.mu.Lock()
+		defer tb.mu.Unlock()
+		if r := value.(*route); r.target.Load() != nil { // or else it was deleted meanwhile
+			rec := r.record()
+			all[rec.Host] = deploy.Target{Route: rec.route(), Upstream: rec.Upstream, Held: rec.Held}
+		}
+		return true
+	})
+	return all, nil
 }
 
 // Hold implements deploy.Router. Holding an absent route, or a held one, does nothing. For a reserved host it returns a

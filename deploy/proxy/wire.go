@@ -23,6 +23,7 @@ type reply struct {
 	Known       bool
 	Stats       []Stats
 	Hosts       []string
+	Targets     map[string]deploy.Target
 	State       State
 	Fault       *fault // nil for none
 }

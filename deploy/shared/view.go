@@ -25,14 +25,47 @@ func (r *Router) Since(ctx context.Context) (deploy.Router, error) {
 	return &view{Router: r, since: max(version, 1), own: map[string]int64{}}, err
 }
 
-// Hosts implements deploy.Lister.
-func (v *view) Hosts(ctx context.Context) (map[string]bool, error) {
-	list, err := v.DB.RoutedHosts(ctx)
-	hosts := make(map[string]bool, len(list))
-	for _, host := range list {
-		hosts[host] = true
+// Targets implements deploy.Lister, by the rows. It waits for no other process.
+func (v *view) Targets(ctx context.Context) (map[string]deploy.Target, error) {
+	rows, err := v.DB.RouteTargets(ctx, 0)
+	if err != nil {
+		return nil, err
 	}
-	return hosts, err
+	newest := int64(0)
+	if len(rows) > 0 {
+		newest = rows[len(rows)-1].Version
+	}
+	confirmed, err := v.confirmedBy(ctx, newest)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]deploy.Target, len(rows))
+	for _, row := range rows {
+		if row.Deleted {
+			continue
+		}
+		up, err := decode(row.Upstream)
+		if err != nil {
+			return nil, err
+		}
+		host := key(row.Route)
+		all[host] = deploy.Target{Route: row.Route, Upstream: up, Held: row.Held, Pending: row.Version > confirmed || v.refusal(host) != nil}
+	}
+	return all, nil
+}
+
+// confirmedBy is up to which version all is in effect everywhere; beyond the one that was asked for nobody looks.
+func (v *view) confirmedBy(ctx context.Context, version int64) (int64, error) {
+	known := v.confirmed.Load()
+	if version <= known || v.applied.Load() < version {
+		return known, nil
+	}
+	left, err := v.DB.Unconfirmed(ctx, version, v.Process.ID)
+	if err != nil || len(left) > 0 {
+		return known, err
+	}
+	v.confirmed.Store(max(version, v.confirmed.Load()))
+	return version, nil
 }
 
 // Upsert implements deploy.Router.

@@ -13,10 +13,13 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"tinyforge/app/forgetest"
 	"tinyforge/db"
 	"tinyforge/deploy"
 	"tinyforge/deploy/proxy"
+	"tinyforge/deploy/shared"
 )
 
 // scaleSettles is how long serve has nothing to do before it is looked at what it holds.
@@ -37,12 +40,37 @@ func (t *city) adopt(ctx context.Context, s *stage) error {
 			t.engine.add(string(state.ReleaseID), state.WorkloadID, state.DeploymentID)
 			t.lives[n] = deploy.Upstream{Name: string(state.ReleaseID), Addr: t.engine.address(string(state.ReleaseID)), Port: 8080}
 		}
+		if err == nil && t.kind != "SQLite" {
+			err = t.fillTargets(ctx, store)
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	return t.fillRoutes(ctx, s)
+}
+
+// fillTargets makes all routes rows, as the first start on PostgreSQL does, once.
+func (t *city) fillTargets(ctx context.Context, store *db.DB) error {
+	router := shared.New(shared.Config{DB: store, Local: new(proxy.Table), Reserved: func() ([]string, error) { return nil, nil }})
+	var all errgroup.Group
+	all.SetLimit(scaleWorkers)
+	for _, w := range t.byID {
+		var n int
+		if _, err := fmt.Sscanf(w.Name, "site-%d", &n); err != nil {
+			return err
+		}
+		all.Go(func() error {
+			for _, rt := range w.Routes() {
+				if err := router.Upsert(ctx, rt, t.lives[n]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return all.Wait()
 }
 
 // fillRoutes lets the proxy write one route down, and writes the others as that one.

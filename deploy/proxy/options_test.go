@@ -220,7 +220,8 @@ func TestReservedHostHasNoOptions(t *testing.T) {
 			t.Errorf("got %d %q", status, body)
 		}
 		wantRefused(t, p.Upsert(t.Context(), rt, deploy.Upstream{}))
-		p.routes.Clear()
+		must(t, p.Release("deploy.test"))
+		must(t, p.Delete(t.Context(), rt))
 	}
 }
 

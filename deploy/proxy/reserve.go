@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"tinyforge/deploy"
 )
@@ -34,7 +36,7 @@ func (tb *Table) Reserve(host string, up deploy.Upstream) error {
 		tb.swap(r, newTarget(up))
 	}
 	r.options.Store(nil)
-	r.reserved = true
+	tb.reserved[key] = true
 	return nil
 }
 
@@ -42,16 +44,14 @@ func (tb *Table) Reserve(host string, up deploy.Upstream) error {
 func (tb *Table) Release(host string) error {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	r := tb.lookup(reservedKey(host))
-	if r == nil {
+	key := reservedKey(host)
+	if !tb.reserved[key] {
 		return nil
 	}
-	if r.reserved {
-		if err := tb.files.remove(r.host); err != nil {
-			return fmt.Errorf("release host %q: %w", host, err)
-		}
+	if err := tb.files.remove(key); err != nil {
+		return fmt.Errorf("release host %q: %w", host, err)
 	}
-	r.reserved = false
+	delete(tb.reserved, key)
 	return nil
 }
 
@@ -59,14 +59,7 @@ func (tb *Table) Release(host string) error {
 func (tb *Table) Reserved() ([]string, error) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	var hosts []string
-	tb.routes.Range(func(_, r any) bool {
-		if r := r.(*route); r.reserved {
-			hosts = append(hosts, r.host)
-		}
-		return true
-	})
-	return hosts, nil
+	return slices.Sorted(maps.Keys(tb.reserved)), nil
 }
 
 // reservedKey is hostKey for what may be the host of a URL, in which an IPv6 address has lost its brackets.

@@ -13,8 +13,6 @@ type route struct {
 	target  atomic.Pointer[target]  // nil once the route is deleted
 	options atomic.Pointer[options] // nil for none
 
-	reserved bool // leads to Tinyforge itself; guarded by the table's mu
-
 	inflight, waiting, requests, failed atomic.Int64
 
 	complained atomic.Int64 // Unix seconds of the last warning about its upstream

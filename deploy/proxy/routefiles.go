@@ -226,7 +226,7 @@ func recordOf(host string, o *options, up deploy.Upstream) record {
 func (r *route) record() record {
 	t := r.target.Load()
 	rec := recordOf(r.host, r.options.Load(), t.up)
-	rec.Held, rec.Reserved = t.held(), r.reserved
+	rec.Held = t.held()
 	return rec
 }
 
@@ -236,7 +236,5 @@ func (rec record) restore() *route {
 	if rec.Held {
 		t = newGate(rec.Upstream)
 	}
-	r := newRoute(rec.Host, newOptions(rec.route()), t)
-	r.reserved = rec.Reserved
-	return r
+	return newRoute(rec.Host, newOptions(rec.route()), t)
 }

@@ -31,8 +31,9 @@ type Table struct {
 	closing context.Context    // once it is done, nobody waits on a held route, and there are no tunnels
 	close   context.CancelFunc // may be repeated
 
-	mu      sync.Mutex           // serialises all that changes routes
-	retired map[string][]*target // by host: replaced targets, until they are idle
+	mu       sync.Mutex           // serialises all that changes routes
+	retired  map[string][]*target // by host: replaced targets, until they are idle
+	reserved map[string]bool      // hosts that lead to Tinyforge itself; guarded by mu
 }
 
 var (
@@ -52,7 +53,7 @@ func newTable(holdFor time.Duration, holdLimit int64) *Table {
 	return &Table{
 		closing: closing, close: cancel,
 		holdFor: holdFor, holdLimit: holdLimit, room: room{most: defaultRoom}, passwords: newPasswords(),
-		retired: map[string][]*target{},
+		retired: map[string][]*target{}, reserved: map[string]bool{},
 	}
 }
 
@@ -70,7 +71,7 @@ func (tb *Table) Upsert(_ context.Context, rt db.Route, up deploy.Upstream) erro
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	r := tb.lookup(host)
-	if r != nil && r.reserved {
+	if tb.reserved[host] {
 		return reservedFailure(host)
 	}
 	if err := tb.files.save(recordOf(host, o, up)); err != nil {
@@ -124,7 +125,7 @@ func (tb *Table) Hold(_ context.Context, rt db.Route) error {
 	if r == nil {
 		return nil
 	}
-	if r.reserved {
+	if tb.reserved[r.host] {
 		return reservedFailure(r.host)
 	}
 	rec := r.record()
@@ -164,14 +165,13 @@ func (tb *Table) Delete(_ context.Context, rt db.Route) error {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	host := hostKey(rt.Host)
-	r := tb.lookup(host)
-	if r != nil && r.reserved {
+	if tb.reserved[host] {
 		return nil
 	}
 	if err := tb.files.remove(host); err != nil {
 		return fmt.Errorf("delete route %q: %w", rt.Host, err)
 	}
-	if r != nil {
+	if r := tb.lookup(host); r != nil {
 		tb.routes.Delete(host)
 		tb.swap(r, nil)
 	}
@@ -206,6 +206,9 @@ func (tb *Table) restore(log *slog.Logger) error {
 	}
 	for _, rec := range all {
 		tb.routes.Store(rec.Host, rec.restore())
+		if rec.Reserved {
+			tb.reserved[rec.Host] = true
+		}
 	}
 	if len(all) > 0 {
 		log.Info("routes are back", slog.Int("routes", len(all)))

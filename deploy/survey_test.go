@@ -37,7 +37,7 @@ func TestAPassLooksCloserWhereSomethingIsWrong(t *testing.T) {
 		"the route is held": func(w *world, _ db.Deployment) { must(t, w.router.Hold(ctx, w.workload.Routes()[0])) },
 		"the route is gone": func(w *world, _ db.Deployment) { must(t, w.router.Delete(ctx, w.workload.Routes()[0])) },
 		"led astray":        func(w *world, _ db.Deployment) { must(t, w.router.Upsert(ctx, w.workload.Routes()[0], elsewhere)) },
-		"other options": func(w *world, dep db.Deployment) {
+		"other options": func(w *world, _ db.Deployment) {
 			rt := w.workload.Routes()[0]
 			up, err := w.router.Current(ctx, rt)
 			must(t, err)

@@ -58,7 +58,7 @@ type Hooker interface {
 	EnsureHook(ctx context.Context, repo db.Repository, url string) (changed bool, err error)
 
 	// RenewHook makes such a webhook whatever there is, then removes those with this address that are older: at no moment is
-	// there none, and of two that are at it at once the later one's is left.
+	// there none, and of those of two that are at it at once the newer one is left.
 	RenewHook(ctx context.Context, repo db.Repository, url string) error
 
 	// RemoveHook removes every webhook with this address. None is not an error.

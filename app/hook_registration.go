@@ -24,6 +24,11 @@ func RegisterHook(ctx context.Context, d *db.DB, h Hooker, repositoryID int64, u
 		if err := d.SetHookURL(ctx, repo.ID, url); err != nil {
 			return false, err
 		}
+		repo.HookFingerprint = ""
+	}
+	was := repo
+	if was.HookURL == "" {
+		was.HookURL = url
 	}
 	fingerprint := d.HookFingerprint(h.HookSecret(repo))
 	if repo.HookFingerprint == fingerprint {
@@ -43,7 +48,7 @@ func RegisterHook(ctx context.Context, d *db.DB, h Hooker, repositoryID int64, u
 	if repo.HookURL == url && repo.HookFingerprint == fingerprint {
 		return changed, nil
 	}
-	return changed, d.SetHook(ctx, repo.ID, url, fingerprint)
+	return changed, d.SetHook(ctx, was, url, fingerprint)
 }
 
 // UnregisterHook removes the repository's webhooks with this address and with the one that its row names, and makes the row

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -57,5 +58,35 @@ func TestHostsOf(t *testing.T) {
 		if hosts, err := f.HostsOf(t.Context(), f.workload.ID); err != nil || !slices.Equal(hosts, []string{"a.example.com", "site.example.com"}) {
 			t.Errorf("hosts are %q, %v", hosts, err)
 		}
+	})
+}
+
+// TestUnsettled: while a deployment is in progress, and while a host leaves.
+func TestUnsettled(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		are := func(want ...int64) {
+			t.Helper()
+			all, err := f.Unsettled(t.Context())
+			if got := slices.Sorted(maps.Keys(all)); err != nil || !slices.Equal(got, want) {
+				t.Errorf("unsettled are %v, %v, want %v", got, err, want)
+			}
+		}
+		f.queued("1", "2")
+		are() // nothing has begun
+		dep := f.claim()
+		are(f.workload.ID)
+		f.save(dep, db.PhaseUndoing)
+		are(f.workload.ID)
+		f.save(dep, db.PhaseFailed)
+		are()
+		other := f.newWorkload("other")
+		other.Host = "other.example.com"
+		f.check(f.SaveWorkload(t.Context(), &other))
+		are()
+		other.Host = "elsewhere.example.com"
+		f.check(f.SaveWorkload(t.Context(), &other))
+		are(other.ID)
+		f.check(f.ForgetHost(t.Context(), other.ID, "other.example.com"))
+		are()
 	})
 }

@@ -37,6 +37,7 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 			"claim":        func(d *db.DB) error { _, err := d.Claim(t.Context(), "worker", over); return err },
 			"break leases": func(d *db.DB) error { _, err := d.BreakLeases(t.Context()); return err },
 			"in progress":  func(d *db.DB) error { _, err := d.InProgress(t.Context(), f.read(dep).WorkloadID); return err },
+			"unsettled":    func(d *db.DB) error { _, err := d.Unsettled(t.Context()); return err },
 			"due reports":  func(d *db.DB) error { _, err := d.DueReports(t.Context(), 10); return err },
 			"next report":  func(d *db.DB) error { _, _, err := d.NextReport(t.Context()); return err },
 			"of a commit":  func(d *db.DB) error { _, err := d.DeploymentsOfCommit(t.Context(), f.key("17")); return err },

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/uptrace/bun"
@@ -179,6 +180,14 @@ func (d *DB) Unconfirmed(ctx context.Context, version int64, but string) (ids []
 	err = d.living(d.bun.NewSelect().Model((*Process)(nil)).Column("id")).
 		Where("serving AND applied < ? AND id <> ?", version, but).Order("id").Scan(ctx, &ids)
 	return ids, found("read processes", err)
+}
+
+// Confirmed is up to which version all processes but one have taken all changes: those that live and serve. It is the largest number
+// where there is none.
+func (d *DB) Confirmed(ctx context.Context, but string) (version int64, err error) {
+	err = d.living(d.bun.NewSelect().Model((*Process)(nil)).ColumnExpr("COALESCE(min(applied), ?)", int64(math.MaxInt64))).
+		Where("serving AND id <> ?", but).Scan(ctx, &version)
+	return version, found("read processes", err)
 }
 
 // SameAs tells whether two targets are served alike, whatever their versions.

@@ -40,11 +40,19 @@ func (d *DB) RuntimeState(ctx context.Context, workloadID int64) (RuntimeState, 
 
 // Unsettled are the workloads, by id, of which a deployment is in progress or that have given a host back which may still lead to them.
 func (d *DB) Unsettled(ctx context.Context) (map[int64]bool, error) {
-	var ids []int64
-	err := d.bun.NewSelect().Model((*Deployment)(nil)).Column("workload_id").Where("phase IN (?)", bun.List(inProgress)).
-		UnionAll(d.bun.NewSelect().Model((*hostClaim)(nil)).Column("workload_id").Where("leaving")).Scan(ctx, &ids)
-	some := make(map[int64]bool, len(ids))
-	for _, id := range ids {
+	var all []Deployment // with the queued ones: SQLite has an index of these together
+	err := d.bun.NewSelect().Model(&all).Column("id", "workload_id", "phase").Where("phase IN (?)", bun.List(unfinished)).Order("id").Scan(ctx)
+	var left []int64
+	if err == nil {
+		err = d.bun.NewSelect().Model((*hostClaim)(nil)).Column("workload_id").Where("leaving").Scan(ctx, &left)
+	}
+	some := map[int64]bool{}
+	for _, dep := range all {
+		if dep.Phase != PhaseQueued {
+			some[dep.WorkloadID] = true
+		}
+	}
+	for _, id := range left {
 		some[id] = true
 	}
 	return some, found("read which workloads are on their way", err)

@@ -42,7 +42,7 @@ import (
 //
 // R's address is what its runtime knows and, of what that has forgotten, where its routes led (see known): R runs then too.
 //
-// A route that points to R may be held, which no proxy tells of: pointing it there once more lets the requests go. While R
+// A route that points to R may be held, which Current does not tell of: pointing it there once more lets the requests go. While R
 // does not run, "point" leads to nobody: the address that R had may be another container's by now. A stack of which only another
 // service is down is led to, and started. Nothing is removed that R's row names or that a route points to after that, and
 // removing is by the name of a release of ours.

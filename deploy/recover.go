@@ -106,7 +106,7 @@ func (r *Recovery) round(ctx context.Context) (skipped bool, ofWorkloads []error
 	if err != nil {
 		return false, nil, errors.Join(append(errs, err)...)
 	}
-	s, err := r.survey(ctx, targets, instances, away)
+	s, err := r.newSurvey(ctx, targets, instances, away)
 	if err != nil {
 		return false, nil, errors.Join(append(errs, err)...)
 	}
@@ -208,11 +208,10 @@ func (r *Recovery) knowHosts(ctx context.Context) (map[string]Target, error) {
 		return nil, err
 	}
 	has := func(rt db.Route) bool {
-		if targets != nil {
-			_, ok := targets[strings.ToLower(rt.Host)]
-			return ok
+		if _, ok := targets[strings.ToLower(rt.Host)]; ok {
+			return true
 		}
-		_, err := router.Current(ctx, rt)
+		_, err := router.Current(ctx, rt) // the runner may have led it to a first release since
 		return !errors.Is(err, ErrNoRoute)
 	}
 	var errs []error

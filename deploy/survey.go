@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"tinyforge/db"
@@ -11,7 +10,7 @@ import (
 // survey is what a pass reads of all workloads at once, so as to look closer at those only with which something may have to be done:
 // at thousands that takes long. It decides nothing: what it does not find in order is found out and decided as if there were no survey.
 type survey struct {
-	*Recovery
+	recovery  *Recovery
 	targets   map[string]Target // by host, in lower case; nil where the proxy does not tell, and then nothing is in order
 	states    map[int64]db.RuntimeState
 	unsettled map[int64]bool
@@ -19,8 +18,8 @@ type survey struct {
 	away      []string             // kinds of runtimes
 }
 
-func (r *Recovery) survey(ctx context.Context, targets map[string]Target, instances []Instance, away []string) (*survey, error) {
-	s := &survey{Recovery: r, targets: targets, states: map[int64]db.RuntimeState{}, seen: map[int64][]Instance{}, away: away}
+func (r *Recovery) newSurvey(ctx context.Context, targets map[string]Target, instances []Instance, away []string) (*survey, error) {
+	s := &survey{recovery: r, targets: targets, states: map[int64]db.RuntimeState{}, seen: map[int64][]Instance{}, away: away}
 	for _, i := range instances {
 		s.seen[i.WorkloadID] = append(s.seen[i.WorkloadID], i)
 	}
@@ -47,7 +46,7 @@ func (s *survey) settled(w db.Workload) bool {
 		return false
 	}
 	state, row := s.states[w.ID]
-	p := patient{Recovery: s.Recovery, away: s.away, state: state}
+	p := patient{Recovery: s.recovery, away: s.away, state: state}
 	if p.outOfReach(w.Runtime) || row && p.outOfReach(state.Runtime) {
 		return true
 	}
@@ -68,20 +67,4 @@ func (s *survey) settled(w db.Workload) bool {
 		}
 	}
 	return true
-}
-
-// listTargets is nil where the router does not tell.
-func listTargets(ctx context.Context, router Router) (map[string]Target, error) {
-	lister, ok := router.(Lister)
-	if !ok {
-		return nil, nil
-	}
-	all, err := lister.Targets(ctx)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return nil, nil
-	}
-	if all == nil && err == nil {
-		all = map[string]Target{}
-	}
-	return all, err
 }

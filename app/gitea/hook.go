@@ -29,11 +29,10 @@ func (f *Forge) EnsureHook(ctx context.Context, repo db.Repository, url string) 
 	if err != nil {
 		return false, err
 	}
-	unsound := slices.DeleteFunc(slices.Clone(hooks), sound)
-	if len(hooks)-len(unsound) != 1 { // of two, which has the right secret?
-		return true, f.RenewHook(ctx, repo, url)
+	if len(hooks) == 1 && sound(hooks[0]) { // of two, which has the right secret?
+		return false, nil
 	}
-	return len(unsound) > 0, f.deleteHooks(ctx, repo, unsound)
+	return true, f.RenewHook(ctx, repo, url)
 }
 
 // RenewHook implements app.Hooker.
@@ -126,6 +125,11 @@ func (f *Forge) createHook(ctx context.Context, repo db.Repository, url string) 
 		return 0, err
 	}
 	if made == nil || !sound(made) {
+		if made != nil && made.ID > 0 && made.Config["url"] == url { // the next try would make one more
+			if err := f.deleteHooks(ctx, repo, []*gitea.Hook{made}); err != nil {
+				return 0, err
+			}
+		}
 		return 0, errors.New(op + ": the forge made another one than it was asked for; is it a supported version?")
 	}
 	return made.ID, nil

@@ -33,11 +33,10 @@ func (f *Forge) EnsureHook(ctx context.Context, repo db.Repository, url string) 
 	if err != nil {
 		return false, err
 	}
-	unsound := slices.DeleteFunc(slices.Clone(hooks), f.sound)
-	if len(hooks)-len(unsound) != 1 { // of two, which has the right secret?
-		return true, f.RenewHook(ctx, repo, url)
+	if len(hooks) == 1 && f.sound(hooks[0]) { // of two, which has the right secret?
+		return false, nil
 	}
-	return len(unsound) > 0, f.deleteHooks(ctx, repo, unsound)
+	return true, f.RenewHook(ctx, repo, url)
 }
 
 // RenewHook implements app.Hooker.

@@ -188,7 +188,7 @@ func (v *visit) told(ctx context.Context, row db.Forge) error {
 }
 
 // tellSecret makes what sends webhooks sign with the row's secret. Forges never show a secret, so webhooks of repositories are
-// made anew: what is pushed in between is missed.
+// made anew.
 func (v *visit) tellSecret(ctx context.Context, row db.Forge, before app.Forge) error {
 	url := app.HookURL(v.publicURL(), row.Name)
 	if installer, ok := before.(app.Installer); ok {
@@ -208,7 +208,7 @@ func (v *visit) tellSecret(ctx context.Context, row db.Forge, before app.Forge) 
 	}
 	var faults []error
 	for _, repo := range used {
-		err := app.UnregisterHook(ctx, v.DB, hooker, repo.ID, url)
+		err := v.DB.ForgetHookSecret(ctx, repo.ID)
 		if err == nil {
 			_, err = app.RegisterHook(ctx, v.DB, hooker, repo.ID, url)
 		}

@@ -8,21 +8,6 @@ import (
 	"tinyforge/db"
 )
 
-// dropHooks removes webhooks that sign with a secret which is about to change: forges never show it, so that later nobody
-// could tell. ensureHooks makes new ones.
-func (a *applier) dropHooks(ctx context.Context, f *plannedForge) error {
-	hooker, ok := f.open.(app.Hooker)
-	if !ok || !f.secretChanged() {
-		return nil
-	}
-	for _, repo := range a.savedRepositories(f) {
-		if err := app.UnregisterHook(ctx, a.store, hooker, repo.ID, a.hookURL(f.row.Name)); err != nil {
-			return f.at.fault("webhook of %s: %s", repo.FullName, f.schema.explain(err))
-		}
-	}
-	return nil
-}
-
 // ensureHooks sees to the webhooks of all repositories that workloads use, those of workloads which are not in the file
 // too, as far as the file knows their forges.
 func (a *applier) ensureHooks(ctx context.Context) {

@@ -121,9 +121,6 @@ func (a *applier) saveForge(ctx context.Context, f *plannedForge) error {
 		}
 		return nil
 	}
-	if err := a.dropHooks(ctx, f); err != nil {
-		return err
-	}
 	save := a.store.ChangeForge
 	if f.saved == nil {
 		save = a.store.CreateForge

@@ -219,7 +219,7 @@ func TestApplyHookFault(t *testing.T) {
 	)
 }
 
-// TestApplyNewSecret: webhooks with the old secret go, also when the run before died in between.
+// TestApplyNewSecret: webhooks with the old secret go once there is one with the new, also when the run before failed in between.
 func TestApplyNewSecret(t *testing.T) {
 	b := newApplyBench(t)
 	if _, err := b.apply(benchAll, false); err != nil {
@@ -233,14 +233,17 @@ func TestApplyNewSecret(t *testing.T) {
 		}
 		return nil
 	})
-	b.refused(manifest, false, "forges[1] (line 10): webhook of acme/api: delete webhook: forge answered 502: try again later")
+	b.refused(manifest, false, "workloads[1].repository (line 26): webhook of acme/api: delete webhook: forge answered 502: try again later")
 	b.git.Fault(nil)
-	if out, err := b.apply(manifest, false); err != nil || !strings.Contains(out, "forge git: changed") || !strings.Contains(out, "webhook of acme/api on git: created") {
-		t.Errorf("error %v after\n%s", err, out)
-	}
 	r, err := b.git.Repository("acme/api")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if hooks := b.git.Hooks("acme/api"); len(hooks) != 2 || hooks[1].Secret != app.RepositorySecret("a new secret", r.ID) {
+		t.Errorf("in between the hooks are %+v", hooks)
+	}
+	if out, err := b.apply(manifest, false); err != nil || !strings.Contains(out, "webhook of acme/api on git: created") {
+		t.Errorf("error %v after\n%s", err, out)
 	}
 	if hooks := b.git.Hooks("acme/api"); len(hooks) != 1 || hooks[0].Secret != app.RepositorySecret("a new secret", r.ID) {
 		t.Errorf("the hooks are %+v", hooks)

@@ -68,7 +68,7 @@ func (c *Client) Current(ctx context.Context, rt db.Route) (deploy.Upstream, err
 	return r.Upstream, err
 }
 
-// Targets implements deploy.Lister. A proxy of an older version cannot tell, nor one with more routes than an answer may have bytes.
+// Targets implements deploy.Lister. A proxy of an older version cannot tell, nor one with more routes than fit into an answer.
 func (c *Client) Targets(ctx context.Context) (map[string]deploy.Target, error) {
 	r, err := c.call(ctx, "targets", ask{})
 	if why, away := errors.AsType[*AwayError](err); away && why.Other {

@@ -2,6 +2,8 @@ package shared
 
 import (
 	"context"
+	"math"
+	"slices"
 	"sync"
 
 	"tinyforge/db"
@@ -31,11 +33,11 @@ func (v *view) Targets(ctx context.Context) (map[string]deploy.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	newest := int64(0)
-	if len(rows) > 0 {
-		newest = rows[len(rows)-1].Version
+	confirmed, err := v.confirmedSoFar(ctx)
+	if err != nil {
+		return nil, err
 	}
-	confirmed, err := v.confirmedBy(ctx, newest)
+	own, err := v.Reserved()
 	if err != nil {
 		return nil, err
 	}
@@ -49,23 +51,28 @@ func (v *view) Targets(ctx context.Context) (map[string]deploy.Target, error) {
 			return nil, err
 		}
 		host := key(row.Route)
-		all[host] = deploy.Target{Route: row.Route, Upstream: up, Held: row.Held, Pending: row.Version > confirmed || v.refusal(host) != nil}
+		all[host] = deploy.Target{Route: row.Route, Upstream: up, Held: row.Held, Pending: row.Version > confirmed || v.refusal(host) != nil || slices.Contains(own, host)}
 	}
 	return all, nil
 }
 
-// confirmedBy is up to which version all is in effect everywhere; beyond the one that was asked for nobody looks.
-func (v *view) confirmedBy(ctx context.Context, version int64) (int64, error) {
-	known := v.confirmed.Load()
-	if version <= known || v.applied.Load() < version {
-		return known, nil
+// confirmedSoFar is the version up to which all is in effect in this process, if it follows, and in all others that live and serve.
+func (v *view) confirmedSoFar(ctx context.Context) (int64, error) {
+	here := int64(math.MaxInt64)
+	select {
+	case <-v.joined:
+		here = v.applied.Load()
+	default:
 	}
-	left, err := v.DB.Unconfirmed(ctx, version, v.Process.ID)
-	if err != nil || len(left) > 0 {
+	if v.stale.Load() > 0 {
+		return 0, nil
+	}
+	known := v.confirmed.Load() // who joined later began with that
+	others, err := v.DB.Confirmed(ctx, v.Process.ID)
+	if err != nil || min(here, others) <= known {
 		return known, err
 	}
-	v.confirmed.Store(max(version, v.confirmed.Load()))
-	return version, nil
+	return min(here, others), nil
 }
 
 // Upsert implements deploy.Router.

@@ -17,8 +17,9 @@ const (
 	reportPoll      = 5 * time.Second
 	reportRetry     = 2 * time.Second // first pause after a failure; it doubles
 	reportSlowest   = 10 * time.Minute
-	reportAttempts  = 150             // with these pauses, about a day
-	reportNote      = 5 * time.Second // to write down what became of a call when everything is to end
+	reportRest      = 500 * time.Millisecond // at most, between two looks, for as long as a look took
+	reportAttempts  = 150                    // with these pauses, about a day
+	reportNote      = 5 * time.Second        // to write down what became of a call when everything is to end
 )
 
 // Reporter makes the commit statuses on the forges equal to the phases of the deployments. It is best effort for the
@@ -47,10 +48,12 @@ func (r *Reporter) Run(ctx context.Context) error {
 	calls := newReporterCalls()
 	defer calls.wait()
 	for ctx.Err() == nil {
+		began := time.Now()
 		if err := r.start(ctx, calls); err != nil && ctx.Err() == nil && !errors.Is(err, db.ErrAway) { // that is said elsewhere, once
 			r.log.ErrorContext(ctx, "find commit statuses to set", "error", err)
 		}
 		timer := time.NewTimer(r.pause(ctx, calls))
+		took := time.Since(began)
 		select {
 		case <-ctx.Done():
 		case <-wake:
@@ -58,6 +61,10 @@ func (r *Reporter) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		timer.Stop()
+		select {
+		case <-ctx.Done():
+		case <-time.After(min(took, reportRest)): // whatever waits, every push wakes
+		}
 	}
 	return nil
 }

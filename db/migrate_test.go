@@ -187,6 +187,6 @@ func indexes(t *testing.T, f *fixture) {
 }
 
 var expectedIndexes = []string{"api_tokens_user", "audit_entries_at", "audit_entries_kind", "deliveries_after", "deliveries_before", "deliveries_last",
-	"deployments_commit", "deployments_in_progress", "deployments_phase", "deployments_queued", "deployments_ref",
+	"deployments_commit", "deployments_due", "deployments_in_progress", "deployments_phase", "deployments_queued", "deployments_ref",
 	"deployments_unfinished", "deployments_unreported",
 	"deployments_workload", "hosts_workload", "log_lines_deployment", "sessions_user", "users_account", "workloads_repository"}

@@ -39,10 +39,10 @@ func (d *DB) DueReports(ctx context.Context, limit int, except ...Way) ([]Commit
 			}
 		}
 		t := now()
-		due := unreported(tx, except).Having("max(report_after) <= ?", t).OrderExpr("min(id)").Limit(int64(limit))
+		due := unreported(tx, except).Where("next.report_after <= ?", t).OrderExpr("next.report_after, next.id").Limit(int64(limit))
 		rows = nil
 		return tx.NewUpdate().Model((*Deployment)(nil)).Set("report_after = ?", t.Add(reportLease)).
-			Where(owed+" AND (repository_id, commit_hash) IN (?)", due.Column("repository_id", "commit_hash")).
+			Where(owed+" AND (repository_id, commit_hash) IN (?)", due.Column("next.repository_id", "next.commit_hash")).
 			Returning("repository_id, commit_hash").Scan(ctx, &rows)
 	})
 	if err != nil {
@@ -68,19 +68,22 @@ func (d *DB) breakReportLeases(ctx context.Context) error {
 // NextReport returns when the next report is due; ok is false when nothing is to be reported. Commits that
 // are reached by the ways except are left out.
 func (d *DB) NextReport(ctx context.Context, except ...Way) (at time.Time, ok bool, err error) {
-	err = unreported(d.bun, except).ColumnExpr("max(report_after) AS due").OrderExpr("due").Limit(1).Scan(ctx, &at)
+	err = unreported(d.bun, except).Column("next.report_after").OrderExpr("next.report_after").Limit(1).Scan(ctx, &at)
 	if err = found("read next report", err); isNotFound(err) {
 		return time.Time{}, false, nil
 	}
-	return at.UTC(), err == nil, err // SQLite does not know that an aggregate is a time
+	return at.UTC(), err == nil, err
 }
 
-// unreported selects the commits of which the forge knows something else than what is true. A commit is due when all of
-// its deployments are.
+// unreported selects, of each commit of which the forge knows something else than what is true, the deployment that is due last, next:
+// a commit is due when all of its deployments are. Who reads them in this order reads no more than asked for.
 func unreported(db bun.IDB, except []Way) *bun.SelectQuery {
-	q := db.NewSelect().Model((*Deployment)(nil)).Where(owed).Group("repository_id", "commit_hash")
+	later := db.NewSelect().TableExpr("deployments AS later").ColumnExpr("1").
+		Where("later.unreported AND later.cause <> 'scale'").
+		Where("later.repository_id = next.repository_id AND later.commit_hash = next.commit_hash AND later.report_after > next.report_after")
+	q := db.NewSelect().TableExpr("deployments AS next").Where("next.unreported AND next.cause <> 'scale'").Where("NOT EXISTS (?)", later)
 	if len(except) > 0 {
-		q = q.Where("repository_id NOT IN (?)", reachedBy(db, except...))
+		q = q.Where("NOT EXISTS (?)", reachedBy(db, except...).Where("repository.id = next.repository_id"))
 	}
 	return q
 }
@@ -96,7 +99,7 @@ func reachedBy(db bun.IDB, ways ...Way) *bun.SelectQuery {
 		}
 	}
 	return db.NewSelect().Model((*Repository)(nil)).Column("id").
-		Where("forge_id IN (?) OR installation_id IN (?)", bun.List(forges), bun.List(installations))
+		Where("(forge_id IN (?) OR installation_id IN (?))", bun.List(forges), bun.List(installations))
 }
 
 // refusals are the answers that have to do with who we are to the forge.

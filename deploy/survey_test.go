@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 
@@ -103,6 +104,28 @@ func TestAPassWhereTheProxyDoesNotTell(t *testing.T) {
 	w.pass()
 	if l.seen[dep.Release.ID] == 0 {
 		t.Errorf("it looked at %v", l.seen)
+	}
+	w.serves("a")
+}
+
+// behind is a Router that has led a host to a release since it told where all lead.
+type behind struct{ *deploytest.Router }
+
+func (behind) Targets(context.Context) (map[string]deploy.Target, error) {
+	return map[string]deploy.Target{}, nil
+}
+
+// TestAPassTakesNoRouteAway: not even for a moment, from what went live after the pass had read where all routes lead.
+func TestAPassTakesNoRouteAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "dockerfile", blueGreen)
+	w.live("a")
+	before := len(w.router.Calls())
+	w.deployer.Router = behind{w.router}
+	w.pass()
+	w.deployer.Router = w.router
+	if calls := w.router.Calls()[before:]; slices.Contains(calls, "upsert "+host) {
+		t.Errorf("it led the host to nobody: %q", calls)
 	}
 	w.serves("a")
 }

@@ -203,6 +203,13 @@ func (r *Recovery) knowHosts(ctx context.Context) (map[string]Target, error) {
 	if err != nil {
 		return nil, err
 	}
+	var routes []db.Route
+	for _, w := range workloads {
+		routes = append(routes, w.Routes()...)
+	}
+	if len(routes) == 0 { // then it is nothing to anybody whether the proxy answers
+		return map[string]Target{}, nil
+	}
 	targets, err := listTargets(ctx, router)
 	if err != nil {
 		return nil, err
@@ -215,14 +222,12 @@ func (r *Recovery) knowHosts(ctx context.Context) (map[string]Target, error) {
 		return !errors.Is(err, ErrNoRoute)
 	}
 	var errs []error
-	for _, w := range workloads {
-		for _, route := range w.Routes() {
-			if has(route) {
-				continue
-			}
-			if err := router.Upsert(ctx, route, Upstream{}); !errors.Is(err, db.ErrMoved) {
-				errs = append(errs, err)
-			}
+	for _, route := range routes {
+		if has(route) {
+			continue
+		}
+		if err := router.Upsert(ctx, route, Upstream{}); !errors.Is(err, db.ErrMoved) {
+			errs = append(errs, err)
 		}
 	}
 	return targets, errors.Join(errs...)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"tinyforge/app"
+	"tinyforge/app/forgetest"
 	"tinyforge/db"
 )
 
@@ -28,7 +29,7 @@ func TestAForgeThatIsDownIsNamed(t *testing.T) {
 				faults = append(faults, err)
 			}
 			if hooker, ok := forge.(app.Hooker); ok {
-				_, err := hooker.EnsureHook(t.Context(), p.repo, deployURL)
+				_, err := forgetest.EnsureHook(t.Context(), hooker, p.repo, deployURL)
 				faults = append(faults, err)
 			}
 			who := "forge site at " + strings.TrimRight(cmp.Or(p.row.APIURL, p.row.URL), "/")

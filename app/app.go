@@ -53,18 +53,18 @@ type Forge interface {
 // administers the repository may be shown it. Push takes what is signed with it for this repository only. What is signed
 // with the forge's own secret it takes for any: that is for webhooks which people make by hand, of an organisation or of all.
 type Hooker interface {
-	// EnsureHook makes sure that exactly one active webhook with this address, the repository's secret and the right
-	// events exists. It reports whether it had to change anything. It needs the repository's ExternalID and FullName.
-	EnsureHook(ctx context.Context, repo db.Repository, url string) (changed bool, err error)
+	// FindHook returns the id of the webhook with this address, when there is exactly one and it is active and for the right events;
+	// 0 else. It needs the repository's ExternalID and FullName.
+	FindHook(ctx context.Context, repo db.Repository, url string) (id int64, err error)
 
-	// RenewHook makes such a webhook whatever there is, then removes those with this address that are older: at no moment is
-	// there none, and of those of two that are at it at once the newer one is left.
-	RenewHook(ctx context.Context, repo db.Repository, url string) error
+	// RenewHook makes such a webhook, with the repository's secret, whatever there is, then removes those with this address that are
+	// older: at no moment is there none. Of those of two that are at it at once the newer one is left. It returns the id of its own.
+	RenewHook(ctx context.Context, repo db.Repository, url string) (id int64, err error)
 
 	// RemoveHook removes every webhook with this address. None is not an error.
 	RemoveHook(ctx context.Context, repo db.Repository, url string) error
 
-	// HookSecret returns all that a webhook which EnsureHook makes signs with. It needs the repository's ExternalID. No forge
+	// HookSecret returns all that a webhook which RenewHook makes signs with. It needs the repository's ExternalID. No forge
 	// shows it: who wants a webhook that signs with something else than before renews it.
 	HookSecret(repo db.Repository) string
 }

@@ -12,9 +12,10 @@ import (
 func HookURL(publicURL, forge string) string { return publicURL + "/webhooks/" + forge }
 
 // RegisterHook makes the repository's webhook the one with this address and h's secret for it, and its row say so. A webhook
-// that signs with another secret than that, for all that the row says, is renewed. The webhook that the row names goes when
-// it has another address, after the new one is there. It reports whether anything changed on the forge. Repeating it is
-// harmless, also after it was killed in the middle, and while another process does the same.
+// that is not the one of which the row says so is renewed, as nobody knows what it signs with. The webhook that the row names
+// goes when it has another address, after the new one is there. It reports whether anything changed on the forge. Repeating it
+// is harmless, also after it was killed in the middle. Of two that do so at once the row may name the webhook that is gone:
+// the next one finds that.
 func RegisterHook(ctx context.Context, d *db.DB, h Hooker, repositoryID int64, url string) (changed bool, err error) {
 	repo, err := d.Repository(ctx, repositoryID)
 	if err != nil {
@@ -24,31 +25,23 @@ func RegisterHook(ctx context.Context, d *db.DB, h Hooker, repositoryID int64, u
 		if err := d.SetHookURL(ctx, repo.ID, url); err != nil {
 			return false, err
 		}
-		repo.HookFingerprint = ""
 	}
-	was := repo
-	if was.HookURL == "" {
-		was.HookURL = url
-	}
-	fingerprint := d.HookFingerprint(h.HookSecret(repo))
-	if repo.HookFingerprint == fingerprint {
-		changed, err = h.EnsureHook(ctx, repo, url)
-	} else {
-		changed, err = true, h.RenewHook(ctx, repo, url)
-	}
+	id, err := h.FindHook(ctx, repo, url)
 	if err != nil {
-		return changed, err
+		return false, err
+	}
+	if id != 0 && repo.HookURL == url && repo.HookFingerprint == d.HookFingerprint(id, h.HookSecret(repo)) {
+		return false, nil
+	}
+	if id, err = h.RenewHook(ctx, repo, url); err != nil {
+		return true, err
 	}
 	if repo.HookURL != "" && repo.HookURL != url {
 		if err := removeHook(ctx, h, repo, repo.HookURL); err != nil {
-			return changed, err
+			return true, err
 		}
-		changed = true
 	}
-	if repo.HookURL == url && repo.HookFingerprint == fingerprint {
-		return changed, nil
-	}
-	return changed, d.SetHook(ctx, was, url, fingerprint)
+	return true, d.SetHook(ctx, repo.ID, url, d.HookFingerprint(id, h.HookSecret(repo)))
 }
 
 // UnregisterHook removes the repository's webhooks with this address and with the one that its row names, and makes the row

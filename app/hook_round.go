@@ -13,12 +13,12 @@ type hookRound struct {
 	*HookKeeper
 	forgeID int64
 	name    string           // of the forge
-	seen    map[int64]bool   // the repositories whose webhook was found in order
+	seen    map[int64]string // what the webhook signs with, by its repository, where it was found in order
 	faults  map[int64]string // what was said last of a repository where something went wrong; of the forge itself at 0
 }
 
 func newHookRound(k *HookKeeper, forgeID int64) *hookRound {
-	return &hookRound{HookKeeper: k, forgeID: forgeID, seen: map[int64]bool{}, faults: map[int64]string{}}
+	return &hookRound{HookKeeper: k, forgeID: forgeID, seen: map[int64]string{}, faults: map[int64]string{}}
 }
 
 // doubt has the next look take nothing for granted.
@@ -77,14 +77,15 @@ func (r *hookRound) bounded(ctx context.Context, do func(context.Context) (bool,
 
 // register makes the repository's webhook what it should be, unless it was found so already.
 func (r *hookRound) register(ctx context.Context, h Hooker, row db.Forge, repo db.Repository, url string) (changed bool, err error) {
-	if r.seen[repo.ID] && repo.HookURL == url && repo.HookFingerprint == r.db.HookFingerprint(h.HookSecret(repo)) {
+	secret := h.HookSecret(repo)
+	if r.seen[repo.ID] == secret && repo.HookURL == url && repo.HookFingerprint != "" {
 		return false, nil
 	}
 	changed, err = RegisterHook(ctx, r.db, h, repo.ID, url)
 	if err != nil {
 		return changed, err
 	}
-	r.seen[repo.ID] = true
+	r.seen[repo.ID] = secret
 	if changed {
 		r.log.InfoContext(ctx, "webhook registered", "forge", row.Name, "repository", repo.FullName)
 	}

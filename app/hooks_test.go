@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -258,45 +257,5 @@ func TestRegisterHookIsRepeatable(t *testing.T) {
 	must(t, app.UnregisterHook(t.Context(), d.db, forge.(app.Hooker), site.repo.ID, ""))
 	if !site.unhooked() {
 		t.Errorf("the webhooks are %+v", site.forge.Hooks(site.repo.FullName))
-	}
-}
-
-// Several processes that register the same webhook at once: at no moment is there none, in the end there is one.
-func TestRegisterHookBesideOthers(t *testing.T) {
-	t.Parallel()
-	for _, kind := range []forgetest.Kind{forgetest.Gitea, forgetest.GitLab} {
-		t.Run(string(kind), func(t *testing.T) {
-			t.Parallel()
-			d := newDesk(t)
-			site := d.place(kind, "site")
-			forge, err := d.forges.OpenRow(site.row)
-			must(t, err)
-			const url = deployURL + "/webhooks/site"
-			register := func() { // each begins by reading the row, which names no secret
-				var all sync.WaitGroup
-				for range 3 {
-					all.Go(func() {
-						if _, err := app.RegisterHook(t.Context(), d.db, forge.(app.Hooker), site.repo.ID, url); err != nil {
-							t.Error(err)
-						}
-					})
-				}
-				all.Wait()
-				if !site.hooked(url)() {
-					t.Errorf("the webhooks are %+v", site.forge.Hooks(site.repo.FullName))
-				}
-			}
-			register()
-			site.forge.Fault(func(r *http.Request) *forgetest.Fault {
-				if len(site.forge.Hooks(site.repo.FullName)) == 0 {
-					t.Errorf("there was no webhook before %s %s", r.Method, r.URL.Path)
-				}
-				return nil
-			})
-			for range 20 {
-				must(t, d.db.SetHookURL(t.Context(), site.repo.ID, url)) // nobody knows its secret
-				register()
-			}
-		})
 	}
 }

@@ -19,16 +19,18 @@ type hooking struct {
 	done chan<- string
 }
 
-func (h hooking) EnsureHook(ctx context.Context, repo db.Repository, url string) (bool, error) {
-	changed, err := h.Forge.(app.Hooker).EnsureHook(ctx, repo, url)
-	h.say("ensured", changed, err)
-	return changed, err
+func (h hooking) FindHook(ctx context.Context, repo db.Repository, url string) (int64, error) {
+	id, err := h.Forge.(app.Hooker).FindHook(ctx, repo, url)
+	if id != 0 {
+		h.say("ensured", false, err)
+	}
+	return id, err
 }
 
-func (h hooking) RenewHook(ctx context.Context, repo db.Repository, url string) error {
-	err := h.Forge.(app.Hooker).RenewHook(ctx, repo, url)
+func (h hooking) RenewHook(ctx context.Context, repo db.Repository, url string) (int64, error) {
+	id, err := h.Forge.(app.Hooker).RenewHook(ctx, repo, url)
 	h.say("ensured", err == nil, err)
-	return err
+	return id, err
 }
 
 func (h hooking) RemoveHook(ctx context.Context, repo db.Repository, url string) error {

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 
 	"github.com/uptrace/bun"
 )
@@ -12,40 +13,29 @@ import (
 // SetHookURL records the address of a webhook on a repository of which nobody knows what it signs with; "" records that there
 // is none.
 func (d *DB) SetHookURL(ctx context.Context, repositoryID int64, url string) error {
-	return d.setHook(ctx, repositoryID, "hook_url = ?, hook_fingerprint = ''", url)
+	return d.SetHook(ctx, repositoryID, url, "")
+}
+
+// SetHook records the webhook that we registered on a repository: its address, and its HookFingerprint.
+func (d *DB) SetHook(ctx context.Context, repositoryID int64, url, fingerprint string) error {
+	_, err := d.bun.NewUpdate().Model((*Repository)(nil)).
+		Set("hook_url = ?, hook_fingerprint = ?, updated_at = ?", url, fingerprint, now()).
+		Where("id = ?", repositoryID).Exec(ctx)
+	return found("save webhook", err)
 }
 
 // ForgetHookSecret records that nobody knows what the webhook of a repository signs with.
 func (d *DB) ForgetHookSecret(ctx context.Context, repositoryID int64) error {
-	return d.setHook(ctx, repositoryID, "hook_fingerprint = ''")
-}
-
-func (d *DB) setHook(ctx context.Context, repositoryID int64, set string, args ...any) error {
-	_, err := d.bun.NewUpdate().Model((*Repository)(nil)).Set(set, args...).Set("updated_at = ?", now()).Where("id = ?", repositoryID).Exec(ctx)
+	_, err := d.bun.NewUpdate().Model((*Repository)(nil)).
+		Set("hook_fingerprint = '', updated_at = ?", now()).Where("id = ?", repositoryID).Exec(ctx)
 	return found("save webhook", err)
 }
 
-// SetHook records the webhook that we registered on a repository since was is its row: its address, and the HookFingerprint of its
-// secret. Where somebody else has recorded another one meanwhile nobody knows which of the two is there, nor so what it signs with.
-func (d *DB) SetHook(ctx context.Context, was Repository, url, fingerprint string) error {
-	saved, err := affected(d.bun.NewUpdate().Model((*Repository)(nil)).
-		Set("hook_url = ?, hook_fingerprint = ?, updated_at = ?", url, fingerprint, now()).
-		Where("id = ? AND hook_url = ? AND hook_fingerprint = ?", was.ID, was.HookURL, was.HookFingerprint).Exec(ctx))
-	if err != nil || saved {
-		return found("save webhook", err)
-	}
-	is, err := d.Repository(ctx, was.ID)
-	if err != nil || is.HookURL == url && is.HookFingerprint == fingerprint {
-		return err
-	}
-	return d.ForgetHookSecret(ctx, was.ID)
-}
-
-// HookFingerprint tells webhook secrets apart, in hexadecimal. Nobody without the keyring learns anything from it, and with
-// another keyring it is another one.
-func (d *DB) HookFingerprint(secret string) string {
+// HookFingerprint tells webhooks apart, in hexadecimal, by their id on the forge and by what they sign with. Nobody without the
+// keyring learns anything from it, and with another keyring it is another one.
+func (d *DB) HookFingerprint(id int64, secret string) string {
 	mac := hmac.New(sha256.New, d.keys.Derive("webhook fingerprint"))
-	mac.Write([]byte(secret))
+	_, _ = fmt.Fprintf(mac, "%d\n%s", id, secret)
 	return hex.EncodeToString(mac.Sum(nil))
 }
 

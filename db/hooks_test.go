@@ -10,8 +10,8 @@ import (
 func TestHookOutlivesWhatIsSeenOfARepository(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		const address = "https://deploy.example.com/webhooks/hub"
-		fingerprint := f.HookFingerprint("secret")
-		f.check(f.SetHook(t.Context(), f.repo, address, fingerprint))
+		fingerprint := f.HookFingerprint(1, "secret")
+		f.check(f.SetHook(t.Context(), f.repo.ID, address, fingerprint))
 		seen := db.Repository{ForgeID: f.forge.ID, ExternalID: f.repo.ExternalID, FullName: "acme/renamed"}
 		f.check(f.SaveRepository(t.Context(), &seen))
 		if seen.HookURL != address || seen.HookFingerprint != fingerprint || seen.FullName != "acme/renamed" || seen.DefaultBranch != "main" {
@@ -28,37 +28,13 @@ func TestHookOutlivesWhatIsSeenOfARepository(t *testing.T) {
 	})
 }
 
-// TestHookOfTwoAtOnce: of two who register with different secrets, neither says which one is there.
-func TestHookOfTwoAtOnce(t *testing.T) {
-	each(t, func(t *testing.T, f *fixture) {
-		const address = "https://deploy.example.com/webhooks/hub"
-		is := func(want string) {
-			t.Helper()
-			row, err := f.Repository(t.Context(), f.repo.ID)
-			if err != nil || row.HookURL != address || row.HookFingerprint != want {
-				t.Errorf("the webhook is %q, its secret %q, %v; want %q", row.HookURL, row.HookFingerprint, err, want)
-			}
-		}
-		f.check(f.SetHook(t.Context(), f.repo, address, "one"))
-		is("one")
-		f.check(f.SetHook(t.Context(), f.repo, address, "one")) // who began with the same row, with the same secret
-		is("one")
-		f.check(f.SetHook(t.Context(), f.repo, address, "two"))
-		is("")
-		f.check(f.SetHook(t.Context(), db.Repository{ID: f.repo.ID, HookURL: address}, address, "two"))
-		is("two")
-		f.check(f.ForgetHookSecret(t.Context(), f.repo.ID))
-		is("")
-	})
-}
-
 func TestHookFingerprint(t *testing.T) {
 	f := newFixture(t, dbtest.SQLite(t))
-	one := f.HookFingerprint("one")
-	if one != f.again().HookFingerprint("one") || one == f.HookFingerprint("two") || len(one) != 64 {
+	one := f.HookFingerprint(1, "one")
+	if one != f.again().HookFingerprint(1, "one") || one == f.HookFingerprint(1, "two") || one == f.HookFingerprint(2, "one") || len(one) != 64 {
 		t.Errorf("got %q", one)
 	}
-	if other := open(t, dbtest.SQLite(t), newKeys(t)); other.HookFingerprint("one") == one {
+	if other := open(t, dbtest.SQLite(t), newKeys(t)); other.HookFingerprint(1, "one") == one {
 		t.Error("with other keys it is the same")
 	}
 }

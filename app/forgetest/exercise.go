@@ -112,7 +112,7 @@ func (e *exercise) listen() {
 		e.s.SetAppWebhook(e.receiver)
 		return
 	}
-	_, err := h.EnsureHook(e.ctx, e.row(), e.receiver)
+	_, err := EnsureHook(e.ctx, h, e.row(), e.receiver)
 	e.must(err)
 }
 

@@ -42,10 +42,13 @@ func (e *exercise) calls(commit string) map[string]func(context.Context, *testin
 	}
 	if h, ok := e.forge.(app.Hooker); ok {
 		calls["EnsureHook"] = func(ctx context.Context, _ *testing.T) error {
-			_, err := h.EnsureHook(ctx, row, e.receiver)
+			_, err := EnsureHook(ctx, h, row, e.receiver)
 			return err
 		}
-		calls["RenewHook"] = func(ctx context.Context, _ *testing.T) error { return h.RenewHook(ctx, row, e.receiver) }
+		calls["RenewHook"] = func(ctx context.Context, _ *testing.T) error {
+			_, err := h.RenewHook(ctx, row, e.receiver)
+			return err
+		}
 		calls["RemoveHook"] = func(ctx context.Context, _ *testing.T) error { return h.RemoveHook(ctx, row, e.receiver) }
 	}
 	return calls

@@ -1,13 +1,25 @@
 package forgetest
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 
 	"tinyforge/app"
+	"tinyforge/db"
 )
+
+// EnsureHook renews a repository's webhook unless there is one, of whatever secret, and reports whether it did.
+func EnsureHook(ctx context.Context, h app.Hooker, repo db.Repository, url string) (changed bool, err error) {
+	id, err := h.FindHook(ctx, repo, url)
+	if err != nil || id != 0 {
+		return false, err
+	}
+	_, err = h.RenewHook(ctx, repo, url)
+	return err == nil, err
+}
 
 // hook keeps exactly one webhook of ours. A forge whose App has one needs none.
 func (e *exercise) hook() {
@@ -21,7 +33,7 @@ func (e *exercise) hook() {
 	e.must(err)
 	ensure := func(changes bool) {
 		e.Helper()
-		changed, err := h.EnsureHook(e.ctx, row, e.receiver)
+		changed, err := EnsureHook(e.ctx, h, row, e.receiver)
 		e.must(err)
 		if changed != changes {
 			e.Errorf("changed is %t, want %t", changed, changes)
@@ -94,7 +106,7 @@ func (e *exercise) manyHooks(h app.Hooker) {
 		e.must(err)
 	}
 	for _, want := range []bool{true, false} {
-		changed, err := h.EnsureHook(e.ctx, row, e.receiver)
+		changed, err := EnsureHook(e.ctx, h, row, e.receiver)
 		e.must(err)
 		if changed != want {
 			e.Errorf("behind 60 others: changed is %t, want %t", changed, want)
@@ -112,7 +124,7 @@ func (e *exercise) disabled() {
 	for _, code := range []int{http.StatusUnauthorized, http.StatusServiceUnavailable} {
 		failing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
 		defer failing.Close()
-		_, err := h.EnsureHook(e.ctx, e.row(), failing.URL)
+		_, err := EnsureHook(e.ctx, h, e.row(), failing.URL)
 		e.must(err)
 		sent := 0
 		for range 6 {
@@ -123,7 +135,7 @@ func (e *exercise) disabled() {
 			e.must(err)
 			sent += len(all) - before
 		}
-		changed, err := h.EnsureHook(e.ctx, e.row(), failing.URL)
+		changed, err := EnsureHook(e.ctx, h, e.row(), failing.URL)
 		e.must(err)
 		if stopped := sent < 6; changed != stopped {
 			e.Errorf("answered %d, the forge sent %d of 6 deliveries; changed is %t", code, sent, changed)

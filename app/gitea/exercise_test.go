@@ -105,7 +105,7 @@ func TestHooksNeedASecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := forge.(app.Hooker).EnsureHook(t.Context(), repo, "https://deploy.example.com/webhooks/forge"); err == nil || !strings.Contains(err.Error(), "secret") {
+	if _, err := forgetest.EnsureHook(t.Context(), forge.(app.Hooker), repo, "https://deploy.example.com/webhooks/forge"); err == nil || !strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v", err)
 	}
 	if hooks := s.Hooks(repo.FullName); len(hooks) != 0 {
@@ -129,7 +129,7 @@ func TestHooksAreRepaired(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, want := range []bool{true, false} {
-			if changed, err := forge.EnsureHook(t.Context(), repo, address); err != nil || changed != want {
+			if changed, err := forgetest.EnsureHook(t.Context(), forge, repo, address); err != nil || changed != want {
 				t.Errorf("%s: changed %v, %v, want %v", name, changed, err, want)
 			}
 		}
@@ -154,7 +154,7 @@ func TestTheNameIsAskedForByID(t *testing.T) {
 	}
 	theirs := commitTo(t, s, "acme/site", "theirs")
 
-	if _, err := forge.(app.Hooker).EnsureHook(t.Context(), repo, address); err != nil || len(s.Hooks("acme/web")) != 1 || len(s.Hooks("acme/site")) != 0 {
+	if _, err := forgetest.EnsureHook(t.Context(), forge.(app.Hooker), repo, address); err != nil || len(s.Hooks("acme/web")) != 1 || len(s.Hooks("acme/site")) != 0 {
 		t.Errorf("hooks: %v, %v, error %v", s.Hooks("acme/web"), s.Hooks("acme/site"), err)
 	}
 	status := app.Status{Commit: commit, State: db.StatusSuccess}
@@ -233,7 +233,7 @@ func TestNonsense(t *testing.T) {
 				t.Errorf("repositories of %q: %v, %v", body, r, err)
 			}
 		}
-		if _, err := forge.(app.Hooker).EnsureHook(t.Context(), repo, "https://deploy.example.com/"); err == nil || strings.Contains(err.Error(), "secret") {
+		if _, err := forgetest.EnsureHook(t.Context(), forge.(app.Hooker), repo, "https://deploy.example.com/"); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("hook of %q: %v", body, err)
 		}
 	}
@@ -244,7 +244,7 @@ func TestWhatCannotWork(t *testing.T) {
 	forge := openServer(t, s)
 	unknown := repo
 	unknown.ExternalID = 0
-	_, hook := forge.(app.Hooker).EnsureHook(t.Context(), unknown, "https://deploy.example.com/")
+	_, hook := forgetest.EnsureHook(t.Context(), forge.(app.Hooker), unknown, "https://deploy.example.com/")
 	_, heads := forge.Heads(t.Context(), unknown)
 	for name, err := range map[string]error{
 		"status of no id":     forge.SetStatus(t.Context(), unknown, app.Status{Commit: hash, State: db.StatusSuccess}),

@@ -17,39 +17,35 @@ import (
 // in no push. A hook with more could answer to our own statuses.
 func hookEvents() []string { return []string{"delete", "push"} }
 
-// EnsureHook implements app.Hooker. A hook that is not as it should be is replaced, since Gitea's editing leaves parts of
-// it alone; the new one is made before the old ones go. Gitea's API never shows a hook's secret. Its pages do show it, to all
-// who administer the repository: hence one per repository.
-func (f *Forge) EnsureHook(ctx context.Context, repo db.Repository, url string) (changed bool, err error) {
+// FindHook implements app.Hooker. Gitea's API never shows a hook's secret. Its pages do show it, to all who administer the
+// repository: hence one per repository.
+func (f *Forge) FindHook(ctx context.Context, repo db.Repository, url string) (id int64, err error) {
 	repo, err = f.current(ctx, "list webhooks", repo)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	hooks, err := f.hooks(ctx, repo, url)
-	if err != nil {
-		return false, err
+	if err != nil || len(hooks) != 1 || !sound(hooks[0]) {
+		return 0, err
 	}
-	if len(hooks) == 1 && sound(hooks[0]) { // of two, which has the right secret?
-		return false, nil
-	}
-	return true, f.RenewHook(ctx, repo, url)
+	return hooks[0].ID, nil
 }
 
-// RenewHook implements app.Hooker.
-func (f *Forge) RenewHook(ctx context.Context, repo db.Repository, url string) error {
-	repo, err := f.current(ctx, "list webhooks", repo)
+// RenewHook implements app.Hooker. A hook that is not as it should be is replaced, since Gitea's editing leaves parts of it alone.
+func (f *Forge) RenewHook(ctx context.Context, repo db.Repository, url string) (id int64, err error) {
+	repo, err = f.current(ctx, "list webhooks", repo)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	made, err := f.createHook(ctx, repo, url)
+	id, err = f.createHook(ctx, repo, url)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	hooks, err := f.hooks(ctx, repo, url)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return f.deleteHooks(ctx, repo, slices.DeleteFunc(hooks, func(h *gitea.Hook) bool { return h.ID >= made }))
+	return id, f.deleteHooks(ctx, repo, slices.DeleteFunc(hooks, func(h *gitea.Hook) bool { return h.ID >= id }))
 }
 
 // RemoveHook implements app.Hooker.

@@ -128,7 +128,7 @@ func TestRoles(t *testing.T) {
 		if listed != tc.listed {
 			t.Errorf("%+v: %d listed", tc.access, listed)
 		}
-		_, hook := forge.(app.Hooker).EnsureHook(t.Context(), repo, fmt.Sprint(address, i))
+		_, hook := forgetest.EnsureHook(t.Context(), forge.(app.Hooker), repo, fmt.Sprint(address, i))
 		for want, err := range map[*int]error{
 			&tc.status: forge.SetStatus(t.Context(), repo, app.Status{Commit: commit, State: db.StatusSuccess}),
 			&tc.hooks:  hook,
@@ -156,7 +156,7 @@ func TestTheNameIsAskedForByID(t *testing.T) {
 	}
 	theirs := commitTo(t, s, "acme/site", "theirs")
 
-	if _, err := forge.(app.Hooker).EnsureHook(t.Context(), repo, address); err != nil || len(s.Hooks("acme/tools/web")) != 1 || len(s.Hooks("acme/site")) != 0 {
+	if _, err := forgetest.EnsureHook(t.Context(), forge.(app.Hooker), repo, address); err != nil || len(s.Hooks("acme/tools/web")) != 1 || len(s.Hooks("acme/site")) != 0 {
 		t.Errorf("hooks: %v, %v, error %v", s.Hooks("acme/tools/web"), s.Hooks("acme/site"), err)
 	}
 	status := app.Status{Commit: commit, State: db.StatusSuccess}
@@ -203,7 +203,7 @@ func TestNonsense(t *testing.T) {
 				t.Errorf("repositories of %q: %v, %v", body, r, err)
 			}
 		}
-		if _, err := forge.(app.Hooker).EnsureHook(t.Context(), repo, address); err == nil || strings.Contains(err.Error(), "secret") {
+		if _, err := forgetest.EnsureHook(t.Context(), forge.(app.Hooker), repo, address); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("hook of %q: %v", body, err)
 		}
 	}
@@ -231,7 +231,7 @@ func TestWhatCannotWork(t *testing.T) {
 	forge := openServer(t, s)
 	unknown := repo
 	unknown.ExternalID = 0
-	_, hook := forge.(app.Hooker).EnsureHook(t.Context(), unknown, address)
+	_, hook := forgetest.EnsureHook(t.Context(), forge.(app.Hooker), unknown, address)
 	_, heads := forge.Heads(t.Context(), unknown)
 	for name, err := range map[string]error{
 		"status of no id":     forge.SetStatus(t.Context(), unknown, app.Status{Commit: hash, State: db.StatusSuccess}),

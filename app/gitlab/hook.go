@@ -26,30 +26,27 @@ type hookOptions struct {
 	SigningToken string `json:"signing_token,omitempty"`
 }
 
-// EnsureHook implements app.Hooker. A hook that is not as it should be, or that GitLab has disabled because its deliveries
-// failed, is replaced; the new one is made before the old ones go. GitLab never shows a hook's secrets.
-func (f *Forge) EnsureHook(ctx context.Context, repo db.Repository, url string) (changed bool, err error) {
+// FindHook implements app.Hooker. It leaves out a hook that GitLab has disabled because its deliveries failed. GitLab never shows
+// a hook's secrets.
+func (f *Forge) FindHook(ctx context.Context, repo db.Repository, url string) (id int64, err error) {
 	hooks, err := f.hooks(ctx, repo, url)
-	if err != nil {
-		return false, err
+	if err != nil || len(hooks) != 1 || !f.sound(hooks[0]) {
+		return 0, err
 	}
-	if len(hooks) == 1 && f.sound(hooks[0]) { // of two, which has the right secret?
-		return false, nil
-	}
-	return true, f.RenewHook(ctx, repo, url)
+	return hooks[0].ID, nil
 }
 
 // RenewHook implements app.Hooker.
-func (f *Forge) RenewHook(ctx context.Context, repo db.Repository, url string) error {
-	made, err := f.createHook(ctx, repo, url)
+func (f *Forge) RenewHook(ctx context.Context, repo db.Repository, url string) (id int64, err error) {
+	id, err = f.createHook(ctx, repo, url)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	hooks, err := f.hooks(ctx, repo, url)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return f.deleteHooks(ctx, repo, slices.DeleteFunc(hooks, func(h *hook) bool { return h.ID >= made }))
+	return id, f.deleteHooks(ctx, repo, slices.DeleteFunc(hooks, func(h *hook) bool { return h.ID >= id }))
 }
 
 // RemoveHook implements app.Hooker.

@@ -17,7 +17,7 @@ func TestHooksNeedASecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := forge.(app.Hooker).EnsureHook(t.Context(), repo, address); err == nil || !strings.Contains(err.Error(), "secret") {
+	if _, err := forgetest.EnsureHook(t.Context(), forge.(app.Hooker), repo, address); err == nil || !strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v", err)
 	}
 	if hooks := s.Hooks(repo.FullName); len(hooks) != 0 {
@@ -44,7 +44,7 @@ func TestHooksAreRepaired(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, want := range []bool{true, false} {
-			if changed, err := forge.EnsureHook(t.Context(), repo, address); err != nil || changed != want {
+			if changed, err := forgetest.EnsureHook(t.Context(), forge, repo, address); err != nil || changed != want {
 				t.Errorf("%s: changed %v, %v, want %v", name, changed, err, want)
 			}
 		}
@@ -63,7 +63,7 @@ func TestHooksThatDoNotSignAreReplaced(t *testing.T) {
 	if _, err := s.AddHook(repo.FullName, forgetest.Hook{URL: address, Secret: "x", Events: []string{"push", "tag_push"}}); err != nil {
 		t.Fatal(err)
 	}
-	if changed, err := forge.EnsureHook(t.Context(), repo, address); err != nil || !changed {
+	if changed, err := forgetest.EnsureHook(t.Context(), forge, repo, address); err != nil || !changed {
 		t.Errorf("changed %v, %v", changed, err)
 	}
 	if hooks := s.Hooks(repo.FullName); len(hooks) != 1 || !strings.HasPrefix(hooks[0].SigningToken, "whsec_") {
@@ -75,7 +75,7 @@ func TestHooksThatDoNotSignAreReplaced(t *testing.T) {
 // every delivery is refused.
 func TestSigningNeedsAGitLabThatCan(t *testing.T) {
 	s, repo := start(t, forgetest.Options{Signing: true, Unable: true})
-	_, err := openServer(t, s).(app.Hooker).EnsureHook(t.Context(), repo, address)
+	_, err := forgetest.EnsureHook(t.Context(), openServer(t, s).(app.Hooker), repo, address)
 	if err == nil || !strings.Contains(err.Error(), "needs GitLab 19.0; leave the signing token out") {
 		t.Errorf("got %v", err)
 	}
@@ -84,7 +84,7 @@ func TestSigningNeedsAGitLabThatCan(t *testing.T) {
 	}
 	plain, _ := start(t, forgetest.Options{Unable: true})
 	for _, want := range []bool{true, false} {
-		if changed, err := openServer(t, plain).(app.Hooker).EnsureHook(t.Context(), repo, address); err != nil || changed != want {
+		if changed, err := forgetest.EnsureHook(t.Context(), openServer(t, plain).(app.Hooker), repo, address); err != nil || changed != want {
 			t.Errorf("without a signing token: changed %v, %v", changed, err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestHooksAreReplacedInOrder(t *testing.T) {
 		}
 		return nil
 	})
-	if changed, err := forge.EnsureHook(t.Context(), repo, address); err != nil || !changed {
+	if changed, err := forgetest.EnsureHook(t.Context(), forge, repo, address); err != nil || !changed {
 		t.Errorf("changed %v, %v", changed, err)
 	}
 	if got := strings.Join(calls, " "); got != "GET GET POST GET GET DELETE" {

@@ -42,6 +42,7 @@ func ExerciseRouter(t *testing.T, setup func(t *testing.T) RouterFixture) {
 		"nothing to drain":  routerNothingToDrain,
 		"drain waits":       routerDrainWaits,
 		"drain is bounded":  routerDrainBounded,
+		"drain over":        routerDrainOver,
 		"drain abandoned":   routerDrainAbandoned,
 		"hold":              routerHold,
 		"hold undone":       routerHoldUndone,
@@ -204,6 +205,22 @@ func routerDrainBounded(t *testing.T, f RouterFixture) {
 	}
 	f.wants(t, routeHost, http.StatusOK, green.up.Name)
 	noFault(t, "drain again", f.Router.Drain(t.Context(), rt, blue.up))
+}
+
+// routerDrainOver: who asks when the time of the drain is over already has what is left ended all the same.
+func routerDrainOver(t *testing.T, f RouterFixture) {
+	if f.Blind {
+		return
+	}
+	rt, blue, _, slow := f.moved(t)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	if err := f.Router.Drain(ctx, rt, blue.up); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("drain past its bound: %v, want the context's error", err)
+	}
+	if a := slow.get(t); a.status == http.StatusOK {
+		t.Errorf("the request that was left is answered with %d %q, want it ended", a.status, a.body)
+	}
 }
 
 func routerHold(t *testing.T, f RouterFixture) {

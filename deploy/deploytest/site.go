@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ type site struct {
 	last     atomic.Pointer[received]
 	arrived  chan struct{}
 	gate     chan struct{}
+	open     sync.Once
 }
 
 // received is a request as a site got it.
@@ -34,7 +36,10 @@ func newSite(t *testing.T, name string) *site {
 	b := &site{arrived: make(chan struct{}, 1), gate: make(chan struct{})}
 	b.answer.Store(name)
 	b.server = httptest.NewServer(http.HandlerFunc(b.serve))
-	t.Cleanup(b.server.Close)
+	t.Cleanup(func() {
+		b.release() // or else Close waits for who is kept waiting
+		b.server.Close()
+	})
 	addr := b.server.Listener.Addr().String()
 	b.up = deploy.Upstream{Name: name, Addr: addr, Port: 8080}
 	return b
@@ -54,7 +59,7 @@ func (b *site) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(b.answer.Load().(string)))
 }
 
-func (b *site) release() { close(b.gate) }
+func (b *site) release() { b.open.Do(func() { close(b.gate) }) }
 
 // slowGet starts a request and returns when it has reached the site.
 func (b *site) slowGet(t *testing.T, f RouterFixture) visit {

@@ -19,11 +19,13 @@ type draining struct {
 
 // Drain implements deploy.Router, for the proxies of all processes. Where this one is alone, no row is written.
 func (r *Router) Drain(ctx context.Context, rt db.Route, old deploy.Upstream) error {
-	alone, err := r.alone(ctx)
+	asking, cancel := beyond(ctx)
+	defer cancel()
+	alone, err := r.alone(asking)
 	if err != nil {
 		return fmt.Errorf("drain %s of %q: %w", old.Name, rt.Host, err)
 	}
-	if serving, err := r.serves(ctx, rt, old); err != nil {
+	if serving, err := r.serves(asking, rt, old); err != nil {
 		return err
 	} else if alone || serving {
 		return r.Local.Drain(ctx, rt, old)
@@ -33,7 +35,7 @@ func (r *Router) Drain(ctx context.Context, rt db.Route, old deploy.Upstream) er
 		return err
 	}
 	d := db.Drain{ID: rand.Text(), ProcessID: r.Process.ID, Host: key(rt), Upstream: upstream}
-	if err := r.DB.BeginDrain(ctx, d); err != nil {
+	if err := r.DB.BeginDrain(asking, d); err != nil {
 		return err
 	}
 	defer func() {
@@ -49,6 +51,19 @@ func (r *Router) Drain(ctx context.Context, rt db.Route, old deploy.Upstream) er
 		return fmt.Errorf("drain %s of %q: %w", old.Name, rt.Host, err)
 	}
 	return nil
+}
+
+// beyond returns a context that ends with ctx, but for its deadline, which it outlives a while: what is left when that has passed, be it
+// at once, is to be ended.
+func beyond(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			_ = deploy.Sleep(longer, db.ProcessDead)
+		}
+		cancel()
+	})
+	return longer, func() { stop(); cancel() }
 }
 
 func (r *Router) drained(ctx context.Context, id string) error {

@@ -44,7 +44,8 @@ func TestSampleEndsGracefully(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET /slow?ms=500 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	get(t, url+"/") // was sent later, and is answered: the slow one is in flight
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	get(t, url+"/") // on a connection that was made later, and is answered: the slow one is in flight
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -62,10 +62,8 @@ func (r *Recovery) Run(ctx context.Context) error {
 		case <-again:
 		case <-tick.C:
 		}
-		began := time.Now()
 		skipped, _ := r.pass(ctx)
-		_ = Sleep(ctx, min(time.Since(began), restMost)) // at thousands a pass takes long, and deployments wake one after the other
-		if again = nil; skipped {                        // what woke us may be about a workload that the runner was busy with
+		if again = nil; skipped { // what woke us may be about a workload that the runner was busy with
 			again = time.After(skippedAgain)
 		}
 	}
@@ -73,7 +71,6 @@ func (r *Recovery) Run(ctx context.Context) error {
 
 const (
 	skippedAgain  = time.Second
-	restMost      = 2 * time.Second // between two passes
 	workloadLimit = 2 * time.Minute // for what is done to one workload in a pass
 	healedAtOnce  = 8               // as many as there are connections to the database
 )

@@ -75,13 +75,16 @@ func (d *DB) NextReport(ctx context.Context, except ...Way) (at time.Time, ok bo
 	return at.UTC(), err == nil, err
 }
 
+// owedOf is owed of the deployments that a query calls so.
+func owedOf(alias string) string { return alias + ".unreported AND " + alias + ".cause <> 'scale'" }
+
 // unreported selects, of each commit of which the forge knows something else than what is true, the deployment that is due last, next:
 // a commit is due when all of its deployments are. Who reads them in this order reads no more than asked for.
 func unreported(db bun.IDB, except []Way) *bun.SelectQuery {
 	later := db.NewSelect().TableExpr("deployments AS later").ColumnExpr("1").
-		Where("later.unreported AND later.cause <> 'scale'").
+		Where(owedOf("later")).
 		Where("later.repository_id = next.repository_id AND later.commit_hash = next.commit_hash AND later.report_after > next.report_after")
-	q := db.NewSelect().TableExpr("deployments AS next").Where("next.unreported AND next.cause <> 'scale'").Where("NOT EXISTS (?)", later)
+	q := db.NewSelect().TableExpr("deployments AS next").Where(owedOf("next")).Where("NOT EXISTS (?)", later)
 	if len(except) > 0 {
 		q = q.Where("NOT EXISTS (?)", reachedBy(db, except...).Where("repository.id = next.repository_id"))
 	}
@@ -156,7 +159,7 @@ func (d *DB) reported(ctx context.Context, key CommitKey, told []Deployment, why
 // because of one that has no say. The next attempt is due at after. It does nothing where the forge knows all.
 func (d *DB) DelayReport(ctx context.Context, key CommitKey, after time.Time) error {
 	due := d.bun.NewSelect().TableExpr("deployments AS due").ColumnExpr("1").
-		Where("due.repository_id = ? AND due.commit_hash = ? AND due."+owed, key.RepositoryID, key.Commit)
+		Where("due.repository_id = ? AND due.commit_hash = ? AND "+owedOf("due"), key.RepositoryID, key.Commit)
 	_, err := d.bun.NewUpdate().Model((*Deployment)(nil)).
 		Set("report_attempts = report_attempts + 1, report_after = ?", after.UTC()).
 		Where("repository_id = ? AND commit_hash = ? AND EXISTS (?)", key.RepositoryID, key.Commit, due).Exec(ctx)
